@@ -1,0 +1,92 @@
+# make venv     the virtual environment, from the hashed lock
+# make test     the suite on SQLite, then on PostgreSQL where one answers or can be started
+# make lint     style, types, imports, migrations, deployment checks
+# make soak     the long suites, whole, on both databases
+# make format   rewrite the files in the house's style
+# make lock     solve requirements/*.in anew (UPGRADE=--upgrade takes newer versions)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := test
+.PHONY: venv test test-sqlite test-postgres lint soak soak-sqlite soak-postgres lock format clean
+
+SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	if $$python -c '$(SUITABLE)' 2>/dev/null; then echo $$python; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+
+# The tests choose their database themselves, whatever the shell they are started from has set.
+ON_SQLITE := env -u DATABASE_URL -u DATABASE_URL_FILE -u DATABASE_ROLE SIGNALIST_ENV=development
+ON_POSTGRES := $(ON_SQLITE) $(BIN)/python -m tests.throwaway_postgres --
+
+venv: $(STAMP)
+
+$(STAMP): requirements/dev.txt
+	@test -n "$(PYTHON)" || { echo "Signalist needs Python 3.11 or newer with the venv module; set PYTHON to one." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Both databases are tried, even where the first one fails.
+test: $(STAMP)
+	@failed=0; \
+	$(MAKE) --no-print-directory test-sqlite || failed=1; \
+	reached=0; $(ON_POSTGRES) true || reached=$$?; \
+	if [ $$reached -eq 0 ]; then \
+		$(MAKE) --no-print-directory test-postgres || failed=1; \
+	elif [ $$reached -eq 3 ] && [ "$${SIGNALIST_NO_SKIPS:-}" != 1 ]; then \
+		echo "== PostgreSQL LEFT OUT, for the reason above: what was tested was tested on SQLite only."; \
+	else \
+		echo "== PostgreSQL could not be had, and nothing may be left out here." >&2; failed=1; \
+	fi; \
+	exit $$failed
+
+test-sqlite: $(STAMP)
+	@echo "== SQLite"
+	$(ON_SQLITE) $(PYTEST) -n $(WORKERS) $(ARGS)
+
+test-postgres: $(STAMP)
+	@echo "== PostgreSQL"
+	$(ON_POSTGRES) $(PYTEST) -n $(WORKERS) $(ARGS)
+
+soak: soak-sqlite soak-postgres
+
+# pytest's status 5 says that there is no long suite yet.
+soak-sqlite: $(STAMP)
+	$(ON_SQLITE) $(PYTEST) -m soak $(ARGS) || [ $$? -eq 5 ]
+
+soak-postgres: $(STAMP)
+	$(ON_POSTGRES) $(PYTEST) -m soak $(ARGS) || [ $$? -eq 5 ]
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(ON_SQLITE) $(BIN)/mypy
+	$(BIN)/lint-imports
+	$(ON_SQLITE) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(ON_SQLITE) SIGNALIST_ENV=production SIGNALIST_HOSTS=signalist.example \
+		SECRET_KEY="$$($(BIN)/python -c 'from signalist.environment import *; print(new_signing_secret())')" \
+		CREDENTIAL_KEYS="$$($(BIN)/python -c 'from signalist.environment import *; print(new_keyring())')" \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+LOCK := var/lock-tool
+lock:
+	test -x $(LOCK)/bin/uv || { $(PYTHON) -m venv $(LOCK) && $(LOCK)/bin/pip install --quiet uv; }
+	for name in base dev; do \
+		$(LOCK)/bin/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+			--no-emit-index-url --no-emit-find-links $(UPGRADE) --custom-compile-command \
+			"uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url requirements/$$name.in -o requirements/$$name.txt   (or: make lock)" \
+			requirements/$$name.in -o requirements/$$name.txt; \
+	done
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Trading accounts and the stores that venues keep their state in."""

@@ -1,0 +1,137 @@
+"""Trading accounts of tenants, and the books of the paper venue, which is another party and knows no tenant."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from signalist.clock import utc_now
+from signalist.db.fields import ExactDecimalField
+from tenants.models import Credential
+from tenants.rows import TenantRow
+
+
+class AccountState(models.TextChoices):
+    """The kill switch of an account: ACTIVE, REDUCING (exits only), HALTED (nothing but cancels); resumed by hand."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+class Account(TenantRow):
+    """A trading account at a venue. Paper or live is decided by the venue that opens it, never by an `if`."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=100)
+    venue = models.CharField(max_length=20)
+    venue_ref = models.CharField(max_length=64)
+    currency = models.CharField(max_length=15)
+    credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=AccountState.choices, default=AccountState.ACTIVE)
+    state_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["venue", "venue_ref"], name="account_ref_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.venue})"
+
+
+class PaperDesk(models.Model):
+    """The paper venue's one row: its lock, and how far it has worked through each symbol's candles."""
+
+    cursors = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return "paper desk"
+
+
+class PaperAccount(models.Model):
+    """An account in the paper venue's books."""
+
+    ref = models.CharField(max_length=64, unique=True)
+    currency = models.CharField(max_length=15)
+    cash = ExactDecimalField()
+
+    def __str__(self) -> str:
+        return self.ref
+
+
+class PaperPosition(models.Model):
+    """A net position in the paper venue's books; quantity and value are signed."""
+
+    ref = models.CharField(max_length=64)
+    symbol = models.CharField(max_length=40)
+    quantity = ExactDecimalField()
+    value = ExactDecimalField()
+    margin = ExactDecimalField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["ref", "symbol"], name="paper_position_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.ref} {self.symbol} {self.quantity}"
+
+
+class PaperOrder(models.Model):
+    """An order in the paper venue's books."""
+
+    client_order_id = models.CharField(max_length=36, unique=True)
+    venue_order_id = models.CharField(max_length=40)
+    ref = models.CharField(max_length=64)
+    symbol = models.CharField(max_length=40)
+    side = models.CharField(max_length=4)
+    type = models.CharField(max_length=12)
+    quantity = ExactDecimalField()
+    price = ExactDecimalField(null=True)
+    trigger = ExactDecimalField(null=True)
+    reduce_only = models.BooleanField()
+    leverage = ExactDecimalField()
+    tag = models.CharField(max_length=120)
+    active_from = models.DateTimeField()
+    status = models.CharField(max_length=10)
+    filled = ExactDecimalField()
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["symbol"], name="paper_order_open", condition=models.Q(status__in=["WORKING", "PARTIAL"])
+            ),
+            models.Index(
+                fields=["ref"], name="paper_order_open_ref", condition=models.Q(status__in=["WORKING", "PARTIAL"])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.client_order_id
+
+
+class PaperTape(models.Model):
+    """The tape of a paper account: fills, and changes of orders that the venue made; its id is the report cursor."""
+
+    ref = models.CharField(max_length=64)
+    client_order_id = models.CharField(max_length=36)
+    venue_order_id = models.CharField(max_length=40)
+    symbol = models.CharField(max_length=40)
+    side = models.CharField(max_length=4)
+    status = models.CharField(max_length=10)
+    order_quantity = ExactDecimalField()
+    filled = ExactDecimalField()
+    reason = models.CharField(max_length=200, blank=True)
+    time = models.DateTimeField()
+    fill_id = models.CharField(max_length=80, blank=True)
+    quantity = ExactDecimalField()
+    price = ExactDecimalField()
+    fee = ExactDecimalField()
+    balance = ExactDecimalField()
+    available = ExactDecimalField()
+
+    class Meta:
+        indexes = [models.Index(fields=["ref", "id"], name="paper_tape_ref")]
+
+    def __str__(self) -> str:
+        return f"{self.ref} {self.pk}"

@@ -1,0 +1,1 @@
+"""What the product needs of a database: exact decimals, connection set-up, units of work and bulk writes."""

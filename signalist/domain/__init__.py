@@ -1,0 +1,1 @@
+"""The pure core: values and rules of trading, without Django, clock, settings, network or randomness."""

@@ -1,0 +1,1 @@
+"""The process that trades: it wires clock, feeds, venues and stages together and drives them."""

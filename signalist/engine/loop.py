@@ -1,0 +1,154 @@
+"""The engine: drives the stages of one process. Stages never call each other; they ring, and the loop comes.
+
+All database work is synchronous and goes through the engine's own single thread, each piece behind the door `engine`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import close_old_connections, connections
+
+from signalist.accounts.models import Account
+from signalist.accounts.sessions import Sessions
+from signalist.clock import Clock, SystemClock
+from signalist.db.wakes import Wakes, wakes
+from signalist.engine.strategies import StrategyPool
+from signalist.execution import engines, reconcile
+from signalist.execution.decide import decide
+from signalist.execution.fan_out import fan_out
+from signalist.execution.measure import measure
+from signalist.execution.models import EngineProcess
+from signalist.execution.place import place
+from signalist.execution.protect import protect
+from signalist.strategies import run as runs
+from tenants.doors import across_tenants
+
+T = TypeVar("T")
+
+
+class Database:
+    """The engine's door to the database: one writer thread, each call behind `across_tenants("engine")`."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+
+    async def __call__(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._behind_the_door, function)
+
+    def _behind_the_door(self, function: Callable[[], T]) -> T:
+        close_old_connections()
+        with across_tenants("engine"):
+            return function()
+
+    def close(self) -> None:
+        """Close the thread and its connection."""
+        self._thread.submit(connections.close_all).result()
+        self._thread.shutdown()
+
+
+class Engine:
+    """One engine. `clock` is market time; the machine's clock serves only to tell that the engine lives."""
+
+    def __init__(self, sessions: Sessions, clock: Clock, database: Database, strategies: StrategyPool) -> None:
+        self.sessions, self.clock, self.database, self.strategies = sessions, clock, database, strategies
+        self.wakes: Wakes = wakes
+        self.process: EngineProcess | None = None
+        self._machine = SystemClock()
+        self._dirty: set[int] = set()
+        self._listening: set[int] = set()
+        self._workers = ThreadPoolExecutor(2, thread_name_prefix="strategies")
+
+    @property
+    def id(self) -> uuid.UUID:
+        """This engine's name in runs, attempts and orders."""
+        assert self.process is not None, "The engine has not been started."
+        return self.process.pk
+
+    async def start(self) -> None:
+        """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new."""
+        self.process = await self.database(lambda: engines.register(self._machine))
+        await self.take_over()
+        await self.watch()
+        await self.drain()
+
+    async def take_over(self) -> None:
+        """Take over from engines that are no more."""
+        dead = await self.database(lambda: engines.dead_engines(self._machine))
+        if dead:
+            await self.database(lambda: runs.take_over(self.id, dead))
+            await self.database(lambda: reconcile.take_over(dead, self.clock.now()))
+
+    async def watch(self) -> None:
+        """Listen to all accounts and read their reports once: the safety net under the streams."""
+        accounts = await self.database(lambda: list(Account.objects.order_by("pk")))
+        for account in accounts:
+            self._listen(account)
+        self._dirty |= {account.pk for account in accounts}
+
+    async def heartbeat(self) -> None:
+        """Show that this engine lives."""
+        assert self.process is not None
+        process = self.process
+        await self.database(lambda: engines.heartbeat(process, self._machine))
+
+    async def poll(self) -> None:
+        """The safety net: ask everything, whether rung or not."""
+        self._dirty |= set(await self.database(reconcile.accounts_to_watch))
+        self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
+
+    async def run_due(self) -> int:
+        """Run every strategy that is due; returns how many runs were finished."""
+        claimed = await self.database(lambda: runs.claim(self.id, self.clock.now()))
+        await asyncio.gather(*(self._run(run) for run in claimed))
+        return len(claimed)
+
+    async def _run(self, run: runs.StrategyRun) -> None:
+        window = self.strategies.window(run)
+        shown = await self.database(lambda: window.at(run.candle_close))
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._workers, self.strategies.answer, run, shown)
+        await self.database(lambda: runs.finish(run, answer.outcome, answer.reference, self.clock.now()))
+
+    async def drain(self) -> None:
+        """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
+        database, clock = self.database, self.clock
+        while self.wakes.any() or self._dirty:
+            if self._dirty:
+                dirty, self._dirty = self._dirty, set()
+                await reconcile.reconcile(self.sessions, clock, database, dirty)
+            self.wakes.take("reconcile")
+            if self.wakes.take("look_up"):
+                await reconcile.look_up(self.sessions, clock, database)
+            if self.wakes.take("measure"):
+                await database(lambda: measure(clock.now()))
+            if self.wakes.take("protect"):
+                await database(lambda: protect(clock.now(), self._can_amend))
+            if self.wakes.take("fan_out"):
+                await database(lambda: fan_out(clock.now()))
+            if self.wakes.take("decide"):
+                await database(lambda: decide(clock.now()))
+            if self.wakes.take("place"):
+                await place(self.sessions, clock, self.id, database)
+
+    async def stop(self) -> None:
+        """Stop in good order."""
+        if self.process is not None:
+            process = self.process
+            await self.database(lambda: engines.ended(process, self._machine))
+        self.strategies.close()
+        self._workers.shutdown()
+        self.database.close()
+
+    def _can_amend(self, venue: str) -> bool:
+        return self.sessions.capabilities(venue).amend
+
+    def _listen(self, account: Account) -> None:
+        if account.pk not in self._listening:
+            self._listening.add(account.pk)
+            key = account.pk
+            self.sessions.of(account).listen(lambda: self._dirty.add(key))

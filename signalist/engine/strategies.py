@@ -1,0 +1,54 @@
+"""Keeps one warm sandboxed process per strategy version and shows it the candles of its schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from signalist.domain.timeframes import timeframe
+from signalist.markets.selectors import CandleWindow
+from signalist.sandbox.outcomes import Failed, FailureKind, Ran
+from signalist.sandbox.process import StrategyProcess
+from signalist.strategies.models import StrategyRun
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a strategy answered for a run, and the close of the candle it was shown."""
+
+    outcome: Ran | Failed
+    reference: Decimal
+
+
+class StrategyPool:
+    """The strategies of one engine."""
+
+    def __init__(self, time_limit: float = 5.0) -> None:
+        self._time_limit = time_limit
+        self._processes: dict[int, StrategyProcess] = {}
+        self._windows: dict[int, CandleWindow] = {}
+
+    def window(self, run: StrategyRun) -> CandleWindow:
+        """The candles of the run's schedule."""
+        schedule = run.schedule
+        if schedule.pk not in self._windows:
+            frame = timeframe(schedule.timeframe)
+            self._windows[schedule.pk] = CandleWindow(schedule.instrument_id, frame, schedule.version.history)
+        return self._windows[schedule.pk]
+
+    def answer(self, run: StrategyRun, shown: tuple | None) -> Answer:  # type: ignore[type-arg]
+        """Run the strategy on what the window showed; blocking, for a thread."""
+        if shown is None:
+            return Answer(Failed(FailureKind.DIED, f"the candle of {run.candle_close:%Y-%m-%d %H:%M} is not stored"), Decimal(0))
+        arrays, newest = shown
+        version = run.schedule.version
+        if version.pk not in self._processes:
+            self._processes[version.pk] = StrategyProcess(version.source, version.parameters, time_limit=self._time_limit)
+        return Answer(self._processes[version.pk].last(arrays), newest.close)
+
+    def close(self) -> None:
+        """End all processes."""
+        for process in self._processes.values():
+            process.close()
+        self._processes.clear()
+

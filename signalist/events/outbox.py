@@ -1,0 +1,36 @@
+"""Writing events: always inside the transaction of the change they report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from signalist.events.models import Event
+
+CHANNEL = "signalist_events"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What happened, to whom, when (market time). The payload holds plain JSON values; numbers that are exact go as strings."""
+
+    kind: str
+    tenant_id: int | None
+    at: datetime
+    payload: dict[str, Any]
+
+
+def emit(facts: Sequence[Fact]) -> None:
+    """Append `facts` to the log. Raises RuntimeError outside a transaction: an event without its change must never exist."""
+    if not facts:
+        return
+    if not connection.in_atomic_block:
+        raise RuntimeError("Events are written inside the transaction of the change they report.")
+    Event.objects.bulk_create([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts])
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {CHANNEL}")

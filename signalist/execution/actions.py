@@ -1,0 +1,64 @@
+"""What a person may command of open positions: close one, flatten an account. Commands become instructions and executions."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+
+from signalist.accounts.models import Account
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.orders import NAMESPACE
+from signalist.domain.signals import Direction, SignalKind
+from signalist.events.outbox import Fact, emit
+from signalist.trading.models import Execution, Instruction, InstructionKind, Position
+from tenants.models import User
+
+
+def close(position: Position, key: str, reason: str, now: datetime, by: User | None = None) -> Instruction:
+    """Close a position at market; its protection is withdrawn first. The same `key` again is the same command."""
+    return _instruct(InstructionKind.CLOSE, position.account, [position], key, reason, now, by)
+
+
+def flatten(account: Account, key: str, reason: str, now: datetime, by: User | None = None) -> Instruction:
+    """Close every open position of an account."""
+    positions = list(Position.objects.filter(account=account, is_open=True).order_by("pk"))
+    return _instruct(InstructionKind.FLATTEN, account, positions, key, reason, now, by)
+
+
+def _instruct(
+    kind: InstructionKind, account: Account, positions: list[Position], key: str, reason: str, now: datetime, by: User | None
+) -> Instruction:
+    with transaction.atomic():
+        instruction, made = Instruction.objects.get_or_create(
+            tenant_id=account.tenant_id,
+            key=key,
+            defaults={
+                "public_id": uuid.uuid5(NAMESPACE, f"{account.public_id}:{key}"),
+                "kind": kind,
+                "account": account,
+                "subscription_id": positions[0].subscription_id if len(positions) == 1 else None,
+                "reason": reason,
+                "by": by,
+                "created_at": now,
+            },
+        )
+        if made:
+            Execution.objects.bulk_create([_exit(instruction, position, now) for position in positions])
+            payload = {"instruction": str(instruction.public_id), "kind": kind.value, "positions": len(positions)}
+            emit([Fact("instruction_given", account.tenant_id, now, payload)])
+            ring_on_commit("decide")
+    return instruction
+
+
+def _exit(instruction: Instruction, position: Position, now: datetime) -> Execution:
+    kind = SignalKind.EXIT_LONG if position.direction == Direction.LONG else SignalKind.EXIT_SHORT
+    return Execution(
+        tenant_id=position.tenant_id,
+        subscription_id=position.subscription_id,
+        account_id=position.account_id,
+        instruction=instruction,
+        kind=kind.value,
+        created_at=now,
+    )

@@ -1,0 +1,303 @@
+"""Stage `decide`: one transaction of pure maths for a batch of executions; it never touches the network.
+
+Exits come before entries. Every execution ends as taken, resized, skipped or denied, by a rule and with its numbers; what is
+taken becomes an order (CREATED) and, for an entry, a reservation of its money. An entry whose subscription is still closing
+the opposite position waits, until its deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import Case, IntegerField, Value, When
+
+from signalist.accounts.models import AccountState
+from signalist.db.bulk import update_rows
+from signalist.db.units import unit
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.money import plain, settle
+from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side, opening_side
+from signalist.domain.rules import Allowed, Decision, Denied, EntryRequest, Numbers, decide_entry
+from signalist.domain.signals import Direction, Levels, basis, reanchor
+from signalist.domain.sizing import margin
+from signalist.events.outbox import Fact, emit
+from signalist.execution.limits import ALLOWED_BASIS, ASSUMED_FEE, FRESH_WITHIN, PLATFORM
+from signalist.execution.standing import ENTRIES, AccountBook, Picture, exits_and_entries_under_way, picture
+from signalist.markets.selectors import rate
+from signalist.trading.keys import order_ids
+from signalist.trading.models import (
+    AccountDay,
+    Execution,
+    ExecutionStatus,
+    Order,
+    Position,
+    Reservation,
+    SubscriptionStatus,
+)
+from signalist.trading.transitions import ORDER_STATE, move
+
+BATCH = 200
+_RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "decided_at")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch writes."""
+
+    decided: list[Execution] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    reservations: list[Reservation] = field(default_factory=list)
+    closing: list[Position] = field(default_factory=list)
+    withdrawn: list[Order] = field(default_factory=list)
+
+
+def decide(now: datetime, limit: int = BATCH) -> int:
+    """Decide what waits; returns how many executions got their answer."""
+    with unit("decide.batch"):
+        executions = _claimed(limit)
+        if not executions:
+            return 0
+        known = picture(executions, now)
+        outcome = Outcome()
+        for execution in executions:
+            if execution.signal_kind.is_entry:
+                _entry(execution, known, outcome)
+            else:
+                _exit(execution, known, outcome)
+        _write(outcome, known)
+    return len(outcome.decided)
+
+
+def _claimed(limit: int) -> list[Execution]:
+    """Waiting executions, exits first; those that another engine is deciding are passed over."""
+    entries_last = Case(When(kind__in=ENTRIES, then=Value(1)), default=Value(0), output_field=IntegerField())
+    waiting = Execution.objects.filter(status=ExecutionStatus.PENDING).order_by(entries_last, "pk")
+    if connection.vendor == "postgresql":
+        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    return list(waiting.select_related("subscription", "signal__schedule__instrument", "instruction")[:limit])
+
+
+# --- Exits ---------------------------------------------------------------------------------------
+
+
+def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
+    account = known.accounts[execution.account_id].account
+    if account.state == AccountState.HALTED:
+        _record(execution, ExecutionStatus.DENIED, "account_halted", {"reason": account.state_reason}, known, outcome)
+        return
+    position = known.position_of.get(execution.subscription_id)
+    orders = known.orders_of[execution.subscription_id]
+    closing, entering = exits_and_entries_under_way(orders)
+    if position is None and entering:
+        return  # what the entry fills is what there is to close: wait for its fate
+    if position is None or position.direction != execution.signal_kind.direction.value:
+        _record(execution, ExecutionStatus.SKIPPED, "no_position", {}, known, outcome)
+    elif closing or position.is_closing:
+        _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
+    else:
+        _close(execution, position, orders, known, outcome)
+
+
+def _close(execution: Execution, position: Position, orders: Sequence[Order], known: Picture, outcome: Outcome) -> None:
+    """Withdraw protection first; `place` sends the exit when nothing protects any more (EXE-21, CON-44)."""
+    position.is_closing = True
+    outcome.closing.append(position)
+    for order in orders:
+        if order.position_id == position.pk and Leg(order.leg).protects or order.leg == Leg.ENTRY.value:
+            _withdraw(order, known.now)
+            outcome.withdrawn.append(order)
+    price = known.prices.get(position.instrument_id)
+    execution.quantity, execution.price = position.quantity, price[0] if price else None
+    outcome.orders.append(
+        _order(execution, Leg.EXIT, known.now, position.quantity, side=closing_side(Direction(position.direction)), position=position)
+    )
+    _record(execution, ExecutionStatus.TAKEN, "", {"quantity": position.quantity}, known, outcome)
+
+
+def _withdraw(order: Order, now: datetime) -> None:
+    if order.state is OrderStatus.CREATED:
+        move(order, OrderStatus.CANCELLED, now, "withdrawn before it was sent")
+    else:
+        order.cancel_wanted = True
+
+
+# --- Entries -------------------------------------------------------------------------------------
+
+
+def _entry(execution: Execution, known: Picture, outcome: Outcome) -> None:
+    book = known.accounts[execution.account_id]
+    refusal = _hindrance(execution, known, book)
+    if refusal is WAIT:
+        return
+    if refusal is not None:
+        status, rule, numbers = refusal
+        _record(execution, status, rule, numbers, known, outcome)
+        return
+    request = _request(execution, known, book)
+    decision: Decision = request if isinstance(request, Denied) else decide_entry(request)
+    if isinstance(decision, Denied) or isinstance(request, Denied):
+        assert isinstance(decision, Denied)
+        _record(execution, ExecutionStatus.DENIED, decision.rule, decision.numbers, known, outcome)
+        return
+    _take(execution, request, decision.quantity, known, book, outcome)
+    taken = isinstance(decision, Allowed)
+    rule = "" if isinstance(decision, Allowed) else decision.rule
+    _record(execution, ExecutionStatus.TAKEN if taken else ExecutionStatus.RESIZED, rule, decision.numbers, known, outcome)
+
+
+Hindrance = tuple[ExecutionStatus, str, Numbers]
+WAIT: Hindrance = (ExecutionStatus.PENDING, "wait", {})
+
+
+def _hindrance(execution: Execution, known: Picture, book: AccountBook) -> Hindrance | None:
+    """What keeps an entry from being sized at all; WAIT while the opposite position is being closed."""
+    if execution.deadline is not None and known.now > execution.deadline:
+        late = (known.now - execution.deadline).total_seconds()
+        return ExecutionStatus.SKIPPED, "late", {"seconds_past_deadline": str(late)}
+    if book.account.state != AccountState.ACTIVE:
+        return ExecutionStatus.DENIED, "account_" + book.account.state.lower(), {"reason": book.account.state_reason}
+    if execution.subscription.status != SubscriptionStatus.ACTIVE:
+        return ExecutionStatus.SKIPPED, "paused", {}
+    position = known.position_of.get(execution.subscription_id)
+    exiting, entering = exits_and_entries_under_way(known.orders_of[execution.subscription_id])
+    if position is not None and (exiting or position.is_closing):
+        return WAIT
+    if position is not None:
+        same = position.direction == execution.signal_kind.direction.value
+        return ExecutionStatus.SKIPPED, "position_open" if same else "opposite_open", {"quantity": position.quantity}
+    if entering:
+        return ExecutionStatus.SKIPPED, "entry_under_way", {}
+    return None
+
+
+def _request(execution: Execution, known: Picture, book: AccountBook) -> EntryRequest | Denied:
+    subscription = execution.subscription
+    spec = known.spec(subscription.instrument_id)
+    if book.balance is None:
+        return Denied("balance_unknown", {})
+    if book.account.currency != spec.quote:
+        return Denied("currency", {"account": book.account.currency, "instrument": spec.quote})
+    fresh = known.prices.get(subscription.instrument_id)
+    if fresh is None or known.now - fresh[1] > FRESH_WITHIN:
+        return Denied("basis", {"problem": "no fresh price of the traded instrument", "at": str(fresh[1]) if fresh else None})
+    levels = _levels(execution, known, fresh[0])
+    if isinstance(levels, Denied):
+        return levels
+    return EntryRequest(
+        direction=execution.signal_kind.direction,
+        spec=spec,
+        price=fresh[0],
+        levels=levels,
+        capital=subscription.capital,
+        risk_fraction=subscription.risk_fraction,
+        notional_fraction=subscription.notional_fraction,
+        leverage=subscription.leverage,
+        fee_rate=ASSUMED_FEE,
+        standing=known.standing(subscription.pk, book),
+        layers=(("platform", PLATFORM), ("subscription", subscription.limits())),
+    )
+
+
+def _levels(execution: Execution, known: Picture, price: Decimal) -> Levels | Denied:
+    """The signal's stop and target on the traded instrument; Denied where the two markets are not the same market."""
+    signal, subscription = execution.signal, execution.subscription
+    assert signal is not None  # entries come from signals; instructions close
+    levels = Levels(signal.stop, signal.target)
+    source, traded = signal.schedule.instrument, known.instruments[subscription.instrument_id]
+    if source.pk == traded.pk:
+        return levels
+    if source.pair_id is None or source.pair_id != traded.pair_id:
+        return Denied("pair", {"signal_instrument": str(source), "traded_instrument": str(traded)})
+    fx = rate(source.quote, traded.quote, known.now)
+    if fx is None:
+        return Denied("basis", {"problem": f"no exchange rate {source.quote}/{traded.quote}"})
+    apart = basis(signal.reference_price, price, fx)
+    if abs(apart) > ALLOWED_BASIS:
+        return Denied("basis", {"basis": settle(apart), "limit": ALLOWED_BASIS, "reference": signal.reference_price, "price": price})
+    return reanchor(levels, signal.reference_price, price, known.spec(traded.pk))
+
+
+def _take(execution: Execution, request: EntryRequest, quantity: Decimal, known: Picture, book: AccountBook, outcome: Outcome) -> None:
+    """Write the entry order and reserve what it will cost; later decisions of the batch see it."""
+    execution.price, execution.quantity = request.price, quantity
+    execution.stop, execution.target = request.levels.stop, request.levels.target
+    order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
+    notional = settle(quantity * request.price)
+    held = Reservation(
+        tenant_id=execution.tenant_id,
+        account_id=execution.account_id,
+        order=order,
+        amount=margin(notional, request.leverage) + settle(notional * request.fee_rate),
+        notional=notional,
+        created_at=known.now,
+    )
+    outcome.orders.append(order)
+    outcome.reservations.append(held)
+    book.held_amount += held.amount
+    book.held_notional += notional
+    book.slots += 1
+    known.orders_of[execution.subscription_id].append(order)
+    known.entries_today[execution.subscription_id] = known.entries_today.get(execution.subscription_id, 0) + 1
+
+
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def _order(execution: Execution, leg: Leg, now: datetime, quantity: Decimal, *, side: str, position: Position | None = None) -> Order:
+    subscription = execution.subscription
+    order_id, tag = order_ids(execution, leg, 0)
+    return Order(
+        tenant_id=execution.tenant_id,
+        account_id=execution.account_id,
+        subscription=subscription,
+        instrument_id=subscription.instrument_id if position is None else position.instrument_id,
+        execution=execution,
+        position=position,
+        leg=leg.value,
+        client_order_id=order_id,
+        tag=tag,
+        side=side,
+        type=OrderType.MARKET.value,
+        quantity=quantity,
+        reduce_only=leg is Leg.EXIT,
+        leverage=subscription.leverage,
+        reference_price=execution.price,
+        deadline=execution.deadline if leg is Leg.ENTRY else None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _record(execution: Execution, status: ExecutionStatus, rule: str, numbers: Numbers, known: Picture, outcome: Outcome) -> None:
+    execution.status, execution.rule, execution.decided_at = status, rule, known.now
+    execution.numbers = {name: _plain(value) for name, value in numbers.items()}
+    outcome.decided.append(execution)
+
+
+def _plain(value: Decimal | int | str | None) -> Any:
+    return plain(settle(value)) if isinstance(value, Decimal) else value
+
+
+def _write(outcome: Outcome, known: Picture) -> None:
+    update_rows(outcome.decided, _RECORD)
+    AccountDay.objects.bulk_create(known.new_days, ignore_conflicts=True)
+    update_rows(outcome.withdrawn, ORDER_STATE)
+    update_rows(outcome.closing, ("is_closing",))
+    Order.objects.bulk_create(outcome.orders)
+    for held in outcome.reservations:
+        held.order_id = held.order.pk
+    Reservation.objects.bulk_create(outcome.reservations)
+    emit([_decided(execution) for execution in outcome.decided])
+    if outcome.orders or outcome.withdrawn:
+        ring_on_commit("place")
+
+
+def _decided(execution: Execution) -> Fact:
+    assert execution.decided_at is not None
+    payload = {"execution": execution.pk, "kind": execution.kind, "status": execution.status, "rule": execution.rule}
+    return Fact("execution_decided", execution.tenant_id, execution.decided_at, payload)

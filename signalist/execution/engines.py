@@ -1,0 +1,74 @@
+"""Which engines live: registration, heartbeat, and telling the dead from the living.
+
+An engine on this machine is dead when its process is gone; one elsewhere when it has not been seen for ten seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+from django.db import connection
+
+from signalist.clock import Clock
+from signalist.db.units import unit
+from signalist.execution.models import EngineProcess
+
+SILENT_AFTER = timedelta(seconds=10)
+
+
+class AnotherEngine(RuntimeError):
+    """On SQLite one engine does all; a second one is refused."""
+
+
+def register(clock: Clock) -> EngineProcess:
+    """Enter this process. Raises AnotherEngine where only one may run and one does."""
+    engine = EngineProcess(boot=_boot(), pid=os.getpid(), started_at=clock.now(), seen_at=clock.now())
+    with unit("engine.register"):
+        living = [other for other in EngineProcess.objects.filter(ended_at__isnull=True) if not _is_dead(other, clock)]
+        if living and connection.vendor == "sqlite":
+            raise AnotherEngine(f"An engine already runs on this database (process {living[0].pid}); stop it first.")
+        engine.save(force_insert=True)
+    return engine
+
+
+def heartbeat(engine: EngineProcess, clock: Clock) -> None:
+    """Show that this engine lives."""
+    with unit("engine.heartbeat"):
+        EngineProcess.objects.filter(pk=engine.pk).update(seen_at=clock.now())
+
+
+def ended(engine: EngineProcess, clock: Clock) -> None:
+    """This engine stops in good order."""
+    with unit("engine.ended"):
+        EngineProcess.objects.filter(pk=engine.pk).update(ended_at=clock.now())
+
+
+def dead_engines(clock: Clock) -> set[uuid.UUID]:
+    """The engines that are no more, ended or vanished."""
+    return {engine.pk for engine in EngineProcess.objects.all() if engine.ended_at is not None or _is_dead(engine, clock)}
+
+
+def _is_dead(engine: EngineProcess, clock: Clock) -> bool:
+    if engine.boot == _boot() and engine.pid != os.getpid():
+        return not _runs(engine.pid)
+    return clock.now() - engine.seen_at > SILENT_AFTER
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this id runs and is not merely waiting to be collected by its parent."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def _boot() -> str:
+    """Names this machine's present boot; process ids of another one mean nothing here."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"unknown-{uuid.getnode():x}"

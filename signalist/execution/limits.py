@@ -1,0 +1,20 @@
+"""The platform's own layer of limits: outermost, and what an entry is measured against."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from signalist.domain.rules import Limits
+
+# RISK-12: 50 positions in the portfolio; ACC-08: 100 trades a day.
+PLATFORM = Limits(open_positions=50, daily_entries=100)
+
+# Markets of one pair that stand further apart than this are not the same market to a signal (CON: basis).
+ALLOWED_BASIS = Decimal("0.01")
+
+# A price older than this is no price to size an order by.
+FRESH_WITHIN = timedelta(seconds=90)
+
+# The fee that an entry is assumed to pay when its cost is checked against the free balance, as a fraction of its value.
+ASSUMED_FEE = Decimal("0.001")

@@ -1,0 +1,63 @@
+"""Stage `measure`: folds closed trades into the day's results of their subscriptions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime
+
+from django.db import connection
+
+from signalist.db.units import unit
+from signalist.domain.money import ZERO
+from signalist.events.outbox import Fact, emit
+from signalist.trading.models import DailyResult, Trade
+
+
+def measure(now: datetime, limit: int = 500) -> int:
+    """Count the trades that have not been counted yet; returns how many."""
+    with unit("measure.trades"):
+        waiting = Trade.objects.filter(measured=False).order_by("pk")
+        if connection.vendor == "postgresql":
+            waiting = waiting.select_for_update(skip_locked=True)
+        trades = list(waiting[:limit])
+        if not trades:
+            return 0
+        by_day: dict[tuple[int, date], list[Trade]] = defaultdict(list)
+        for trade in trades:
+            by_day[trade.subscription_id, trade.closed_at.date()].append(trade)
+        known = _known(by_day)
+        results = [_counted(known.get(key), key[1], found) for key, found in sorted(by_day.items())]
+        DailyResult.objects.bulk_create(
+            results,
+            update_conflicts=True,
+            update_fields=["trades", "wins", "gross", "fees", "net"],
+            unique_fields=["subscription", "day"],
+        )
+        Trade.objects.filter(pk__in=[trade.pk for trade in trades]).update(measured=True)
+        emit([_measured(result, now) for result in results])
+    return len(trades)
+
+
+def _known(by_day: dict[tuple[int, date], list[Trade]]) -> dict[tuple[int, date], DailyResult]:
+    subscriptions, days = {key[0] for key in by_day}, {key[1] for key in by_day}
+    found = DailyResult.objects.filter(subscription_id__in=subscriptions, day__in=days)
+    return {(result.subscription_id, result.day): result for result in found}
+
+
+def _counted(known: DailyResult | None, day: date, trades: list[Trade]) -> DailyResult:
+    first = trades[0]
+    result = known or DailyResult(
+        tenant_id=first.tenant_id, subscription_id=first.subscription_id, account_id=first.account_id, day=day
+    )
+    result.pk = None
+    result.trades += len(trades)
+    result.wins += sum(trade.net > 0 for trade in trades)
+    result.gross += sum((trade.gross for trade in trades), ZERO)
+    result.fees += sum((trade.fees for trade in trades), ZERO)
+    result.net += sum((trade.net for trade in trades), ZERO)
+    return result
+
+
+def _measured(result: DailyResult, now: datetime) -> Fact:
+    payload = {"subscription": result.subscription_id, "day": result.day.isoformat(), "net": str(result.net)}
+    return Fact("day_measured", result.tenant_id, now, payload)

@@ -1,0 +1,222 @@
+"""Stage `protect`: protection follows the net filled quantity. It writes orders; `place` sends them.
+
+One active stop and one active target per position. A quantity that changed is amended in place where the venue can, else the
+order is withdrawn and replaced. A closed position's legs are withdrawn. An exit that was lost is written anew, and a position
+whose stop the venue keeps refusing is closed at market (CON-31).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import Count
+
+from signalist.accounts.models import Account, AccountState
+from signalist.db.bulk import update_rows
+from signalist.db.units import unit
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.orders import ACTIVE, NAMESPACE, Leg, OrderStatus, OrderType, closing_side
+from signalist.domain.signals import Direction, SignalKind
+from signalist.events.outbox import Fact, emit
+from signalist.trading.keys import execution_key, order_ids
+from signalist.trading.models import Execution, Instruction, InstructionKind, Order, Position
+from signalist.trading.transitions import ORDER_STATE, move
+
+BATCH = 400
+MAX_EXITS = 5
+MAX_REFUSED_STOPS = 3
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch writes."""
+
+    now: datetime
+    created: list[Order] = field(default_factory=list)
+    touched: dict[int, Order] = field(default_factory=dict)
+    emergencies: list[Position] = field(default_factory=list)
+    stuck: list[Position] = field(default_factory=list)
+
+
+def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH) -> int:
+    """Bring the protection of positions that changed into line; returns how many were looked at."""
+    with unit("protect.batch"):
+        positions = _due(limit)
+        if not positions:
+            return 0
+        ids = [position.pk for position in positions]
+        active: dict[int, list[Order]] = defaultdict(list)
+        orders = Order.objects.select_for_update().filter(position_id__in=ids, status__in=[s.value for s in ACTIVE])
+        for order in orders.order_by("pk"):
+            active[order.position_id or 0].append(order)
+        numbers = _next_numbers(ids)
+        changes = Changes(now)
+        for position in positions:
+            _look_after(position, active[position.pk], numbers, can_amend(position.account.venue), changes)
+        _write(positions, changes)
+    return len(positions)
+
+
+def _due(limit: int) -> list[Position]:
+    due = Position.objects.filter(protection_due=True).order_by("pk")
+    if connection.vendor == "postgresql":
+        due = due.select_for_update(skip_locked=True, of=("self",))
+    related = ("account", "subscription", "entry_execution__signal", "entry_execution__subscription", "entry_execution__instruction")
+    return list(due.select_related(*related)[:limit])
+
+
+def _next_numbers(position_ids: Sequence[int]) -> dict[tuple[int, str], int]:
+    counted = Order.objects.filter(position_id__in=position_ids).values_list("position_id", "leg").annotate(Count("id"))
+    return {(position_id, leg): count for position_id, leg, count in counted if position_id is not None}
+
+
+def _look_after(
+    position: Position, active: Sequence[Order], numbers: dict[tuple[int, str], int], amends: bool, changes: Changes
+) -> None:
+    position.protection_due = False
+    if not position.is_open or position.is_closing:
+        for order in active:
+            if Leg(order.leg).protects:
+                _withdraw(order, changes)
+        if position.is_open and not any(order.leg == Leg.EXIT for order in active):
+            _exit_again(position, numbers, changes)
+        return
+    if position.refused_stops >= MAX_REFUSED_STOPS:
+        changes.emergencies.append(position)
+        return
+    for leg, level in ((Leg.STOP, position.stop), (Leg.TARGET, position.target)):
+        order = next((o for o in active if o.leg == leg), None)
+        if level is not None:
+            _cover(position, leg, level, order, numbers, amends, changes)
+
+
+def _cover(
+    position: Position,
+    leg: Leg,
+    level: Decimal,
+    order: Order | None,
+    numbers: dict[tuple[int, str], int],
+    amends: bool,
+    changes: Changes,
+) -> None:
+    """Make one leg cover what is open: created, resized in place, or withdrawn to be replaced once the cancel is confirmed."""
+    if order is None:
+        changes.created.append(_leg(position, leg, level, position.quantity, numbers.get((position.pk, leg.value), 0), changes.now))
+        return
+    wanted = order.filled + position.quantity
+    if wanted == (order.wanted_quantity or order.quantity):
+        return
+    if order.state is OrderStatus.CREATED:
+        order.quantity = wanted
+    elif order.state in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+        position.protection_due = True  # its fate decides what to do
+        return
+    elif amends:
+        order.wanted_quantity = wanted
+    else:
+        order.cancel_wanted = True
+    changes.touched[order.pk] = order
+
+
+def _leg(position: Position, leg: Leg, level: Decimal, quantity: Decimal, n: int, now: datetime) -> Order:
+    order_id, tag = order_ids(position.entry_execution, leg, n)
+    return Order(
+        tenant_id=position.tenant_id,
+        account_id=position.account_id,
+        subscription_id=position.subscription_id,
+        instrument_id=position.instrument_id,
+        execution=position.entry_execution,
+        position=position,
+        leg=leg.value,
+        n=n,
+        client_order_id=order_id,
+        tag=tag,
+        side=closing_side(Direction(position.direction)).value,
+        type=(OrderType.STOP if leg is Leg.STOP else OrderType.TAKE_PROFIT).value,
+        quantity=quantity,
+        trigger=level,
+        reduce_only=True,
+        leverage=position.subscription.leverage,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _withdraw(order: Order, changes: Changes) -> None:
+    if order.state is OrderStatus.CREATED:
+        move(order, OrderStatus.CANCELLED, changes.now, "the position is closed")
+    elif order.cancel_wanted:
+        return
+    else:
+        order.cancel_wanted = True
+    changes.touched[order.pk] = order
+
+
+def _exit_again(position: Position, numbers: dict[tuple[int, str], int], changes: Changes) -> None:
+    """A position that is to be closed has no exit under way: its exit was refused or never arrived. Write the next one, a few times."""
+    last = Order.objects.filter(position_id=position.pk, leg=Leg.EXIT.value).order_by("-pk").select_related(
+        "execution__signal", "execution__instruction", "execution__subscription"
+    ).first()
+    n = numbers.get((position.pk, Leg.EXIT.value), 0)
+    if last is None or n >= MAX_EXITS:
+        changes.stuck.append(position)
+        return
+    order = _leg(position, Leg.EXIT, Decimal(1), position.quantity, last.n + 1, changes.now)
+    order.execution, order.type, order.trigger = last.execution, OrderType.MARKET.value, None
+    order.client_order_id, order.tag = order_ids(last.execution, Leg.EXIT, last.n + 1)
+    changes.created.append(order)
+
+
+def _write(positions: Sequence[Position], changes: Changes) -> None:
+    for position in changes.emergencies:
+        _close_at_market(position, changes.now)
+    facts = [_halted(position, changes.now) for position in changes.stuck]
+    Account.objects.filter(pk__in=[p.account_id for p in changes.stuck]).update(
+        state=AccountState.HALTED, state_reason="a position cannot be closed; close it at the venue and resume"
+    )
+    update_rows(positions, ("protection_due",))
+    update_rows(list(changes.touched.values()), ORDER_STATE)
+    Order.objects.bulk_create(changes.created)
+    emit(facts)
+    if changes.created or changes.touched:
+        ring_on_commit("place")
+
+
+def _close_at_market(position: Position, now: datetime) -> None:
+    """The venue keeps refusing the stop: an emergency instruction closes the position; its unique key makes it one."""
+    key = f"emergency:{execution_key(position.entry_execution)}"
+    instruction, made = Instruction.objects.get_or_create(
+        tenant_id=position.tenant_id,
+        key=key,
+        defaults={
+            "public_id": uuid.uuid5(NAMESPACE, key),
+            "kind": InstructionKind.EMERGENCY,
+            "account_id": position.account_id,
+            "subscription_id": position.subscription_id,
+            "reason": f"the venue refused the stop {position.refused_stops} times",
+            "created_at": now,
+        },
+    )
+    if made:
+        kind = SignalKind.EXIT_LONG if position.direction == Direction.LONG else SignalKind.EXIT_SHORT
+        Execution.objects.create(
+            tenant_id=position.tenant_id,
+            subscription_id=position.subscription_id,
+            account_id=position.account_id,
+            instruction=instruction,
+            kind=kind.value,
+            created_at=now,
+        )
+        emit([Fact("emergency_exit", position.tenant_id, now, {"position": position.pk, "severity": "HIGH"})])
+        ring_on_commit("decide")
+
+
+def _halted(position: Position, now: datetime) -> Fact:
+    payload = {"account": position.account_id, "position": position.pk, "reason": "a position cannot be closed"}
+    return Fact("account_halted", position.tenant_id, now, payload)

@@ -1,0 +1,169 @@
+"""Stage `reconcile`: what the venues say happened becomes rows, and orders in doubt are looked up until it is known what became of them.
+
+Reports are read from each account's cursor, so nothing is missed over a restart and nothing counts twice. An order that a dead
+engine was sending is UNKNOWN: it is looked up, adopted where the venue has it, and given up after several looks where not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from signalist.accounts.models import Account
+from signalist.accounts.sessions import Sessions
+from signalist.clock import Clock
+from signalist.db.bulk import update_rows
+from signalist.db.units import unit
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.orders import ACTIVE, Leg, OrderStatus
+from signalist.events.outbox import Fact, emit
+from signalist.failpoints import failpoint
+from signalist.trading.folding import fold, fold_orders, release_reservations
+from signalist.trading.models import AccountBalance, Order, Position
+from signalist.trading.transitions import ORDER_STATE, move
+from signalist.venues.base import OrderReport, Reports
+from signalist.venues.errors import NoAnswer, VenueError
+
+InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+async def reconcile(sessions: Sessions, clock: Clock, in_database: InDatabase, account_ids: Collection[int]) -> int:
+    """Read and fold what these accounts' venues report; returns how many fills were new."""
+    if not account_ids:
+        return 0
+    known: list[tuple[Account, str]] = await in_database(lambda: _cursors(account_ids))
+    answers = await asyncio.gather(*(_reports(sessions, account, cursor) for account, cursor in known))
+    reports = {account.pk: (cursor, answer) for (account, cursor), answer in zip(known, answers, strict=True) if answer is not None}
+    if not reports:
+        return 0
+    folded: int = await in_database(lambda: write_reports(reports, clock.now()))
+    return folded
+
+
+async def look_up(sessions: Sessions, clock: Clock, in_database: InDatabase) -> int:
+    """Look every order in doubt up once; returns how many found their fate."""
+    doubtful: list[tuple[Order, Account]] = await in_database(_in_doubt)
+    if not doubtful:
+        return 0
+    answers = await asyncio.gather(*(_looked(sessions, order, account) for order, account in doubtful))
+    settled: int = await in_database(lambda: write_looks(doubtful, answers, sessions, clock.now()))
+    return settled
+
+
+# --- Network -------------------------------------------------------------------------------------
+
+
+async def _reports(sessions: Sessions, account: Account, cursor: str) -> Reports | None:
+    """The account's reports; None when the venue could not be asked, which says nothing about what happened there."""
+    try:
+        failpoint("reconcile.call")
+        within = sessions.capabilities(account.venue).answer_within
+        answer = await asyncio.wait_for(sessions.of(account).reports(cursor), within)
+        failpoint("reconcile.called")
+        return answer
+    except (VenueError, TimeoutError):
+        return None
+
+
+async def _looked(sessions: Sessions, order: Order, account: Account) -> OrderReport | None | VenueError:
+    try:
+        failpoint("look_up.call")
+        within = sessions.capabilities(account.venue).answer_within
+        answer = await asyncio.wait_for(sessions.of(account).look_up(order.client_order_id), within)
+        failpoint("look_up.called")
+        return answer
+    except VenueError as error:
+        return error
+    except TimeoutError:
+        return NoAnswer("The venue did not answer in time.")
+
+
+# --- Rows ----------------------------------------------------------------------------------------
+
+
+def _cursors(account_ids: Collection[int]) -> list[tuple[Account, str]]:
+    accounts = list(Account.objects.filter(pk__in=list(account_ids)).order_by("pk"))
+    cursors = dict(AccountBalance.objects.filter(account__in=accounts).values_list("account_id", "cursor"))
+    return [(account, cursors.get(account.pk, "")) for account in accounts]
+
+
+def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime) -> int:
+    """Fold the reports of accounts whose cursor is still where they were asked from; another engine was faster with the rest."""
+    with unit("reconcile.reports"):
+        accounts = {a.pk: a for a in Account.objects.select_for_update().filter(pk__in=list(reports)).order_by("pk")}
+        cursors = dict(AccountBalance.objects.filter(account_id__in=list(reports)).values_list("account_id", "cursor"))
+        current = {key: answer for key, (asked, answer) in reports.items() if cursors.get(key, "") == asked}
+        if not current:
+            return 0
+        fills = fold(current, accounts, now)
+        ring_on_commit("protect", "measure", "decide", "place")
+    return fills
+
+
+def _in_doubt() -> list[tuple[Order, Account]]:
+    orders = Order.objects.filter(status=OrderStatus.UNKNOWN.value).order_by("pk").select_related("account")
+    return [(order, order.account) for order in orders]
+
+
+def write_looks(
+    doubtful: Sequence[tuple[Order, Account]],
+    answers: Sequence[OrderReport | None | VenueError],
+    sessions: Sessions,
+    now: datetime,
+) -> int:
+    """Adopt what was found; count a look for what was not, and give it up after as many as the venue needs."""
+    with unit("look_up.answers"):
+        found = [answer for answer in answers if isinstance(answer, OrderReport)]
+        accounts = {account.pk: account for _, account in doubtful}
+        fold_orders(found, accounts, now)
+        missing = [pair[0].pk for pair, answer in zip(doubtful, answers, strict=True) if answer is None]
+        given_up = _count_looks(missing, accounts, sessions, now)
+        emit([_gone(order, now) for order in given_up])
+        ring_on_commit("reconcile", "protect", "place", "decide", *(["look_up"] if len(given_up) < len(missing) else []))
+    return len(found) + len(given_up)
+
+
+def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Sessions, now: datetime) -> list[Order]:
+    orders = list(Order.objects.select_for_update().filter(pk__in=ids, status=OrderStatus.UNKNOWN.value).order_by("pk"))
+    given_up = []
+    for order in orders:
+        order.looks += 1
+        if order.looks >= sessions.capabilities(accounts[order.account_id].venue).looks:
+            move(order, OrderStatus.REJECTED, now, "the venue never received it")
+            given_up.append(order)
+    update_rows(orders, ORDER_STATE)
+    release_reservations([order for order in given_up if order.leg == Leg.ENTRY])
+    Position.objects.filter(pk__in=[o.position_id for o in given_up if o.position_id]).update(protection_due=True)
+    return given_up
+
+
+def _gone(order: Order, now: datetime) -> Fact:
+    return Fact("order_never_arrived", order.tenant_id, now, {"order": order.pk, "leg": order.leg})
+
+
+def take_over(dead: Collection[uuid.UUID], now: datetime) -> int:
+    """What dead engines were sending is in doubt from now on; what they were cancelling or amending may be asked again."""
+    with unit("reconcile.take_over"):
+        orders = list(
+            Order.objects.select_for_update()
+            .filter(status__in=[s.value for s in ACTIVE], sender__in=dead)
+            .order_by("pk")
+        )
+        for order in orders:
+            order.busy = False
+            if order.state is OrderStatus.SENDING:
+                move(order, OrderStatus.UNKNOWN, now, "the engine that was sending it is gone")
+        update_rows(orders, ORDER_STATE)
+        Position.objects.filter(is_open=True).update(protection_due=True)
+        ring_on_commit("reconcile", "look_up", "protect", "measure", "decide", "place", "fan_out")
+    return len(orders)
+
+
+def accounts_to_watch() -> list[int]:
+    """The accounts with something at their venue: an order under way or an open position."""
+    with_orders = Order.objects.filter(status__in=[s.value for s in ACTIVE]).values_list("account_id", flat=True)
+    with_positions = Position.objects.filter(is_open=True).values_list("account_id", flat=True)
+    return sorted(set(with_orders) | set(with_positions))

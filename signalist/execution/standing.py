@@ -1,0 +1,171 @@
+"""What a batch of decisions needs to know, read in a constant number of queries whatever its size.
+
+Accounts are locked in id order before anything about them is read, so that two engines cannot spend the same money.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from decimal import Decimal
+
+from django.db.models import Count
+
+from signalist.accounts.models import Account
+from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.money import ZERO
+from signalist.domain.orders import ACTIVE, Leg
+from signalist.domain.rules import Standing
+from signalist.domain.signals import SignalKind
+from signalist.markets.models import Instrument
+from signalist.markets.selectors import latest_prices
+from signalist.trading.models import (
+    AccountBalance,
+    AccountDay,
+    DailyResult,
+    Execution,
+    ExecutionStatus,
+    Order,
+    Position,
+    Reservation,
+    Trade,
+)
+
+ENTRIES = [kind.value for kind in SignalKind if kind.is_entry]
+TAKEN = [ExecutionStatus.TAKEN, ExecutionStatus.RESIZED]
+
+
+@dataclass(slots=True)
+class AccountBook:
+    """An account as the batch sees it; entries decided earlier in the batch are counted in."""
+
+    account: Account
+    balance: AccountBalance | None = None
+    day: AccountDay | None = None
+    positions: list[Position] = field(default_factory=list)
+    held_amount: Decimal = ZERO
+    held_notional: Decimal = ZERO
+    slots: int = 0
+
+
+@dataclass(slots=True)
+class Picture:
+    """Everything a batch decides on."""
+
+    now: datetime
+    accounts: dict[int, AccountBook]
+    instruments: dict[int, Instrument]
+    prices: dict[int, tuple[Decimal, datetime]]
+    position_of: dict[int, Position]
+    orders_of: dict[int, list[Order]]
+    entries_today: dict[int, int]
+    net_today: dict[int, Decimal]
+    specs: dict[int, InstrumentSpec] = field(default_factory=dict)
+    new_days: list[AccountDay] = field(default_factory=list)
+
+    def spec(self, instrument_id: int) -> InstrumentSpec:
+        """The instrument's rules, made once a batch."""
+        if instrument_id not in self.specs:
+            self.specs[instrument_id] = self.instruments[instrument_id].spec()
+        return self.specs[instrument_id]
+
+    def standing(self, subscription_id: int, book: AccountBook) -> Standing:
+        """Where the account and the subscription stand now. The balance must be known."""
+        assert book.balance is not None
+        open_result = sum((self._open_result(p) for p in book.positions), ZERO)
+        equity = book.balance.total + open_result
+        return Standing(
+            available=book.balance.available - book.held_amount,
+            equity=equity,
+            day_start_equity=self._day(book, equity).equity,
+            open_positions=len(book.positions) + book.slots,
+            entries_today=self.entries_today.get(subscription_id, 0),
+            result_today=self._result_today(subscription_id, book),
+            exposure=sum((p.quantity * self._price(p) for p in book.positions), ZERO) + book.held_notional,
+        )
+
+    def _result_today(self, subscription_id: int, book: AccountBook) -> Decimal:
+        mine = [p for p in book.positions if p.subscription_id == subscription_id]
+        return self.net_today.get(subscription_id, ZERO) + sum((p.holding().net + self._open_result(p) for p in mine), ZERO)
+
+    def _open_result(self, position: Position) -> Decimal:
+        return position.holding().open_result(self._price(position))
+
+    def _price(self, position: Position) -> Decimal:
+        known = self.prices.get(position.instrument_id)
+        return known[0] if known else position.holding().average_entry
+
+    def _day(self, book: AccountBook, equity: Decimal) -> AccountDay:
+        if book.day is None:
+            account = book.account
+            book.day = AccountDay(tenant_id=account.tenant_id, account=account, day=self.now.date(), equity=equity)
+            self.new_days.append(book.day)
+        return book.day
+
+
+def picture(executions: Sequence[Execution], now: datetime) -> Picture:
+    """Lock the accounts of `executions` and read what deciding them takes."""
+    account_ids = sorted({execution.account_id for execution in executions})
+    subscription_ids = {execution.subscription_id for execution in executions}
+    books = {a.pk: AccountBook(a) for a in Account.objects.select_for_update().filter(pk__in=account_ids).order_by("pk")}
+    positions = list(Position.objects.filter(account_id__in=account_ids, is_open=True).order_by("pk"))
+    for position in positions:
+        books[position.account_id].positions.append(position)
+    orders_of: dict[int, list[Order]] = defaultdict(list)
+    for order in Order.objects.filter(account_id__in=account_ids, status__in=[s.value for s in ACTIVE]).order_by("pk"):
+        orders_of[order.subscription_id].append(order)
+    instrument_ids = {e.subscription.instrument_id for e in executions} | {p.instrument_id for p in positions}
+    _money(books, now)
+    return Picture(
+        now=now,
+        accounts=books,
+        instruments={i.pk: i for i in Instrument.objects.filter(pk__in=instrument_ids)},
+        prices=latest_prices(instrument_ids),
+        position_of={p.subscription_id: p for p in positions},
+        orders_of=orders_of,
+        entries_today=_entries_today(subscription_ids, now),
+        net_today=_net_today(subscription_ids, now),
+    )
+
+
+def _money(books: dict[int, AccountBook], now: datetime) -> None:
+    for balance in AccountBalance.objects.filter(account_id__in=books):
+        books[balance.account_id].balance = balance
+    for day in AccountDay.objects.filter(account_id__in=books, day=now.date()):
+        books[day.account_id].day = day
+    for held in Reservation.objects.filter(account_id__in=books, released=False):
+        book = books[held.account_id]
+        book.held_amount += held.amount
+        book.held_notional += held.notional
+        book.slots += 1
+
+
+def _entries_today(subscription_ids: set[int], now: datetime) -> dict[int, int]:
+    midnight = datetime.combine(now.date(), time.min, now.tzinfo)
+    counted = (
+        Execution.objects.filter(
+            subscription_id__in=subscription_ids, decided_at__gte=midnight, status__in=TAKEN, kind__in=ENTRIES
+        )
+        .values_list("subscription_id")
+        .annotate(Count("id"))
+    )
+    return dict(counted)
+
+
+def _net_today(subscription_ids: set[int], now: datetime) -> dict[int, Decimal]:
+    """Closed trades of the day (UTC), whether `measure` has folded them yet or not."""
+    results: dict[int, Decimal] = defaultdict(lambda: ZERO)
+    folded = DailyResult.objects.filter(subscription_id__in=subscription_ids, day=now.date())
+    fresh = Trade.objects.filter(subscription_id__in=subscription_ids, measured=False, closed_at__date=now.date())
+    for rows in (folded, fresh):
+        for subscription_id, net in rows.values_list("subscription_id", "net"):  # type: ignore[attr-defined]
+            results[subscription_id] += net
+    return results
+
+
+def exits_and_entries_under_way(orders: Sequence[Order]) -> tuple[bool, bool]:
+    """Whether an exit, and whether an entry, is on its way."""
+    legs = {order.leg for order in orders}
+    return Leg.EXIT.value in legs, Leg.ENTRY.value in legs

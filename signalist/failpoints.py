@@ -1,0 +1,26 @@
+"""Marked places where a test may kill the process.
+
+A failpoint stands behind every commit and around every venue call of the pipeline. It does nothing unless the environment names it:
+`SIGNALIST_FAILPOINT=decide.committed` kills the process (SIGKILL) at its first passage, `decide.committed:7` at its seventh.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+_ARMED, _, _NTH = os.environ.get("SIGNALIST_FAILPOINT", "").partition(":")
+_LEFT = int(_NTH or "1")
+_LOCK = threading.Lock()
+
+
+def failpoint(name: str) -> None:
+    """Die here, at once and without clean-up, when this is the armed place and its count is up."""
+    global _LEFT
+    if name != _ARMED:
+        return
+    with _LOCK:
+        _LEFT -= 1
+        if _LEFT == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""Instruments, candles, latest prices and dated exchange rates."""

@@ -1,0 +1,75 @@
+"""Where market data enters: the one writer of candles and latest prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from signalist.db.units import unit
+from signalist.domain.candles import Candle
+from signalist.domain.timeframes import Timeframe
+from signalist.events.outbox import Fact, emit
+from signalist.markets import models as rows
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedCandle:
+    """A candle that its venue has closed for good."""
+
+    instrument_id: int
+    frame: Timeframe
+    candle: Candle
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price that the market made at `at`."""
+
+    instrument_id: int
+    price: Decimal
+    at: datetime
+
+
+def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> None:
+    """Store closed candles and the prices seen with them. One that is there already is left as it is: a candle closes once."""
+    with unit("feed.candles"):
+        rows.Candle.objects.bulk_create(
+            [
+                rows.Candle(
+                    instrument_id=c.instrument_id,
+                    timeframe=c.frame.code,
+                    close_time=c.candle.close_time,
+                    open=c.candle.open,
+                    high=c.candle.high,
+                    low=c.candle.low,
+                    close=c.candle.close,
+                    volume=c.candle.volume,
+                )
+                for c in closed
+            ],
+            ignore_conflicts=True,
+        )
+        _latest(prices)
+        emit([_closed(c) for c in closed])
+
+
+def take_prices(prices: Sequence[Price]) -> None:
+    """Store the newest prices."""
+    with unit("feed.prices"):
+        _latest(prices)
+
+
+def _latest(prices: Sequence[Price]) -> None:
+    rows.LatestPrice.objects.bulk_create(
+        [rows.LatestPrice(instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices],
+        update_conflicts=True,
+        update_fields=["price", "at"],
+        unique_fields=["instrument_id"],
+    )
+
+
+def _closed(closed: ClosedCandle) -> Fact:
+    payload = {"instrument": closed.instrument_id, "timeframe": closed.frame.code, "close": str(closed.candle.close)}
+    return Fact("candle_closed", None, closed.candle.close_time, payload)

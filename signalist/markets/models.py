@@ -1,0 +1,107 @@
+"""What is traded and at which prices. Nothing here has a tenant."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from signalist.db.fields import ExactDecimalField
+from signalist.domain.candles import Candle as CandleValue
+from signalist.domain.instruments import InstrumentKind, InstrumentSpec
+
+
+class AssetPair(models.Model):
+    """What instruments of several venues share: one asset against money. Signals travel only within a pair."""
+
+    code = models.CharField(max_length=30, unique=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Instrument(models.Model):
+    """One per venue and symbol. Quote currency and price scale are its own, whatever the pair."""
+
+    venue = models.CharField(max_length=20)
+    symbol = models.CharField(max_length=40)
+    pair = models.ForeignKey(AssetPair, null=True, blank=True, on_delete=models.PROTECT, related_name="instruments")
+    base = models.CharField(max_length=15)
+    quote = models.CharField(max_length=15)
+    kind = models.CharField(max_length=12)
+    tick = ExactDecimalField()
+    lot = ExactDecimalField()
+    min_quantity = ExactDecimalField()
+    min_notional = ExactDecimalField()
+    max_leverage = ExactDecimalField(default=1)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["venue", "symbol"], name="instrument_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.venue}:{self.symbol}"
+
+    def spec(self) -> InstrumentSpec:
+        """The instrument as the pure core knows it."""
+        return InstrumentSpec(
+            self.venue,
+            self.symbol,
+            self.base,
+            self.quote,
+            InstrumentKind(self.kind),
+            self.tick,
+            self.lot,
+            self.min_quantity,
+            self.min_notional,
+            self.max_leverage,
+        )
+
+
+class Candle(models.Model):
+    """A closed candle, keyed by its close time (UTC, floored)."""
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    timeframe = models.CharField(max_length=3)
+    close_time = models.DateTimeField()
+    open = ExactDecimalField()
+    high = ExactDecimalField()
+    low = ExactDecimalField()
+    close = ExactDecimalField()
+    volume = ExactDecimalField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "timeframe", "close_time"], name="candle_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.timeframe} {self.close_time:%Y-%m-%dT%H:%MZ}"
+
+    def value(self) -> CandleValue:
+        """The candle as the pure core knows it."""
+        return CandleValue(self.close_time, self.open, self.high, self.low, self.close, self.volume)
+
+
+class LatestPrice(models.Model):
+    """The newest price of an instrument, and when the market made it."""
+
+    instrument = models.OneToOneField(Instrument, primary_key=True, on_delete=models.CASCADE, related_name="latest")
+    price = ExactDecimalField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.price}"
+
+
+class FxRate(models.Model):
+    """Units of `quote` for one unit of `base`, as of `at`."""
+
+    base = models.CharField(max_length=15)
+    quote = models.CharField(max_length=15)
+    at = models.DateTimeField()
+    rate = ExactDecimalField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["base", "quote", "at"], name="fx_rate_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.base}/{self.quote} {self.rate}"

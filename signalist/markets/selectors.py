@@ -1,0 +1,67 @@
+"""Reads of the market: prices, rates and the window of candles that a strategy is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from signalist.domain.candles import Candle, CandleArrays
+from signalist.domain.timeframes import Timeframe
+from signalist.markets import models as rows
+
+WINDOW_SLACK = 256
+
+
+def latest_prices(instrument_ids: Iterable[int]) -> dict[int, tuple[Decimal, datetime]]:
+    """The newest price of each instrument that has one, and when it was made."""
+    found = rows.LatestPrice.objects.filter(instrument_id__in=list(instrument_ids))
+    return {key: (price, at) for key, price, at in found.values_list("instrument_id", "price", "at")}
+
+
+def rate(base: str, quote: str, at: datetime) -> Decimal | None:
+    """Units of `quote` for one `base` by the newest dated rate at or before `at`, in either direction; None without one."""
+    if base == quote:
+        return Decimal(1)
+    known = rows.FxRate.objects.filter(at__lte=at).order_by("-at")
+    direct = known.filter(base=base, quote=quote).first()
+    if direct is not None:
+        return direct.rate
+    inverse = known.filter(base=quote, quote=base).first()
+    return None if inverse is None else 1 / inverse.rate
+
+
+class CandleWindow:
+    """The newest candles of one instrument and timeframe, kept in memory between closes and reloaded after any break."""
+
+    def __init__(self, instrument_id: int, frame: Timeframe, bars: int) -> None:
+        self._instrument_id, self._frame, self._bars = instrument_id, frame, bars
+        self._candles: list[Candle] = []
+
+    def at(self, close: datetime) -> tuple[CandleArrays, Candle] | None:
+        """The `bars` candles up to the one that closed at `close`, and that one; None when it is not there."""
+        newest = self._candles[-1].close_time if self._candles else None
+        if newest is None or newest > close:
+            self._reload(close)
+        elif newest < close:
+            self._extend(newest, close)
+        if not self._candles or self._candles[-1].close_time != close:
+            return None
+        return CandleArrays.of(self._candles[-self._bars :]), self._candles[-1]
+
+    def _extend(self, newest: datetime, close: datetime) -> None:
+        found = self._stored().filter(close_time__gt=newest, close_time__lte=close).order_by("close_time")[: WINDOW_SLACK + 1]
+        fresh = [candle.value() for candle in found]
+        if len(fresh) > WINDOW_SLACK:
+            self._reload(close)
+            return
+        self._candles += fresh
+        if len(self._candles) > self._bars + WINDOW_SLACK:
+            self._candles = self._candles[-self._bars :]
+
+    def _reload(self, close: datetime) -> None:
+        found = self._stored().filter(close_time__lte=close).order_by("-close_time")[: self._bars]
+        self._candles = [candle.value() for candle in reversed(list(found))]
+
+    def _stored(self):  # type: ignore[no-untyped-def]
+        return rows.Candle.objects.filter(instrument_id=self._instrument_id, timeframe=self._frame.code)

@@ -1,0 +1,109 @@
+"""What a strategy file imports.
+
+A strategy is one Python file that declares three things:
+
+    from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+
+    parameters = {"period": Parameter(int, 20, min=2, max=200, help="Bars of the average.")}
+
+    def history(parameters: Parameters) -> int:      # or a plain number: how many closed candles it needs
+        return parameters.period + 1
+
+    def signals(candles: Candles, parameters: Parameters) -> Signals:
+        average = indicators.sma(candles.close, parameters.period)
+        return Signals(
+            enter_long=indicators.crossed_above(candles.close, average),
+            exit_long=indicators.crossed_below(candles.close, average),
+        )
+
+Live, `signals` is called with the newest `history` candles and its last bar counts. In a backtest it is called once with all candles.
+Both must say the same at every bar: a value at a bar may depend on the `history` candles up to it and on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from signalist.domain import indicators
+
+__all__ = ["Candles", "Parameter", "Parameters", "Signals", "indicators"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter: its type (int, float, bool or str), default, inclusive bounds for numbers, choices for text, and a sentence of help."""
+
+    type: type
+    default: int | float | bool | str
+    min: float | None = None
+    max: float | None = None
+    help: str = ""
+    choices: tuple[str, ...] = ()
+
+
+class Parameters(Mapping[str, Any]):
+    """The values of the declared parameters, as `parameters.fast` or `parameters["fast"]`. They cannot be changed."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "_values", dict(values))
+
+    def __getattr__(self, name: str) -> Any:
+        values: dict[str, Any] = object.__getattribute__(self, "_values")
+        if name not in values:
+            raise AttributeError(
+                f"The strategy declares no parameter {name!r}; it declares {', '.join(values) or 'none'}."
+            )
+        return values[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("A strategy cannot change its parameters.")
+
+    def __getitem__(self, name: str) -> Any:
+        return object.__getattribute__(self, "_values")[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(object.__getattribute__(self, "_values"))
+
+    def __len__(self) -> int:
+        return len(object.__getattribute__(self, "_values"))
+
+
+@dataclass(frozen=True)
+class Candles:
+    """Closed candles, oldest first, as read-only arrays of one length. `time` is the close in epoch seconds, UTC."""
+
+    time: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+@dataclass(frozen=True)
+class Signals:
+    """The answer: arrays with one value per candle; what is left out is never true, or none.
+
+    enter_* and exit_*  booleans. At one bar a strategy enters one side only, and does not leave the side that it enters.
+    stop_*, target_*    prices for the entry of the same bar, in the candles' quote currency; nan is none.
+    strength, confidence  0 to 1; nan is none.
+    """
+
+    enter_long: ArrayLike | None = None
+    exit_long: ArrayLike | None = None
+    enter_short: ArrayLike | None = None
+    exit_short: ArrayLike | None = None
+    stop_long: ArrayLike | None = None
+    target_long: ArrayLike | None = None
+    stop_short: ArrayLike | None = None
+    target_short: ArrayLike | None = None
+    strength: ArrayLike | None = None
+    confidence: ArrayLike | None = None

@@ -1,0 +1,57 @@
+"""The wire between the engine and a strategy's process: length-prefixed binary frames, and nothing that is ever executed.
+
+Both sides read this file; the child loads it by path, so it imports only the standard library. A frame is a header (kind, the number
+of the request that it belongs to, length of the body) and a body:
+
+ READY, LOAD, DECLARED, BIND, BOUND, FAILED   UTF-8 JSON
+ LAST, ALL                                    n as u64, then the closes as int64[n] and open, high, low, close, volume as float64[n]
+ ROW                                          one bar: four flag bytes, six float64
+ ARRAYS                                       four flag columns of n bytes, six columns of float64[n]
+
+Numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+
+HEADER = struct.Struct("<BIQ")
+COUNT = struct.Struct("<Q")
+ROW_BODY = struct.Struct("<4?6d")
+CANDLE_COLUMNS = ("time", "open", "high", "low", "close", "volume")
+FLAG_COLUMNS = ("enter_long", "exit_long", "enter_short", "exit_short")
+NUMBER_COLUMNS = ("stop_long", "target_long", "stop_short", "target_short", "strength", "confidence")
+
+# What the child says about itself is short: declarations, or one failure.
+TEXT_LIMIT = 65_536
+
+ONE_PIECE = 65_536
+
+# The child ends with this status when its end of the channel no longer works.
+CHANNEL_LOST = 71
+
+
+class Frame(IntEnum):
+    """The kinds of frames."""
+
+    READY = 1
+    LOAD = 2
+    DECLARED = 3
+    BIND = 4
+    BOUND = 5
+    LAST = 6
+    ROW = 7
+    ALL = 8
+    ARRAYS = 9
+    FAILED = 10
+
+
+def arrays_size(bars: int) -> int:
+    """Bytes in the body of ARRAYS."""
+    return (len(FLAG_COLUMNS) + 8 * len(NUMBER_COLUMNS)) * bars
+
+
+def pieces(parts: list[bytes]) -> list[bytes]:
+    """What to hand to the socket one after the other: a small message as one piece, a large one without copying it."""
+    return parts if sum(len(part) for part in parts) > ONE_PIECE else [b"".join(parts)]

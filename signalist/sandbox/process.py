@@ -1,0 +1,238 @@
+"""The door to a strategy: candles in, signals out; everything that can go wrong is a value."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from signalist.clock import monotonic
+from signalist.domain.candles import CandleArrays
+from signalist.domain.errors import DomainError
+from signalist.domain.strategies import BarSignals, ParameterSpec, SignalArrays, StrategyManifest, bar_name, resolve
+
+from . import frames
+from .child import Child, readable
+from .frames import Frame
+from .outcomes import Failed, FailureKind, Ran, RanWhole
+
+_SPEC_KEYS = {"name", "type", "default", "minimum", "maximum", "help", "choices"}
+
+
+class StrategyProcess:
+    """One warm child process for one strategy file with one set of parameter values.
+
+    The child is started when it is first needed and again after every failure. Calls from several threads wait for each other.
+    `time_limit` is wall seconds for one call (starting Python does not count), `memory_limit` bytes of address space,
+    `output_limit` bytes that the strategy may print in one call.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        parameters: Mapping[str, object],
+        *,
+        time_limit: float = 5.0,
+        memory_limit: int = 1 << 30,
+        output_limit: int = 1 << 20,
+    ) -> None:
+        self._source = source
+        self._given = dict(parameters)
+        self._seconds = time_limit
+        self._memory = memory_limit
+        self._output = output_limit
+        self._child: Child | None = None
+        self._manifest: StrategyManifest | None = None
+        self._lock = threading.Lock()
+        self._printed = ""
+
+    def __enter__(self) -> StrategyProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None while there is none."""
+        return None if self._child is None else self._child.pid
+
+    @property
+    def printed(self) -> str:
+        """What the strategy printed during the last call, for its author."""
+        return self._printed
+
+    def manifest(self) -> StrategyManifest | Failed:
+        """What the strategy declares, with its values and its history."""
+        with self._lock:
+            ready = self._ready()
+            return ready if isinstance(ready, Failed) else ready[1]
+
+    def last(self, arrays: CandleArrays) -> Ran | Failed:
+        """The signals of the newest of `arrays`, from the newest `history` candles; none while there are fewer."""
+        with self._lock:
+            ready = self._ready()
+            if isinstance(ready, Failed):
+                return ready
+            child, manifest = ready
+            if len(arrays) < manifest.history:
+                return Ran((), 0.0)
+            window = arrays.tail(manifest.history)
+            started = monotonic()
+            body = self._ask(child, Frame.LAST, _candles(window), Frame.ROW, frames.ROW_BODY.size)
+            if isinstance(body, Failed):
+                return body
+            if len(body) != frames.ROW_BODY.size:
+                return self._refuse("The strategy's process sent a row of the wrong size.")
+            try:
+                rows = BarSignals(*frames.ROW_BODY.unpack(body)).rows(bar_name(len(window) - 1, int(window.time[-1])))
+            except DomainError as error:
+                return self._refuse(str(error))
+            return Ran(rows, (monotonic() - started) * 1000)
+
+    def all(self, arrays: CandleArrays) -> RanWhole | Failed:
+        """The signals of every bar, from one call over all candles. Bars before a whole history say nothing, as live does."""
+        with self._lock:
+            ready = self._ready()
+            if isinstance(ready, Failed):
+                return ready
+            child, manifest = ready
+            bars = len(arrays)
+            if bars < manifest.history:
+                return RanWhole(SignalArrays.of(bars, {}), 0.0)
+            started = monotonic()
+            body = self._ask(child, Frame.ALL, _candles(arrays), Frame.ARRAYS, frames.arrays_size(bars))
+            if isinstance(body, Failed):
+                return body
+            if len(body) != frames.arrays_size(bars):
+                return self._refuse("The strategy's process sent arrays of the wrong size.")
+            try:
+                signals = _arrays(body, bars).silent_before(manifest.history - 1).checked(arrays.time)
+            except DomainError as error:
+                return self._refuse(str(error))
+            return RanWhole(signals, (monotonic() - started) * 1000)
+
+    def close(self) -> None:
+        """End the child. A later call would start a new one."""
+        with self._lock:
+            self._stop()
+
+    def _ready(self) -> tuple[Child, StrategyManifest] | Failed:
+        """A child that has the strategy loaded, started if need be."""
+        self._printed = ""
+        if self._child is not None and self._child.speaks_unasked():
+            return self._refuse("The strategy's process sent something that was not asked for.")
+        if self._child is not None and self._child.has_ended():
+            self._stop()
+        if self._child is None or self._manifest is None:
+            failed = self._start()
+            if failed is not None:
+                self._stop()
+                return failed
+        assert self._child is not None
+        assert self._manifest is not None
+        return self._child, self._manifest
+
+    def _start(self) -> Failed | None:
+        try:
+            child = self._child = Child(seconds=self._seconds, memory=self._memory, output=self._output)
+        except OSError as error:
+            return Failed(FailureKind.DIED, f"The strategy's process could not be started: {error}.")
+        failed = child.boot()
+        if failed is not None:
+            return failed
+        declared = self._ask(child, Frame.LOAD, _json({"source": self._source}), Frame.DECLARED, frames.TEXT_LIMIT)
+        if isinstance(declared, Failed):
+            return declared
+        try:
+            specs = _specs(declared)
+        except DomainError as error:
+            return Failed(FailureKind.DECLARATION, readable(str(error)))
+        try:
+            values = resolve(specs, self._given)
+        except DomainError as error:
+            return Failed(FailureKind.PARAMETERS, readable(str(error)))
+        bound = self._ask(child, Frame.BIND, _json(values), Frame.BOUND, frames.TEXT_LIMIT)
+        if isinstance(bound, Failed):
+            return bound
+        try:
+            self._manifest = StrategyManifest(specs, values, _history(bound))
+        except DomainError as error:
+            return Failed(FailureKind.DECLARATION, readable(str(error)))
+        return None
+
+    def _ask(self, child: Child, kind: Frame, body: list[bytes], expected: Frame, size: int) -> bytearray | Failed:
+        answer = child.ask(kind, body, expected, size, self._seconds)
+        self._printed += child.printed.decode(errors="replace")
+        if isinstance(answer, Failed):
+            self._stop()
+        return answer
+
+    def _refuse(self, message: str) -> Failed:
+        """The failure of a strategy whose answer means nothing; its process is not used again."""
+        self._stop()
+        return Failed(FailureKind.BAD_OUTPUT, message)
+
+    def _stop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+        self._child = None
+        self._manifest = None
+
+
+def _candles(arrays: CandleArrays) -> list[bytes]:
+    numbers = (getattr(arrays, name).astype("<f8", copy=False).tobytes() for name in frames.CANDLE_COLUMNS[1:])
+    return [frames.COUNT.pack(len(arrays)), arrays.time.astype("<i8", copy=False).tobytes(), *numbers]
+
+
+def _arrays(body: bytearray, bars: int) -> SignalArrays:
+    """The arrays of an ARRAYS frame, whose size has been checked; any flag byte but 0 is true."""
+    given: dict[str, np.ndarray[Any, Any]] = {}
+    for index, name in enumerate(frames.FLAG_COLUMNS):
+        given[name] = np.frombuffer(body, np.uint8, bars, index * bars) != 0
+    start = len(frames.FLAG_COLUMNS) * bars
+    for index, name in enumerate(frames.NUMBER_COLUMNS):
+        given[name] = np.frombuffer(body, "<f8", bars, start + index * 8 * bars)
+    return SignalArrays.of(bars, given)
+
+
+def _specs(body: bytearray) -> tuple[ParameterSpec, ...]:
+    """The declared parameters. Raises DomainError for a declaration that makes no sense or a reply that cannot be read."""
+    specs = []
+    declared = _read(body)
+    for said in declared if isinstance(declared, list) else [None]:
+        if not isinstance(said, dict) or set(said) != _SPEC_KEYS or not isinstance(said["choices"], list):
+            raise DomainError("The declared parameters cannot be read.")
+        words = [said["name"], said["type"], said["help"], *said["choices"]]
+        if not all(isinstance(word, str) for word in words):
+            raise DomainError("The name, help and choices of a parameter must be text.")
+        specs.append(
+            ParameterSpec(**{**said, "help": readable(said["help"]), "choices": tuple(map(readable, said["choices"]))})
+        )
+    return tuple(specs)
+
+
+def _history(body: bytearray) -> int:
+    said = _read(body)
+    history = said.get("history") if isinstance(said, dict) else None
+    if not isinstance(history, int) or isinstance(history, bool):
+        raise DomainError("The declared history cannot be read.")
+    return history
+
+
+def _read(body: bytearray) -> object:
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        raise DomainError("The strategy's declarations cannot be read.") from None
+    return value
+
+
+def _json(value: Mapping[str, object]) -> list[bytes]:
+    return [json.dumps(value).encode()]

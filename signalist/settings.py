@@ -1,0 +1,205 @@
+"""The settings: one file, read from the environment. Imported by nobody.
+
+`SIGNALIST_ENV` chooses between development (default: works without any variable, keys are made once under var/) and production
+(secrets and hosts are required, cookies and transport are secured).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from signalist import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+PRODUCTION = environment.text("SIGNALIST_ENV", "development", choices=("development", "production")) == "production"
+DEBUG = not PRODUCTION
+
+# --- Secrets -----------------------------------------------------------------
+
+
+def _secret(name: str, make: Callable[[], str]) -> str | None:
+    """A secret as it is set; in development one made once on this machine stands in, which production refuses."""
+    value, stand_in = environment.secret(name), VAR_DIR / name.lower()
+    if not PRODUCTION:
+        return value or environment.made_once(stand_in, make)
+    if value and stand_in.exists() and value == environment.made_once(stand_in, make):
+        raise environment.Misconfigured(f"Set {name} to a value of its own: this one was made for development.")
+    return value
+
+
+SECRET_KEY = environment.signing_secret("SECRET_KEY", _secret("SECRET_KEY", environment.new_signing_secret))
+CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEYS", environment.new_keyring))
+
+# --- What Signalist may do ---------------------------------------------------
+
+# Orders at real venues with real money. Nothing in this version asks for it to be true.
+LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
+
+# --- Applications ------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "tenants",
+    "signalist.db",
+    "signalist.events",
+    "signalist.markets",
+    "signalist.accounts",
+    "signalist.strategies",
+    "signalist.trading",
+    "signalist.execution",
+    "signalist.engine",
+]
+
+AUTH_USER_MODEL = "tenants.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ROOT_URLCONF = "signalist.urls"
+ASGI_APPLICATION = "signalist.asgi.application"
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database ----------------------------------------------------------------
+
+_address = environment.database(environment.secret("DATABASE_URL") or f"sqlite:///{VAR_DIR / 'signalist.sqlite3'}")
+
+
+def _sqlite(address: environment.Database) -> dict[str, Any]:
+    # A deferred transaction that turns from reading to writing fails at once, whatever the timeout: hence IMMEDIATE. In WAL a commit
+    # at NORMAL may be lost with the power, never torn; production keeps its orders and pays for FULL.
+    synchronous = environment.text(
+        "SIGNALIST_SQLITE_SYNCHRONOUS", "FULL" if PRODUCTION else "NORMAL", choices=("OFF", "NORMAL", "FULL", "EXTRA")
+    )
+    path = BASE_DIR / address.name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        # Opening the file anew costs more than most queries; a connection lives as long as its thread.
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": (
+                f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA busy_timeout=20000; "
+                "PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=2000;"
+            ),
+        },
+        # A file: connections of several threads and processes see one database, as they do outside the tests.
+        "TEST": {"NAME": path.with_name("test.sqlite3")},
+    }
+
+
+def _postgresql(address: environment.Database) -> dict[str, Any]:
+    role = environment.text("DATABASE_ROLE", "")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": address.name,
+        "USER": address.user,
+        "PASSWORD": address.password,
+        "HOST": address.host,
+        "PORT": address.port,
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        # No psycopg pool: the job runner forks, and forked children would share its sockets.
+        "OPTIONS": {"assume_role": role} if role else {},
+    }
+
+
+DATABASES = {"default": _sqlite(_address) if _address.vendor == "sqlite" else _postgresql(_address)}
+
+# --- Time and language -------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+
+# --- Static files ------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- Security ----------------------------------------------------------------
+
+_local_hosts = ("localhost", "127.0.0.1", "[::1]")
+ALLOWED_HOSTS = environment.listing("SIGNALIST_HOSTS", () if PRODUCTION else _local_hosts)
+if PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
+    raise environment.Misconfigured(
+        "Set SIGNALIST_HOSTS to the host names of this site, separated by commas, without *."
+    )
+CSRF_TRUSTED_ORIGINS = environment.listing("SIGNALIST_TRUSTED_ORIGINS")
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_SECURE = PRODUCTION
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_HSTS_SECONDS = environment.integer("SIGNALIST_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0, minimum=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+# Only a proxy that overwrites this header may be trusted with it, so it is asked for by name.
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if environment.boolean("SIGNALIST_BEHIND_PROXY", False) else None
+)
+
+# --- Logs --------------------------------------------------------------------
+
+LOGGING_CONFIG = "signalist.logs.configure"
+LOGGING = {
+    "json": environment.text("SIGNALIST_LOGS", "json" if PRODUCTION else "console", choices=("json", "console"))
+    == "json",
+    "level": environment.text("SIGNALIST_LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+}

@@ -1,0 +1,1 @@
+"""Strategies, their versions, runs and signals; the stage that runs them."""

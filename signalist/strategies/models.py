@@ -1,0 +1,128 @@
+"""Strategies, their immutable versions, where they run, each run and its signals. An author, but no tenant."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from signalist.clock import utc_now
+from signalist.db.fields import ExactDecimalField
+from signalist.domain.timeframes import interval_key, timeframe
+from signalist.markets.models import Instrument
+
+
+class Strategy(models.Model):
+    """What subscribers follow, across its versions."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=utc_now)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class StrategyVersion(models.Model):
+    """One state of the source with its parameter values; never changed once written."""
+
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    source = models.TextField()
+    content_hash = models.CharField(max_length=64)
+    parameters = models.JSONField(default=dict)
+    history = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["strategy", "number"], name="strategy_version_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.strategy_id} v{self.number}"
+
+
+class Schedule(models.Model):
+    """A version that is due at every close of an instrument's candles of one timeframe (the registry, STR-07)."""
+
+    version = models.ForeignKey(StrategyVersion, on_delete=models.PROTECT, related_name="schedules")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    timeframe = models.CharField(max_length=3)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "instrument", "timeframe"], name="schedule_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} on {self.instrument_id} {self.timeframe}"
+
+
+class RunStatus(models.TextChoices):
+    """CLAIMED while an engine works on it; the rest is final."""
+
+    CLAIMED = "CLAIMED"
+    SUCCESS = "SUCCESS"
+    NO_SIGNAL = "NO_SIGNAL"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+class StrategyRun(models.Model):
+    """One run for one candle. Its unique row is what makes it happen once; it is never released."""
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="+")
+    candle_close = models.DateTimeField()
+    status = models.CharField(max_length=10, default=RunStatus.CLAIMED)
+    engine = models.UUIDField()
+    claimed_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    duration_ms = models.FloatField(null=True)
+    error_kind = models.CharField(max_length=30, blank=True)
+    error = models.TextField(blank=True)
+    error_line = models.IntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            # The schedule stands for (version, instrument, timeframe), which is unique in its own table.
+            models.UniqueConstraint(fields=["schedule", "candle_close"], name="strategy_run_once"),
+        ]
+        indexes = [models.Index(fields=["status"], name="strategy_run_open", condition=models.Q(status="CLAIMED"))]
+
+    def __str__(self) -> str:
+        return f"{self.schedule_id} {self.interval_key}"
+
+    @property
+    def interval_key(self) -> str:
+        """The candle's name (EXE-05)."""
+        return interval_key(self.candle_close, timeframe(self.schedule.timeframe))
+
+
+class Signal(models.Model):
+    """What a run said. Its prices are true only for the schedule's instrument. Nothing tenant-owned above this line."""
+
+    public_id = models.UUIDField(unique=True, editable=False)
+    run = models.ForeignKey(StrategyRun, on_delete=models.PROTECT, related_name="signals")
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10)
+    candle_close = models.DateTimeField()
+    reference_price = ExactDecimalField()
+    stop = ExactDecimalField(null=True)
+    target = ExactDecimalField(null=True)
+    strength = ExactDecimalField(null=True)
+    confidence = ExactDecimalField(null=True)
+    emitted_at = models.DateTimeField()
+    deadline = models.DateTimeField()
+    fanned_out_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "kind"], name="signal_unique")]
+        indexes = [
+            models.Index(fields=["fanned_out_at"], name="signal_to_fan_out", condition=models.Q(fanned_out_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.candle_close:%Y-%m-%dT%H:%MZ}"

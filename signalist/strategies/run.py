@@ -1,0 +1,136 @@
+"""Stage `run`: every closed candle runs every strategy that is due on it, once.
+
+The unique row of a StrategyRun, claimed before the strategy runs and never released, decides who runs it. Runs belong to
+nobody: there is no tenant here. Lateness is measured at the claim; a candle that is claimed too late is skipped, and
+after an outage old candles are not caught up.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection
+
+from signalist.db.units import unit
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.money import QUANTUM
+from signalist.domain.orders import NAMESPACE
+from signalist.domain.signals import SignalKind
+from signalist.domain.strategies import SignalRow
+from signalist.domain.timeframes import interval_key, timeframe
+from signalist.events.outbox import Fact, emit
+from signalist.sandbox.outcomes import Failed, Ran
+from signalist.strategies.models import RunStatus, Signal, StrategyRun
+
+LATE_AFTER = timedelta(seconds=2)
+LOOK_BACK = timedelta(minutes=10)
+ENTRY_WITHIN = timedelta(seconds=10)
+
+_DUE = """
+SELECT s.id, c.close_time
+FROM strategies_schedule s
+JOIN markets_candle c ON c.instrument_id = s.instrument_id AND c.timeframe = s.timeframe
+LEFT JOIN strategies_strategyrun r ON r.schedule_id = s.id AND r.candle_close = c.close_time
+WHERE s.is_active AND c.close_time > %s AND c.close_time <= %s AND r.id IS NULL
+ORDER BY c.close_time, s.id
+"""
+
+
+def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
+    """Claim what is due, and return all runs that this engine has claimed and not finished."""
+    due = _due(now)
+    if due:
+        with unit("run.claim"):
+            StrategyRun.objects.bulk_create([_claimed(key, close, engine, now) for key, close in due], ignore_conflicts=True)
+    mine = StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine=engine).order_by("candle_close", "schedule_id")
+    return list(mine.select_related("schedule__version__strategy", "schedule__instrument"))
+
+
+def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID]) -> int:
+    """Claim what engines that are no more had claimed and not finished."""
+    with unit("run.take_over"):
+        return StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine__in=dead).update(engine=engine)
+
+
+def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: datetime) -> int:
+    """Write what the strategy answered; returns how many signals that made. A run that another engine took over is left to it."""
+    rows = outcome.rows if isinstance(outcome, Ran) else ()
+    status = RunStatus.FAILED if isinstance(outcome, Failed) else RunStatus.SUCCESS if rows else RunStatus.NO_SIGNAL
+    values: dict[str, object] = {"status": status, "finished_at": now}
+    if isinstance(outcome, Ran):
+        values["duration_ms"] = outcome.duration_ms
+    else:
+        values |= {"error_kind": outcome.kind.value, "error": outcome.message, "error_line": outcome.line}
+    with unit("run.finish"):
+        won = StrategyRun.objects.filter(pk=run.pk, status=RunStatus.CLAIMED, engine=run.engine).update(**values)
+        if not won:
+            return 0
+        signals = [_signal(run, row, reference, now) for row in rows]
+        Signal.objects.bulk_create(signals)
+        emit([*map(_generated, signals), *([_failed(run, outcome, now)] if isinstance(outcome, Failed) else [])])
+        if signals:
+            ring_on_commit("fan_out")
+    return len(signals)
+
+
+def _due(now: datetime) -> list[tuple[int, datetime]]:
+    adapt = connection.ops.adapt_datetimefield_value
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, [adapt(now - LOOK_BACK), adapt(now)])
+        rows = cursor.fetchall()
+    return [(key, _aware(close)) for key, close in rows]
+
+
+def _aware(value: datetime) -> datetime:
+    """A time as raw SQL gives it: aware on PostgreSQL, naive in UTC on SQLite."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _claimed(schedule_id: int, close: datetime, engine: uuid.UUID, now: datetime) -> StrategyRun:
+    run = StrategyRun(schedule_id=schedule_id, candle_close=close, engine=engine, claimed_at=now)
+    late = now - close
+    if late > LATE_AFTER:
+        run.status, run.finished_at, run.error_kind = RunStatus.SKIPPED, now, "late"
+        run.error = f"The candle was claimed {late.total_seconds():.1f} s after its close; old candles are not traded."
+    return run
+
+
+def _signal(run: StrategyRun, row: SignalRow, reference: Decimal, now: datetime) -> Signal:
+    schedule, close = run.schedule, run.candle_close
+    spec = schedule.instrument.spec()
+    version = schedule.version
+    key = f"{version.strategy.slug}@{version.number}|{spec.name}|{interval_key(close, timeframe(schedule.timeframe))}|{row.kind}"
+
+    def level(value: float | None) -> Decimal | None:
+        return None if value is None else spec.price(Decimal(repr(float(value))))
+
+    def part(value: float | None) -> Decimal | None:
+        return None if value is None else Decimal(repr(float(value))).quantize(QUANTUM)
+
+    return Signal(
+        public_id=uuid.uuid5(NAMESPACE, key),
+        run=run,
+        schedule=schedule,
+        kind=SignalKind(row.kind).value,
+        candle_close=close,
+        reference_price=reference,
+        stop=level(row.stop),
+        target=level(row.target),
+        strength=part(row.strength),
+        confidence=part(row.confidence),
+        emitted_at=now,
+        deadline=close + min(ENTRY_WITHIN, timeframe(schedule.timeframe).length),
+    )
+
+
+def _generated(signal: Signal) -> Fact:
+    payload = {"signal": str(signal.public_id), "schedule": signal.schedule_id, "kind": signal.kind}
+    return Fact("signal_generated", None, signal.emitted_at, payload)
+
+
+def _failed(run: StrategyRun, outcome: Failed, now: datetime) -> Fact:
+    payload = {"schedule": run.schedule_id, "candle": run.candle_close.isoformat(), "kind": outcome.kind.value}
+    return Fact("strategy_failed", None, now, payload | {"message": outcome.message, "line": outcome.line})

@@ -1,0 +1,328 @@
+"""Folds a venue's reports into the books: fills into orders, positions and trades, and the venue's word on the money.
+
+Called inside one transaction with the accounts locked. A fill that is there already is passed over, whoever reports it again;
+a fill of an order that we had believed dead is ours all the same. A fill that the books cannot hold halts its account and asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from signalist.accounts.models import Account, AccountState
+from signalist.db.bulk import update_rows
+from signalist.domain.errors import DomainError
+from signalist.domain.money import ZERO, settle
+from signalist.domain.orders import Leg, OrderStatus, Side
+from signalist.domain.positions import FillFact, folded, opened
+from signalist.domain.signals import Levels, reanchor
+from signalist.events.outbox import Fact, emit
+from signalist.trading.models import (
+    AccountBalance,
+    Execution,
+    ExitType,
+    Fill,
+    InstructionKind,
+    Order,
+    Position,
+    Reservation,
+    Trade,
+)
+from signalist.trading.transitions import ORDER_STATE, move_if_allowed
+from signalist.venues.base import FillReport, OrderReport, Reports
+
+_POSITION = (
+    "is_open is_closing quantity entry_quantity entry_value exit_quantity exit_value fees stop target protection_due closed_at"
+).split()
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What one fold works on and what it changes."""
+
+    now: datetime
+    accounts: Mapping[int, Account]
+    orders: dict[str, Order]
+    positions: dict[int, Position]
+    seen: set[tuple[int, str]]
+    new_positions: list[Position] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
+    touched_orders: dict[int, Order] = field(default_factory=dict)
+    touched_positions: dict[int, Position] = field(default_factory=dict)
+    halted: list[Account] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+
+
+def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
+    """Fold the reports of several accounts (account id → reports); returns how many fills were new."""
+    ledger = _opened(reports, accounts, now)
+    for account_id in sorted(reports):
+        for report in reports[account_id].fills:
+            _take_fill(ledger, account_id, report)
+        for change in reports[account_id].orders:
+            take_order_report(ledger, change)
+    _save(ledger)
+    _save_balances(reports, accounts, now)
+    return len(ledger.fills)
+
+
+def fold_orders(changes: Sequence[OrderReport], accounts: Mapping[int, Account], now: datetime) -> None:
+    """Fold what look-ups found about single orders."""
+    ledger = _opened({}, accounts, now, [change.client_order_id for change in changes])
+    for change in changes:
+        take_order_report(ledger, change)
+    _save(ledger)
+
+
+def _opened(
+    reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, named: Sequence[str] = ()
+) -> Ledger:
+    ids = {f.client_order_id for r in reports.values() for f in r.fills} | {o.client_order_id for r in reports.values() for o in r.orders}
+    orders = {
+        order.client_order_id: order
+        for order in Order.objects.filter(client_order_id__in=sorted(ids | set(named))).select_related(
+            "execution__instruction", "execution__signal__schedule", "instrument"
+        )
+    }
+    fill_ids = [f.venue_fill_id for r in reports.values() for f in r.fills]
+    seen = set(
+        Fill.objects.filter(account_id__in=list(reports), venue_fill_id__in=fill_ids).values_list("account_id", "venue_fill_id")
+    )
+    wanted = {order.position_id for order in orders.values() if order.position_id}
+    subscriptions = {order.subscription_id for order in orders.values()}
+    positions = {p.pk: p for p in Position.objects.filter(pk__in=wanted)}
+    positions |= {p.pk: p for p in Position.objects.filter(subscription_id__in=subscriptions, is_open=True)}
+    return Ledger(now, accounts, orders, positions, seen)
+
+
+# --- Fills ---------------------------------------------------------------------------------------
+
+
+def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
+    if (account_id, report.venue_fill_id) in ledger.seen:
+        return
+    ledger.seen.add((account_id, report.venue_fill_id))
+    order = ledger.orders.get(report.client_order_id)
+    if order is None or order.account_id != account_id:
+        _halt(ledger, account_id, f"the venue reports a fill of an order that is not ours: {report.client_order_id}")
+        return
+    order.filled += report.quantity
+    order.filled_value += report.quantity * report.price
+    order.fees += report.fee
+    move_if_allowed(order, OrderStatus.FILLED if order.filled >= order.quantity else OrderStatus.PARTIAL, ledger.now)
+    ledger.touched_orders[order.pk] = order
+    fact = FillFact(Side(report.side), Leg(order.leg), report.quantity, report.price, report.fee, report.time)
+    try:
+        position = _hold(ledger, order, fact)
+    except DomainError as error:
+        _halt(ledger, account_id, str(error))
+        position = None
+    ledger.fills.append(_fill_row(order, position, report))
+    ledger.facts.append(_filled(order, report))
+
+
+def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
+    """The position after this fill: a new one for the first fill of an entry."""
+    position = _position_of(ledger, order)
+    if position is None:
+        position = _new_position(ledger, order, fact)
+    else:
+        position.hold(folded(position.holding(), fact))
+    if order.leg == Leg.ENTRY:
+        position.stop, position.target = _levels(order, position)
+    position.protection_due = True
+    if position.quantity == 0:
+        _close(ledger, order, position, fact)
+    if position.pk:
+        ledger.touched_positions[position.pk] = position
+    return position
+
+
+def _position_of(ledger: Ledger, order: Order) -> Position | None:
+    if order.position_id:
+        return ledger.positions[order.position_id]
+    return next((p for p in ledger.new_positions if p.entry_execution_id == order.execution_id), None) or order.position
+
+
+def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
+    holding = opened(fact)
+    position = Position(
+        tenant_id=order.tenant_id,
+        subscription_id=order.subscription_id,
+        account_id=order.account_id,
+        instrument_id=order.instrument_id,
+        entry_execution=order.execution,
+        direction=holding.direction.value,
+        opened_at=holding.opened_at,
+    )
+    position.hold(holding)
+    order.position = position
+    ledger.new_positions.append(position)
+    ledger.facts.append(Fact("position_opened", order.tenant_id, fact.time, {"order": order.pk, "direction": position.direction}))
+    return position
+
+
+def _levels(order: Order, position: Position) -> tuple[Any, Any]:
+    """Stop and target of the position: the decision's, re-anchored on the average fill where the signal's instrument is another."""
+    execution: Execution = order.execution
+    levels = Levels(execution.stop, execution.target)
+    signal = execution.signal
+    if signal is None or signal.schedule.instrument_id == order.instrument_id or execution.price is None:
+        return levels.stop, levels.target
+    anchored = reanchor(levels, execution.price, position.holding().average_entry, order.instrument.spec())
+    return anchored.stop, anchored.target
+
+
+def _close(ledger: Ledger, order: Order, position: Position, fact: FillFact) -> None:
+    position.is_open, position.is_closing, position.closed_at = False, False, fact.time
+    holding = position.holding()
+    assert holding.average_exit is not None
+    ledger.trades.append(
+        Trade(
+            tenant_id=position.tenant_id,
+            position=position,
+            subscription_id=position.subscription_id,
+            account_id=position.account_id,
+            instrument_id=position.instrument_id,
+            direction=position.direction,
+            quantity=position.entry_quantity,
+            entry_price=holding.average_entry,
+            exit_price=holding.average_exit,
+            gross=holding.gross,
+            fees=holding.fees,
+            net=holding.net,
+            currency=order.instrument.quote,
+            exit_type=exit_type(order),
+            opened_at=position.opened_at,
+            closed_at=fact.time,
+        )
+    )
+    payload = {"position": position.pk, "net": str(holding.net), "exit": exit_type(order).value}
+    ledger.facts.append(Fact("trade_closed", position.tenant_id, fact.time, payload))
+
+
+def exit_type(order: Order) -> ExitType:
+    """Why the order that closed a position was there."""
+    if order.leg == Leg.STOP:
+        return ExitType.STOP_LOSS
+    if order.leg == Leg.TARGET:
+        return ExitType.TAKE_PROFIT
+    instruction = order.execution.instruction
+    if instruction is None:
+        return ExitType.SIGNAL
+    return ExitType.EMERGENCY if instruction.kind == InstructionKind.EMERGENCY else ExitType.MANUAL
+
+
+def _fill_row(order: Order, position: Position | None, report: FillReport) -> Fill:
+    return Fill(
+        tenant_id=order.tenant_id,
+        account_id=order.account_id,
+        order=order,
+        position=position,
+        venue_fill_id=report.venue_fill_id,
+        side=report.side.value,
+        quantity=report.quantity,
+        price=report.price,
+        fee=report.fee,
+        fee_currency=report.fee_currency,
+        time=report.time,
+    )
+
+
+# --- Orders --------------------------------------------------------------------------------------
+
+
+def take_order_report(ledger: Ledger, change: OrderReport) -> None:
+    """Move an order to where the venue says it is. FILLED and PARTIAL come from fills only: a position follows fills."""
+    order = ledger.orders.get(change.client_order_id)
+    if order is None:
+        return
+    order.venue_order_id = change.venue_order_id
+    to = change.status
+    if to in (OrderStatus.FILLED, OrderStatus.PARTIAL):
+        # In doubt until now: the venue has it. Its fills follow as reports and move it on.
+        to = OrderStatus.WORKING
+    moved = move_if_allowed(order, to, ledger.now, change.reason)
+    order.busy = False
+    ledger.touched_orders[order.pk] = order
+    if moved and to.is_final and order.position_id and Leg(order.leg).protects:
+        position = ledger.positions[order.position_id]
+        position.protection_due = True
+        ledger.touched_positions[position.pk] = position
+
+
+def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
+    account = ledger.accounts[account_id]
+    account.state, account.state_reason = AccountState.HALTED, reason[:200]
+    ledger.halted.append(account)
+    ledger.facts.append(Fact("account_halted", account.tenant_id, ledger.now, {"account": account.pk, "reason": reason}))
+
+
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def _save(ledger: Ledger) -> None:
+    Position.objects.bulk_create(ledger.new_positions)
+    for order in ledger.touched_orders.values():
+        if order.position is not None:
+            order.position_id = order.position.pk
+    for fill in ledger.fills:
+        fill.position_id = fill.position.pk if fill.position is not None else None
+    for trade in ledger.trades:
+        trade.position_id = trade.position.pk
+    update_rows(list(ledger.touched_orders.values()), ORDER_STATE)
+    update_rows(list(ledger.touched_positions.values()), _POSITION)
+    Fill.objects.bulk_create(ledger.fills)
+    Trade.objects.bulk_create(ledger.trades)
+    update_rows(ledger.halted, ("state", "state_reason"))
+    release_reservations([order for order in ledger.touched_orders.values() if order.leg == Leg.ENTRY])
+    emit(ledger.facts)
+
+
+def release_reservations(entries: Sequence[Order]) -> None:
+    """Give back what entries no longer need: all once they are done, the filled share before that (the venue has locked it)."""
+    if not entries:
+        return
+    by_id = {order.pk: order for order in entries}
+    changed = []
+    for held in Reservation.objects.filter(order_id__in=by_id, released=False):
+        order = by_id[held.order_id]
+        if order.state.is_final:
+            held.released = True
+        elif order.filled > 0 and order.reference_price is not None:
+            left = order.quantity - order.filled
+            held.amount = settle(held.amount * left * order.reference_price / held.notional) if held.notional else ZERO
+            held.notional = settle(left * order.reference_price)
+        else:
+            continue
+        changed.append(held)
+    update_rows(changed, ("released", "amount", "notional"))
+
+
+def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> None:
+    AccountBalance.objects.bulk_create(
+        [
+            AccountBalance(
+                tenant_id=accounts[account_id].tenant_id,
+                account_id=account_id,
+                total=report.balance.total,
+                available=report.balance.available,
+                cursor=report.cursor,
+                at=now,
+            )
+            for account_id, report in sorted(reports.items())
+        ],
+        update_conflicts=True,
+        update_fields=["total", "available", "cursor", "at"],
+        unique_fields=["account"],
+    )
+
+
+def _filled(order: Order, report: FillReport) -> Fact:
+    payload = {"order": order.pk, "leg": order.leg, "quantity": str(report.quantity), "price": str(report.price)}
+    return Fact("order_filled", order.tenant_id, report.time, payload | {"status": order.status})
+
+

@@ -1,0 +1,435 @@
+"""The rows of the money path: who follows what, each decision, its orders and fills, and what is folded from the fills.
+
+Fills are an append-only ledger; positions, trades and daily results are projections of it (`manage.py rebuild --check`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from signalist.accounts.models import Account
+from signalist.clock import utc_now
+from signalist.db.fields import ExactDecimalField
+from signalist.domain.money import ZERO
+from signalist.domain.orders import ACTIVE, Leg, OrderStatus, OrderType, Side
+from signalist.domain.positions import Holding
+from signalist.domain.rules import Limits
+from signalist.domain.signals import Direction, SignalKind
+from signalist.markets.models import Instrument
+from signalist.strategies.models import Schedule, Signal, Strategy
+from tenants.rows import TenantRow
+
+ACTIVE_ORDER = [status.value for status in ACTIVE]
+
+
+class SubscriptionStatus(models.TextChoices):
+    """PAUSED takes no entries but keeps its exits and protection."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    ENDED = "ENDED"
+
+
+class Subscription(TenantRow):
+    """An account following a strategy: on which instrument, with how much, within which limits. Fractions, never percents."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="+")
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    capital = ExactDecimalField()
+    risk_fraction = ExactDecimalField(null=True, blank=True)
+    notional_fraction = ExactDecimalField(null=True, blank=True)
+    leverage = ExactDecimalField(default=1)
+    max_open_positions = models.PositiveIntegerField(null=True, blank=True)
+    max_daily_entries = models.PositiveIntegerField(null=True, blank=True)
+    daily_loss_amount = ExactDecimalField(null=True, blank=True)
+    daily_loss_fraction = ExactDecimalField(null=True, blank=True)
+    max_exposure_fraction = ExactDecimalField(null=True, blank=True)
+    max_position_fraction = ExactDecimalField(null=True, blank=True)
+    status = models.CharField(max_length=8, choices=SubscriptionStatus.choices, default=SubscriptionStatus.ACTIVE)
+    started_at = models.DateTimeField()
+    paused_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TenantRow.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "strategy"], condition=~Q(status="ENDED"), name="subscription_unique_while_live"
+            ),
+            models.CheckConstraint(
+                condition=Q(risk_fraction__isnull=True) ^ Q(notional_fraction__isnull=True), name="subscription_sized_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} follows {self.strategy_id}"
+
+    def limits(self) -> Limits:
+        """The subscription's own layer."""
+        return Limits(
+            self.max_open_positions,
+            self.max_daily_entries,
+            self.daily_loss_amount,
+            self.daily_loss_fraction,
+            self.max_exposure_fraction,
+            self.max_position_fraction,
+        )
+
+
+class InstructionKind(models.TextChoices):
+    """What a tenant, or a rule acting for one, may command. More kinds come with their packages."""
+
+    CLOSE = "CLOSE"
+    FLATTEN = "FLATTEN"
+    EMERGENCY = "EMERGENCY"
+
+
+class Instruction(TenantRow):
+    """A tenant's own command. Its unique key makes a repeated command one command."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    key = models.CharField(max_length=120)
+    kind = models.CharField(max_length=12, choices=InstructionKind.choices)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    subscription = models.ForeignKey(Subscription, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=200)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "key"], name="instruction_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class ExecutionStatus(models.TextChoices):
+    """PENDING until decided; the rest is the decision."""
+
+    PENDING = "PENDING"
+    TAKEN = "TAKEN"
+    RESIZED = "RESIZED"
+    SKIPPED = "SKIPPED"
+    DENIED = "DENIED"
+
+
+class Execution(TenantRow):
+    """The decision record: one subscription's answer to one signal or instruction, by which rule and with which numbers."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    signal = models.ForeignKey(Signal, null=True, on_delete=models.PROTECT, related_name="+")
+    instruction = models.ForeignKey(Instruction, null=True, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10)
+    status = models.CharField(max_length=8, default=ExecutionStatus.PENDING)
+    rule = models.CharField(max_length=30, default="")
+    numbers = models.JSONField(null=True)
+    price = ExactDecimalField(null=True)
+    stop = ExactDecimalField(null=True)
+    target = ExactDecimalField(null=True)
+    quantity = ExactDecimalField(null=True)
+    deadline = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta(TenantRow.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["signal", "subscription"], name="execution_once_per_signal"),
+            models.UniqueConstraint(fields=["instruction", "subscription"], name="execution_once_per_instruction"),
+            models.CheckConstraint(
+                condition=Q(signal__isnull=True) ^ Q(instruction__isnull=True), name="execution_has_one_cause"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["status"], name="execution_pending", condition=Q(status="PENDING")),
+            models.Index(fields=["subscription", "decided_at"], name="execution_by_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.status} {self.rule}"
+
+    @property
+    def signal_kind(self) -> SignalKind:
+        return SignalKind(self.kind)
+
+
+class Position(TenantRow):
+    """Open exposure of a subscription in one instrument, folded from fills; kept when closed. One is open at a time."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    entry_execution = models.OneToOneField(Execution, on_delete=models.PROTECT, related_name="position")
+    direction = models.CharField(max_length=5)
+    is_open = models.BooleanField(default=True)
+    is_closing = models.BooleanField(default=False)
+    quantity = ExactDecimalField()
+    entry_quantity = ExactDecimalField()
+    entry_value = ExactDecimalField()
+    exit_quantity = ExactDecimalField(default=ZERO)
+    exit_value = ExactDecimalField(default=ZERO)
+    fees = ExactDecimalField(default=ZERO)
+    stop = ExactDecimalField(null=True)
+    target = ExactDecimalField(null=True)
+    protection_due = models.BooleanField(default=True)
+    refused_stops = models.PositiveSmallIntegerField(default=0)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta(TenantRow.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subscription", "instrument"], condition=Q(is_open=True), name="position_one_open"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["protection_due"], name="position_protection_due", condition=Q(protection_due=True)),
+            models.Index(fields=["account"], name="position_open", condition=Q(is_open=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.quantity} of {self.instrument_id}"
+
+    def holding(self) -> Holding:
+        """The position as the pure core knows it."""
+        return Holding(
+            Direction(self.direction),
+            self.entry_quantity,
+            self.entry_value,
+            self.exit_quantity,
+            self.exit_value,
+            self.fees,
+            self.opened_at,
+        )
+
+    def hold(self, holding: Holding) -> None:
+        """Take over what the core folded."""
+        self.quantity = holding.quantity
+        self.entry_quantity, self.entry_value = holding.entry_quantity, holding.entry_value
+        self.exit_quantity, self.exit_value = holding.exit_quantity, holding.exit_value
+        self.fees = holding.fees
+
+
+class Order(TenantRow):
+    """One order. Natural key (execution, leg, n); `client_order_id` is made from it, so a replay gives the same one."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="orders")
+    position = models.ForeignKey(Position, null=True, on_delete=models.PROTECT, related_name="orders")
+    leg = models.CharField(max_length=6)
+    n = models.PositiveSmallIntegerField(default=0)
+    client_order_id = models.CharField(max_length=36, unique=True)
+    venue_order_id = models.CharField(max_length=64, blank=True)
+    tag = models.CharField(max_length=120)
+    side = models.CharField(max_length=4)
+    type = models.CharField(max_length=12)
+    quantity = ExactDecimalField()
+    wanted_quantity = ExactDecimalField(null=True)
+    price = ExactDecimalField(null=True)
+    trigger = ExactDecimalField(null=True)
+    reduce_only = models.BooleanField(default=False)
+    leverage = ExactDecimalField(default=Decimal(1))
+    reference_price = ExactDecimalField(null=True)
+    status = models.CharField(max_length=9, default=OrderStatus.CREATED.value)
+    cancel_wanted = models.BooleanField(default=False)
+    filled = ExactDecimalField(default=ZERO)
+    filled_value = ExactDecimalField(default=ZERO)
+    fees = ExactDecimalField(default=ZERO)
+    reason = models.CharField(max_length=200, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    looks = models.PositiveSmallIntegerField(default=0)
+    sender = models.UUIDField(null=True)
+    busy = models.BooleanField(default=False)
+    deadline = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta(TenantRow.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "leg", "n"], name="order_natural_key"),
+            models.UniqueConstraint(
+                fields=["position"], condition=Q(leg="STOP", status__in=ACTIVE_ORDER), name="order_one_active_stop"
+            ),
+            models.UniqueConstraint(
+                fields=["position"], condition=Q(leg="TARGET", status__in=ACTIVE_ORDER), name="order_one_active_target"
+            ),
+            models.CheckConstraint(condition=Q(status__in=[s.value for s in OrderStatus]), name="order_status_known"),
+        ]
+        indexes = [
+            # Small indexes over what is under way; finished orders, which are nearly all, are in none of them.
+            models.Index(fields=["status"], name="order_under_way", condition=Q(status__in=ACTIVE_ORDER)),
+            models.Index(fields=["account"], name="order_active", condition=Q(status__in=ACTIVE_ORDER)),
+            models.Index(fields=["position"], name="order_active_of_position", condition=Q(status__in=ACTIVE_ORDER)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.leg} {self.side} {self.quantity} {self.status}"
+
+    @property
+    def state(self) -> OrderStatus:
+        return OrderStatus(self.status)
+
+    @property
+    def words(self) -> tuple[Leg, Side, OrderType]:
+        """Leg, side and type as the core spells them."""
+        return Leg(self.leg), Side(self.side), OrderType(self.type)
+
+
+class AttemptAction(models.TextChoices):
+    """What was asked of the venue."""
+
+    PLACE = "PLACE"
+    CANCEL = "CANCEL"
+    AMEND = "AMEND"
+
+
+class OrderAttempt(TenantRow):
+    """One request to the venue: committed before the bytes leave, completed with the answer (EXE-25)."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
+    number = models.PositiveSmallIntegerField()
+    action = models.CharField(max_length=6, choices=AttemptAction.choices)
+    request = models.JSONField()
+    response = models.JSONField(null=True)
+    success = models.BooleanField(null=True)
+    error_type = models.CharField(max_length=50, blank=True)
+    error_message = models.CharField(max_length=300, blank=True)
+    latency_ms = models.FloatField(null=True)
+    engine = models.UUIDField()
+    sent_at = models.DateTimeField()
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["order", "number"], name="order_attempt_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.number} of {self.order_id}"
+
+
+class Fill(TenantRow):
+    """One fill, append-only. `venue_fill_id` makes a report that comes twice one fill."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
+    position = models.ForeignKey(Position, null=True, on_delete=models.PROTECT, related_name="fills")
+    venue_fill_id = models.CharField(max_length=80)
+    side = models.CharField(max_length=4)
+    quantity = ExactDecimalField()
+    price = ExactDecimalField()
+    fee = ExactDecimalField()
+    fee_currency = models.CharField(max_length=15)
+    time = models.DateTimeField()
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "venue_fill_id"], name="fill_once")]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} @ {self.price}"
+
+
+class ExitType(models.TextChoices):
+    """Why a position was closed (MON-03)."""
+
+    STOP_LOSS = "STOP_LOSS"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    SIGNAL = "SIGNAL"
+    MANUAL = "MANUAL"
+    EMERGENCY = "EMERGENCY"
+
+
+class Trade(TenantRow):
+    """A closed round trip, net of fees; amounts in `currency`."""
+
+    position = models.OneToOneField(Position, on_delete=models.PROTECT, related_name="trade")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    direction = models.CharField(max_length=5)
+    quantity = ExactDecimalField()
+    entry_price = ExactDecimalField()
+    exit_price = ExactDecimalField()
+    gross = ExactDecimalField()
+    fees = ExactDecimalField()
+    net = ExactDecimalField()
+    currency = models.CharField(max_length=15)
+    exit_type = models.CharField(max_length=12, choices=ExitType.choices)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField()
+    measured = models.BooleanField(default=False)
+
+    class Meta(TenantRow.Meta):
+        indexes = [models.Index(fields=["measured"], name="trade_to_measure", condition=Q(measured=False))]
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.quantity} {self.net} {self.currency}"
+
+
+class Reservation(TenantRow):
+    """Money and a position slot promised to an entry that has been decided and not yet become a position or nothing."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="reservation")
+    amount = ExactDecimalField()
+    notional = ExactDecimalField()
+    released = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    class Meta(TenantRow.Meta):
+        indexes = [models.Index(fields=["account"], name="reservation_held", condition=Q(released=False))]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of {self.account_id}"
+
+
+class AccountBalance(TenantRow):
+    """The venue's last word on an account's money, and how far its reports have been read."""
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="balance")
+    total = ExactDecimalField()
+    available = ExactDecimalField()
+    cursor = models.CharField(max_length=100, blank=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.available} of {self.total}"
+
+
+class AccountDay(TenantRow):
+    """What an account was worth when its day (UTC) began to trade: the base of the fractional daily loss."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField()
+    equity = ExactDecimalField()
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "day"], name="account_day_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.day}"
+
+
+class DailyResult(TenantRow):
+    """A subscription's closed trades of one day (UTC), folded by `measure`."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField()
+    trades = models.PositiveIntegerField(default=0)
+    wins = models.PositiveIntegerField(default=0)
+    gross = ExactDecimalField(default=ZERO)
+    fees = ExactDecimalField(default=ZERO)
+    net = ExactDecimalField(default=ZERO)
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["subscription", "day"], name="daily_result_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} {self.day} {self.net}"

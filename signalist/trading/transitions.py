@@ -1,0 +1,32 @@
+"""The one way in which an order's status moves: through the core's table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from signalist.domain.orders import OrderStatus, can_move, moved
+from signalist.trading.models import Order
+
+
+def move(order: Order, to: OrderStatus, now: datetime, reason: str = "") -> None:
+    """Move `order` (the caller saves it). Raises DomainError where the table has no such move."""
+    order.status = moved(order.state, to).value
+    order.updated_at = now
+    if reason:
+        order.reason = reason[:200]
+    if to.is_final:
+        order.cancel_wanted, order.wanted_quantity, order.busy = False, None, False
+
+
+def move_if_allowed(order: Order, to: OrderStatus, now: datetime, reason: str = "") -> bool:
+    """Move `order` where the table allows it; a report that comes late or twice changes nothing."""
+    if not can_move(order.state, to):
+        return False
+    move(order, to, now, reason)
+    return True
+
+
+ORDER_STATE = (
+    "status quantity wanted_quantity cancel_wanted filled filled_value fees reason venue_order_id attempts looks sender busy position updated_at"
+).split()
+"""The columns of an order that change over its life."""

@@ -1,0 +1,155 @@
+"""The protocol that every venue speaks to us, and its abilities as data.
+
+A `Venue` opens an account's `Session`; the paper venue implements the same two. Differences between venues are
+`Capabilities`, never a check of the venue's name. All methods raise `signalist.venues.errors.VenueError` only.
+Quantities are in base units, prices and fees in quote currency, times aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from signalist.domain.orders import OrderStatus, OrderType, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a venue can do.
+
+    `order_identity`: "client_id" where an order can be looked up under our own id, "none" where it cannot.
+    `nets`: one net position per account and instrument. `amend`: quantity can be changed in place.
+    `looks` × `look_interval` seconds: how often an order must not be found before it counts as never arrived.
+    """
+
+    order_types: frozenset[OrderType]
+    order_identity: Literal["client_id", "none"]
+    amend: bool
+    nets: bool
+    reduce_only: bool
+    looks: int
+    look_interval: float
+    answer_within: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order as it goes out. `tag` travels with it and names what it is for; `expires_at` is the venue's own deadline for it."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    trigger: Decimal | None
+    reduce_only: bool
+    leverage: Decimal
+    tag: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The venue has taken the order. Its fills come as reports."""
+
+    client_order_id: str
+    venue_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """An order as the venue sees it."""
+
+    client_order_id: str
+    venue_order_id: str
+    status: OrderStatus
+    quantity: Decimal
+    filled: Decimal
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FillReport:
+    """One fill; `venue_fill_id` is unique within the account for ever."""
+
+    venue_fill_id: str
+    client_order_id: str
+    side: Side
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The account's money: `total` without unrealised results, `available` for new orders."""
+
+    currency: str
+    total: Decimal
+    available: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What happened in an account after a cursor, in the venue's order, with the balance after it. `cursor` asks for what follows."""
+
+    orders: tuple[OrderReport, ...]
+    fills: tuple[FillReport, ...]
+    balance: Balance
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetPosition:
+    """The venue's net position: positive quantity is long."""
+
+    symbol: str
+    quantity: Decimal
+
+
+class Session(Protocol):
+    """An account, opened. Placing is never repeated by anybody; cancels and queries may be."""
+
+    async def place(self, request: OrderRequest) -> Ack: ...
+
+    async def cancel(self, client_order_id: str) -> OrderReport: ...
+
+    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport: ...
+
+    async def look_up(self, client_order_id: str) -> OrderReport | None:
+        """The order under our id; None when the venue does not know it (which may change: several looks decide)."""
+        ...
+
+    async def reports(self, after: str) -> Reports: ...
+
+    async def balance(self) -> Balance: ...
+
+    async def positions(self) -> tuple[NetPosition, ...]: ...
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever the venue has something new to report."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Venue(Protocol):
+    """An exchange or broker."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def open(self, account_ref: str) -> Session:
+        """A session of the account that the venue knows as `account_ref`."""
+        ...

@@ -1,0 +1,84 @@
+"""What can go wrong at a venue, in one table: every error says what may be done next.
+
+An adapter translates its venue's texts and codes to these classes; nothing above it looks at a venue's own words.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Next(StrEnum):
+    """RETRY: the request was certainly not carried out and may be sent again. FINAL: the venue said no.
+    RECONNECT: open the session anew first. UNKNOWN: it may have been carried out; look it up, never send it again."""
+
+    RETRY = "retry"
+    FINAL = "final"
+    RECONNECT = "reconnect"
+    UNKNOWN = "unknown"
+
+
+class VenueError(Exception):
+    """A request that the venue did not answer with success. `code` is a stable word, the message a sentence for people."""
+
+    next: ClassVar[Next] = Next.UNKNOWN
+    code: ClassVar[str] = "unknown"
+
+
+class NoAnswer(VenueError):
+    """Time-out, 5xx, empty or malformed answer: the order may exist."""
+
+    next = Next.UNKNOWN
+    code = "no_answer"
+
+
+class Busy(VenueError):
+    """The venue refused to look at the request (rate limit, maintenance)."""
+
+    next = Next.RETRY
+    code = "busy"
+
+
+class SessionLost(VenueError):
+    """The session must be opened anew before anything else."""
+
+    next = Next.RECONNECT
+    code = "session_lost"
+
+
+class Refused(VenueError):
+    """The venue said no and would say it again."""
+
+    next = Next.FINAL
+    code = "refused"
+
+
+class InsufficientFunds(Refused):
+    code = "insufficient_funds"
+
+
+class UnknownInstrument(Refused):
+    code = "unknown_instrument"
+
+
+class NoMarket(Refused):
+    """There is no price to trade at."""
+
+    code = "no_market"
+
+
+class DuplicateOrder(Refused):
+    """The venue already holds an order under this client order id."""
+
+    code = "duplicate_order"
+
+
+class BadCredential(Refused):
+    code = "bad_credential"
+
+
+class OrderNotOpen(Refused):
+    """A cancel or an amendment came too late, or the order never existed."""
+
+    code = "order_not_open"

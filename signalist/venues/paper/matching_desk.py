@@ -1,0 +1,194 @@
+"""The paper venue's desk: takes, fills, amends and cancels orders in a loaded Book. No input or output.
+
+Margin is locked at entry value ÷ leverage; a reduction releases it in proportion and books the result into cash.
+A plain limit on the wrong side of the market fills at once, as on a real venue (CON-27).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.matching import Hit, Resting, first_part, marketable, slipped
+from signalist.domain.money import ZERO, settle
+from signalist.domain.orders import OrderStatus, OrderType, Side
+from signalist.venues.base import OrderRequest
+from signalist.venues.errors import DuplicateOrder, InsufficientFunds, OrderNotOpen, Refused
+from signalist.venues.paper.book import Book, PaperOrder, TapeRow
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The paper venue's behaviour. Fractions of 1; `partial_chance` is how often the market takes a market order in two parts."""
+
+    taker_fee: Decimal = Decimal("0.0005")
+    maker_fee: Decimal = Decimal("0.0002")
+    slippage: Decimal = Decimal("0.0001")
+    partial_chance: Decimal = Decimal("0.05")
+    latency_ms: int = 50
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Carries out requests against `book` at `now` (when the venue acts, its latency included)."""
+
+    book: Book
+    terms: Terms
+    now: datetime
+
+    def accept(self, ref: str, request: OrderRequest, spec: InstrumentSpec, price: Decimal) -> PaperOrder:
+        """Take an order: fill what the market takes at once, let the rest rest. Raises Refused and its kin."""
+        self._check(ref, request, spec, price)
+        order = PaperOrder(
+            ref=ref,
+            client_order_id=request.client_order_id,
+            venue_order_id=f"P-{request.client_order_id[:18]}",
+            symbol=request.symbol,
+            side=request.side,
+            type=request.type,
+            quantity=request.quantity,
+            price=request.price,
+            trigger=request.trigger,
+            reduce_only=request.reduce_only,
+            leverage=request.leverage,
+            tag=request.tag,
+            active_from=self.now,
+        )
+        self.book.orders[order.client_order_id] = order
+        if marketable(resting(order), price):
+            self._take(order, spec, price)
+        return order
+
+    def _take(self, order: PaperOrder, spec: InstrumentSpec, price: Decimal) -> None:
+        """The market takes a fresh order, a market order now and then in two parts."""
+        paid = slipped(price, order.side, self.terms.slippage, spec.tick)
+        quantity = order.quantity
+        if order.type is OrderType.LIMIT and order.price is not None:
+            paid = min(paid, order.price) if order.side is Side.BUY else max(paid, order.price)
+        elif order.type is OrderType.MARKET:
+            key = order.client_order_id
+            quantity = first_part(self.terms.seed, key, quantity, spec.lot, self.terms.partial_chance)
+        self._fill(order, spec, quantity, paid, self.terms.taker_fee)
+
+    def fill_hit(self, order: PaperOrder, hit: Hit, spec: InstrumentSpec) -> None:
+        """Fill what remains of a resting order that the market reached; what has nothing left to reduce is cancelled."""
+        if hit.maker:
+            price, fee = hit.price, self.terms.maker_fee
+        else:
+            price, fee = slipped(hit.price, order.side, self.terms.slippage, spec.tick), self.terms.taker_fee
+        self._fill(order, spec, order.remaining, price, fee)
+
+    def cancel(self, order: PaperOrder | None) -> PaperOrder:
+        """Take an open order out of the book. Raises OrderNotOpen when there is none."""
+        if order is None or not order.is_open:
+            raise OrderNotOpen("The order is not open any more.")
+        self._close(order, OrderStatus.CANCELLED, "cancelled on request", report=False)
+        return order
+
+    def amend(self, order: PaperOrder | None, quantity: Decimal) -> PaperOrder:
+        """Change an open order's whole quantity in place. Raises OrderNotOpen or Refused."""
+        if order is None or not order.is_open:
+            raise OrderNotOpen("The order is not open any more.")
+        if quantity <= order.filled:
+            raise Refused(f"The order has already filled {order.filled}; it cannot be amended to {quantity}.")
+        order.quantity, order.changed = quantity, True
+        return order
+
+    def _check(self, ref: str, request: OrderRequest, spec: InstrumentSpec, price: Decimal) -> None:
+        if request.client_order_id in self.book.orders:
+            raise DuplicateOrder(f"There already is an order {request.client_order_id}.")
+        if spec.quantity(request.quantity) != request.quantity or request.quantity <= 0:
+            raise Refused(f"The quantity {request.quantity} is not a multiple of {spec.lot}.")
+        for level in (request.price, request.trigger):
+            if level is not None and spec.price(level) != level:
+                raise Refused(f"The price {level} is not a multiple of {spec.tick}.")
+        if request.leverage < 1 or request.leverage > spec.max_leverage:
+            raise Refused(f"Leverage {request.leverage} is not offered; the most is {spec.max_leverage}.")
+        if request.reduce_only:
+            return
+        problem = spec.too_small(request.quantity, request.price or price)
+        if problem is not None:
+            raise Refused(problem)
+        cost = request.quantity * (request.price or price) * (1 / request.leverage + self.terms.taker_fee)
+        position = self.book.position(ref, request.symbol)
+        opens = position.quantity * request.side.sign >= 0
+        if opens and cost > self.book.available(ref):
+            raise InsufficientFunds(f"The order needs {settle(cost)} {spec.quote}; {settle(self.book.available(ref))} is free.")
+        if not opens and not spec.can_short and request.quantity > abs(position.quantity):
+            raise InsufficientFunds(f"Only {abs(position.quantity)} {spec.base} can be sold.")
+
+    def _fill(self, order: PaperOrder, spec: InstrumentSpec, quantity: Decimal, price: Decimal, fee_rate: Decimal) -> None:
+        position = self.book.position(order.ref, order.symbol)
+        if order.reduce_only:
+            reducible = abs(position.quantity) if position.quantity * order.side.sign < 0 else ZERO
+            quantity = min(quantity, reducible)
+            if quantity == 0:
+                self._close(order, OrderStatus.CANCELLED, "nothing left to reduce", report=True)
+                return
+        fee = settle(quantity * price * fee_rate)
+        self._settle(order, quantity, price, fee)
+        order.filled += quantity
+        order.status = OrderStatus.FILLED if order.remaining == 0 else OrderStatus.PARTIAL
+        order.changed = True
+        self._write(order, f"{order.venue_order_id}-{_ordinal(order)}", quantity, price, fee)
+        if order.reduce_only and order.is_open and position.quantity == 0:
+            self._close(order, OrderStatus.CANCELLED, "nothing left to reduce", report=True)
+
+    def _settle(self, order: PaperOrder, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
+        """Move the position and the cash: what adds locks margin, what reduces releases it and books the result."""
+        account, position = self.book.accounts[order.ref], self.book.position(order.ref, order.symbol)
+        signed, sign = quantity * order.side.sign, order.side.sign
+        account.cash -= fee
+        closing = min(quantity, abs(position.quantity)) if position.quantity * sign < 0 else ZERO
+        if closing:
+            share = closing / abs(position.quantity)
+            released, value = settle(position.margin * share), settle(position.value * share)
+            account.cash += settle(-closing * sign * price) - value
+            position.margin -= released
+            position.value -= value
+        adding = quantity - closing
+        if adding:
+            position.value += settle(adding * sign * price)
+            position.margin += settle(adding * price / order.leverage)
+        position.quantity += signed
+        if position.quantity == 0:
+            position.value = position.margin = ZERO
+        account.changed = position.changed = True
+
+    def _close(self, order: PaperOrder, status: OrderStatus, reason: str, *, report: bool) -> None:
+        order.status, order.reason, order.changed = status, reason, True
+        if report:
+            self._write(order)
+
+    def _write(self, order: PaperOrder, fill_id: str = "", quantity: Decimal = ZERO, price: Decimal = ZERO, fee: Decimal = ZERO) -> None:
+        row = TapeRow(
+            ref=order.ref,
+            client_order_id=order.client_order_id,
+            venue_order_id=order.venue_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            status=order.status,
+            order_quantity=order.quantity,
+            filled=order.filled,
+            reason=order.reason,
+            time=self.now,
+            fill_id=fill_id,
+            quantity=quantity,
+            price=price,
+            fee=fee,
+        )
+        balance = self.book.accounts[order.ref].cash
+        self.book.tape.append(replace(row, balance=balance, available=settle(self.book.available(order.ref))))
+
+
+def resting(order: PaperOrder) -> Resting:
+    """The order as the matcher sees it."""
+    return Resting(order.client_order_id, order.side, order.type, order.price, order.trigger)
+
+
+def _ordinal(order: PaperOrder) -> str:
+    """Names a fill by how far it filled its order: unique within the order, and the same in every replay."""
+    return format(order.filled.normalize(), "f")

@@ -1,0 +1,150 @@
+"""The paper venue behind the protocol that every venue speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from signalist.domain.orders import OrderType
+from signalist.venues.base import (
+    Ack,
+    Balance,
+    Capabilities,
+    FillReport,
+    NetPosition,
+    OrderReport,
+    OrderRequest,
+    Reports,
+    Session,
+)
+from signalist.venues.errors import BadCredential
+from signalist.venues.paper.book import Book, PaperOrder, TapeRow
+from signalist.venues.paper.exchange import PaperExchange
+
+PAPER = "paper"
+CAPABILITIES = Capabilities(
+    order_types=frozenset(OrderType),
+    order_identity="client_id",
+    amend=True,
+    nets=True,
+    reduce_only=True,
+    looks=2,
+    look_interval=0.0,
+    answer_within=10.0,
+)
+
+
+class PaperVenue:
+    """Opens accounts of the paper exchange."""
+
+    code = PAPER
+
+    def __init__(self, exchange: PaperExchange, capabilities: Capabilities = CAPABILITIES) -> None:
+        self.exchange = exchange
+        self.capabilities = capabilities
+        self._reader = _TapeReader(exchange)
+
+    def open(self, account_ref: str) -> Session:
+        return PaperSession(self.exchange, self._reader, account_ref)
+
+
+class PaperSession:
+    """One account at the paper exchange."""
+
+    def __init__(self, exchange: PaperExchange, reader: _TapeReader, ref: str) -> None:
+        self._exchange, self._reader, self._ref = exchange, reader, ref
+
+    async def place(self, request: OrderRequest) -> Ack:
+        order = await self._exchange.place(self._ref, request)
+        return Ack(order.client_order_id, order.venue_order_id)
+
+    async def cancel(self, client_order_id: str) -> OrderReport:
+        return self._report(await self._exchange.cancel(self._ref, client_order_id))
+
+    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
+        return self._report(await self._exchange.amend(self._ref, client_order_id, quantity))
+
+    async def look_up(self, client_order_id: str) -> OrderReport | None:
+        orders: Mapping[str, PaperOrder] = await self._exchange.read(lambda: self._exchange.store.orders([client_order_id]))
+        order = orders.get(client_order_id)
+        return None if order is None or order.ref != self._ref else self._report(order)
+
+    async def reports(self, after: str) -> Reports:
+        rows = await self._reader.after(self._ref, int(after or "0"))
+        if not rows:
+            return Reports((), (), await self.balance(), after)
+        last = rows[-1][1]
+        currency = await self._reader.currency(self._ref)
+        orders = {row.client_order_id: row for _, row in rows}
+        return Reports(
+            orders=tuple(
+                OrderReport(r.client_order_id, r.venue_order_id, r.status, r.order_quantity, r.filled, r.reason, r.time)
+                for r in orders.values()
+            ),
+            fills=tuple(
+                FillReport(r.fill_id, r.client_order_id, r.side, r.symbol, r.quantity, r.price, r.fee, currency, r.time)
+                for _, r in rows
+                if r.fill_id
+            ),
+            balance=Balance(currency, last.balance, last.available),
+            cursor=str(rows[-1][0]),
+        )
+
+    async def balance(self) -> Balance:
+        book = await self._book()
+        return Balance(book.accounts[self._ref].currency, book.accounts[self._ref].cash, book.available(self._ref))
+
+    async def positions(self) -> tuple[NetPosition, ...]:
+        book = await self._book()
+        return tuple(NetPosition(p.symbol, p.quantity) for p in book.positions.values() if p.quantity != 0)
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self._exchange.listen(self._ref, wake)
+
+    async def close(self) -> None:
+        return None
+
+    async def _book(self) -> Book:
+        book: Book = await self._exchange.read(lambda: self._exchange.store.books([self._ref]))
+        if self._ref not in book.accounts:
+            raise BadCredential("The venue does not know this account.")
+        return book
+
+    def _report(self, order: PaperOrder) -> OrderReport:
+        return OrderReport(
+            order.client_order_id,
+            order.venue_order_id,
+            order.status,
+            order.quantity,
+            order.filled,
+            order.reason,
+            order.active_from,
+        )
+
+
+class _TapeReader:
+    """Reads the tapes of all accounts that ask in the same turn of the loop with one query."""
+
+    def __init__(self, exchange: PaperExchange) -> None:
+        self._exchange = exchange
+        self._asked: dict[str, int] = {}
+        self._turn: asyncio.Task[Mapping[str, Sequence[tuple[int, TapeRow]]]] | None = None
+        self._currencies: dict[str, str] = {}
+
+    async def after(self, ref: str, cursor: int) -> Sequence[tuple[int, TapeRow]]:
+        self._asked[ref] = cursor
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().create_task(self._read())
+        return (await self._turn).get(ref, ())
+
+    async def currency(self, ref: str) -> str:
+        """The account's currency, which never changes."""
+        if ref not in self._currencies:
+            book: Book = await self._exchange.read(lambda: self._exchange.store.books([ref]))
+            self._currencies[ref] = book.accounts[ref].currency
+        return self._currencies[ref]
+
+    async def _read(self) -> Mapping[str, Sequence[tuple[int, TapeRow]]]:
+        asked, self._asked, self._turn = self._asked, {}, None
+        return await self._exchange.read(lambda: self._exchange.store.tape(asked))

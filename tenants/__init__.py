@@ -1,0 +1,1 @@
+"""Users, tenants, roles and sealed credentials, and the two doors to tenant data."""

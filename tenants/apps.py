@@ -1,0 +1,19 @@
+"""Puts the guard on every connection and the row-level security behind every migration."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate, pre_migrate
+
+
+class TenantsConfig(AppConfig):
+    name = "tenants"
+
+    def ready(self) -> None:
+        from tenants.guard import attach
+        from tenants.rls import after_migrate, before_migrate
+
+        connection_created.connect(attach, dispatch_uid="tenants.guard")
+        pre_migrate.connect(before_migrate, dispatch_uid="tenants.rls.before")
+        post_migrate.connect(after_migrate, dispatch_uid="tenants.rls")

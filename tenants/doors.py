@@ -1,0 +1,88 @@
+"""The two doors to tenant data: `acting_for(tenant)` and `across_tenants(purpose)`.
+
+A query on a tenant table outside either raises `OutsideTenant`, on both databases. On PostgreSQL the doors also drive
+row-level security: the guard tells the database who is behind the door at the first statement of each transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from django.db import transaction
+
+
+class OutsideTenant(RuntimeError):
+    """Tenant data was touched without saying for whom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who is behind the door: one tenant, or a purpose that goes across all, or one user looking at their own memberships."""
+
+    tenant_id: int | None = None
+    purpose: str = ""
+    user_id: int | None = None
+
+
+_door: ContextVar[Door | None] = ContextVar("door", default=None)
+
+
+def current() -> Door | None:
+    """The open door, if any."""
+    return _door.get()
+
+
+def required() -> Door:
+    """The open door. Raises OutsideTenant when none is."""
+    door = _door.get()
+    if door is None:
+        raise OutsideTenant("Tenant data is reached through acting_for(tenant) or across_tenants(purpose) only.")
+    return door
+
+
+@contextmanager
+def acting_for(tenant_id: int) -> Iterator[None]:
+    """Read and write the rows of one tenant, in one transaction. Another tenant inside it is refused."""
+    with _opened(Door(tenant_id=tenant_id)), transaction.atomic():
+        yield
+
+
+@contextmanager
+def across_tenants(purpose: str, *, one_transaction: bool = False) -> Iterator[None]:
+    """Read and write the rows of all tenants for a named purpose (the engine, staff, a migration)."""
+    if not purpose:
+        raise ValueError("across_tenants needs a purpose in a word or two.")
+    with _opened(Door(purpose=purpose)), transaction.atomic() if one_transaction else nullcontext():
+        yield
+
+
+@contextmanager
+def own_memberships(user_id: int) -> Iterator[None]:
+    """Read the memberships of one user, before a tenant is chosen (log-in, workspace switcher)."""
+    with _opened(Door(user_id=user_id)), transaction.atomic():
+        yield
+
+
+@contextmanager
+def _opened(door: Door) -> Iterator[None]:
+    before = _door.get()
+    if before is not None and before != door and transaction.get_connection().in_atomic_block:
+        raise OutsideTenant("The door cannot be changed inside a transaction; close the one that is open first.")
+    token = _door.set(door)
+    try:
+        yield
+    finally:
+        _door.reset(token)
+
+
+def leave_open(purpose: str) -> None:
+    """Open the door across tenants with no end: for a migrate run, whose beginning and end are two signals."""
+    _door.set(Door(purpose=purpose))
+
+
+def shut() -> None:
+    """End what `leave_open` began."""
+    _door.set(None)

@@ -1,0 +1,142 @@
+"""Users, tenants (workspaces), memberships with a role, and sealed credentials."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+
+from signalist.clock import utc_now
+from signalist.db.fields import ExactDecimalField
+from tenants.doors import required
+from tenants.rows import TenantRow
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates users by e-mail."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(email=self.normalize_email(email).strip(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. The e-mail is unique whatever its case; outside, a user is known by `public_id`. Trading is off until allowed."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    email = models.EmailField(max_length=255, unique=True)
+    username = models.CharField(max_length=50, unique=True, null=True, blank=True)
+    full_name = models.CharField(max_length=100, blank=True)
+    phone = models.CharField(max_length=20, blank=True)
+    time_zone = models.CharField(max_length=50, default="UTC")
+    preferences = models.JSONField(default=dict, blank=True)
+    trading_enabled = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    joined_at = models.DateTimeField(default=utc_now)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class TenantsManager(models.Manager["Tenant"]):
+    """Behind the door of one tenant only that tenant is seen."""
+
+    def get_queryset(self) -> models.QuerySet[Tenant]:
+        door = required()
+        rows = super().get_queryset()
+        return rows if door.tenant_id is None else rows.filter(pk=door.tenant_id)
+
+
+class Tenant(models.Model):
+    """A workspace: what people share, and the line that no row crosses. Totals are shown in its base currency."""
+
+    tenant_policy: ClassVar[str] = "id = {tenant} OR id IN (SELECT tenant_id FROM tenants_membership WHERE user_id = {user})"
+    engine_policy: ClassVar[str] = "true"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=100)
+    base_currency = models.CharField(max_length=10, default="USD")
+    created_at = models.DateTimeField(default=utc_now)
+
+    objects: ClassVar[TenantsManager] = TenantsManager()
+
+    class Meta:
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    """What a member may do; the table role × resource × action is the product's, this is the name (ACC-07)."""
+
+    ADMIN = "ADMIN"
+    TRADER = "TRADER"
+    ANALYST = "ANALYST"
+    READONLY = "READONLY"
+
+
+class Membership(TenantRow):
+    """A user in a tenant, with a role and personal trading limits (ACC-08)."""
+
+    tenant_policy: ClassVar[str] = "tenant_id = {tenant} OR user_id = {user}"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.TRADER)
+    is_active = models.BooleanField(default=True)
+    max_daily_trades = models.PositiveIntegerField(default=100)
+    max_position_fraction = ExactDecimalField(default=Decimal("0.1"))
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta(TenantRow.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "user"], name="membership_unique"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.user_id} of {self.tenant_id}"
+
+
+class Credential(TenantRow):
+    """A sealed secret for a venue. `sealed` maps field names to base64 of nonce and ciphertext; only `tenants.vault` opens it."""
+
+    # The engine sees a secret only where an account uses it.
+    engine_policy: ClassVar[str] = "EXISTS (SELECT 1 FROM accounts_account a WHERE a.credential_id = tenants_credential.id)"
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    venue = models.CharField(max_length=20)
+    label = models.CharField(max_length=100)
+    sealed = models.JSONField(default=dict)
+    key_version = models.PositiveIntegerField()
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=utc_now)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant", "venue", "label"], name="credential_label_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.label}"

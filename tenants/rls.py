@@ -1,0 +1,124 @@
+"""Row-level security on PostgreSQL: roles, grants and policies, made after every migration from the models themselves.
+
+Group roles (no log-in, never superuser): `signalist_web` sees the tenant that its transaction names, `signalist_engine` every
+row of the money path, `signalist_tail` reads events. Tables are ENABLEd and FORCEd, so the owner is held too; the owner may go
+across tenants only through the door that says so. Where the connection may not create roles and they do not exist, the
+policies by setting still stand, and `manage.py check --deploy` says what is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps as installed
+from django.apps.registry import Apps
+from django.db import connections, models
+
+from tenants.doors import current, leave_open, shut
+
+WEB, ENGINE, TAIL = "signalist_web", "signalist_engine", "signalist_tail"
+_SETTINGS = {
+    "tenant": "NULLIF(current_setting('app.tenant_id', true), '')::bigint",
+    "user": "NULLIF(current_setting('app.user_id', true), '')::bigint",
+}
+# The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party.
+_NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_")
+_NOT_FOR_WEB = ("accounts_paper",)
+_MIGRATION = "migration"
+
+
+def tenant_models(registry: Apps) -> list[type[models.Model]]:
+    """The models whose rows belong to a tenant."""
+    return [model for model in registry.get_models() if getattr(model, "tenant_policy", None)]
+
+
+def before_migrate(**kwargs: Any) -> None:
+    """Migrations move the rows of all tenants (receiver of `pre_migrate`)."""
+    if current() is None:
+        leave_open(_MIGRATION)
+
+
+def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
+    """Secure the tables and shut the door, once per migrate run (receiver of `post_migrate`, acting for the last app)."""
+    if sender is not list(installed.get_app_configs())[-1]:
+        return
+    if connections[using].vendor == "postgresql":
+        secure(using)
+    door = current()
+    if door is not None and door.purpose == _MIGRATION:
+        shut()
+
+
+def secure(using: str = "default") -> None:
+    """Make roles where allowed, then grants and policies for all tables that exist. Safe to repeat."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        for role in (WEB, ENGINE, TAIL):
+            _make_role(cursor, role)
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[WEB, ENGINE, TAIL]])
+        present = {row[0] for row in cursor.fetchall()}
+        tables = set(connection.introspection.table_names(cursor))
+        for model in tenant_models(installed):
+            if model._meta.db_table in tables:
+                _police(cursor, model, present)
+        for role in sorted(present):
+            _grant(cursor, role, tables)
+
+
+def _make_role(cursor: Any, role: str) -> None:
+    cursor.execute("SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user")
+    if not cursor.fetchone()[0]:
+        return
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+    if cursor.fetchone() is None:
+        cursor.execute(f"CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS")
+
+
+def _police(cursor: Any, model: type[models.Model], present: set[str]) -> None:
+    table = model._meta.db_table
+    own = getattr(model, "tenant_policy", "false").format(**_SETTINGS)
+    policies = {
+        "tenant_rows": ("PUBLIC", own),
+        "owner_across": ("CURRENT_USER", "current_setting('app.across', true) <> ''"),
+    }
+    if ENGINE in present:
+        policies["engine_rows"] = (ENGINE, getattr(model, "engine_policy", "true"))
+    if TAIL in present and table == "events_event":
+        policies["tail_rows"] = (TAIL, "true")
+    cursor.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
+    cursor.execute(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY')
+    for name, (role, rule) in policies.items():
+        cursor.execute(f'DROP POLICY IF EXISTS {name} ON "{table}"')
+        cursor.execute(f'CREATE POLICY {name} ON "{table}" TO {role} USING ({rule}) WITH CHECK ({rule})')
+
+
+def _grant(cursor: Any, role: str, tables: set[str]) -> None:
+    cursor.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
+    if role == TAIL:
+        cursor.execute(f"GRANT SELECT ON events_event TO {TAIL}")
+        return
+    hidden = _NOT_FOR_WEB if role == WEB else _NOT_FOR_ENGINE
+    shown = sorted(table for table in tables if not table.startswith(hidden))
+    for table in shown:
+        rights = "SELECT" if table == "django_migrations" else "SELECT, INSERT, UPDATE, DELETE"
+        cursor.execute(f'GRANT {rights} ON "{table}" TO {role}')
+    for table in sorted(tables - set(shown)):
+        cursor.execute(f'REVOKE ALL ON "{table}" FROM {role}')
+    cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}")
+
+
+def become_engine(using: str = "default") -> bool:
+    """Take on the engine's role for all coming connections, where the log-in may; whether it did.
+
+    Even a superuser is then held by the policies. Where the role does not exist, the owner's own policy admits the door.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')", [ENGINE])
+        if cursor.fetchone() is None:
+            return False
+    connections.settings[using]["OPTIONS"]["assume_role"] = ENGINE
+    connection.close()
+    return True

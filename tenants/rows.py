@@ -1,0 +1,57 @@
+"""The base of every row that belongs to a tenant, and its manager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self, TypeVar
+
+from django.db import models
+
+from tenants.doors import OutsideTenant, required
+
+M = TypeVar("M", bound=models.Model)
+
+
+class TenantQuerySet(models.QuerySet[M]):
+    """Refuses to create rows of another tenant than the one behind the door."""
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        rows = list(objs)
+        for row in rows:
+            check_owner(row)
+        return super().bulk_create(rows, *args, **kwargs)
+
+
+class TenantManager(models.Manager[M]):
+    """Only the rows behind the open door."""
+
+    def get_queryset(self) -> TenantQuerySet[M]:
+        door = required()
+        rows: TenantQuerySet[M] = TenantQuerySet(self.model, using=self._db)
+        return rows if door.tenant_id is None else rows.filter(tenant_id=door.tenant_id)
+
+
+class TenantRow(models.Model):
+    """A row with a tenant. On PostgreSQL its table is under forced row-level security (see `tenants.rls`)."""
+
+    tenant_policy: ClassVar[str] = "tenant_id = {tenant}"
+    engine_policy: ClassVar[str] = "true"
+
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="+")
+
+    objects: ClassVar[models.Manager[Self]] = TenantManager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        check_owner(self)
+        super().save(*args, **kwargs)
+
+
+def check_owner(row: models.Model) -> None:
+    """Raise OutsideTenant if `row` belongs to another tenant than the one behind the door."""
+    door = required()
+    if door.tenant_id is not None and getattr(row, "tenant_id", None) != door.tenant_id:
+        raise OutsideTenant("A row of another tenant cannot be written here.")

@@ -1,0 +1,1 @@
+"""The tests. `tests/house` holds those about the whole: contracts, settings, logs."""

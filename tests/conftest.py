@@ -1,0 +1,69 @@
+"""What every test stands on: nothing skips where that was forbidden, and PostgreSQL is met under a role that policies bind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import psycopg
+import pytest
+from django.conf import settings
+
+NO_SKIPS = os.environ.get("SIGNALIST_NO_SKIPS") == "1"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse to begin as a role that row-level security does not bind: every test of a policy would pass for nothing."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] != "django.db.backends.postgresql":
+        return
+    try:
+        with psycopg.connect(
+            dbname="postgres",
+            user=database["USER"],
+            password=database["PASSWORD"],
+            host=database["HOST"],
+            port=database["PORT"],
+            connect_timeout=10,
+        ) as connection:
+            found = connection.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname IN (session_user, current_user) AND (rolsuper OR rolbypassrls)"
+            ).fetchone()
+    except psycopg.OperationalError as error:
+        pytest.exit(f"PostgreSQL does not answer at DATABASE_URL: {str(error).strip()}", returncode=4)
+    if found:
+        pytest.exit(f"The tests may not run as {found[0]}: no policy binds a role with SUPERUSER or BYPASSRLS.", returncode=4)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long suites out unless a marker expression asks for something."""
+    if config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With SIGNALIST_NO_SKIPS=1 a skipped test has failed: nobody would notice what was never checked."""
+    report = yield
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself."""
+    report = yield
+    if NO_SKIPS and report.skipped:
+        _fail(report)
+    return report
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"Nothing may skip here (SIGNALIST_NO_SKIPS=1), but this did: {reason}"

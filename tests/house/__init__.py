@@ -1,0 +1,1 @@
+"""What the house promises as a whole: imports, settings, logs, migrations."""

@@ -1,0 +1,207 @@
+"""Whatever a strategy does, the parent gets a named failure, and the next run works."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from signalist.domain.signals import SignalKind
+from signalist.domain.strategies import SignalRow
+from signalist.sandbox import Failed, FailureKind, Ran, RanWhole, StrategyProcess
+from tests.random_walks import of_closes
+from tests.sandbox.conftest import Start
+
+CALM = of_closes([10, 11, 12])
+TRIGGER = of_closes([10, 11, 5000])
+
+STRATEGY = """
+import ctypes, os, signal, socket, struct, sys, time
+import numpy as np
+from signalist_strategy import Signals
+
+history = 3
+
+class Unreadable(Exception):
+    def __str__(self):
+        raise KeyError("no")
+
+def write_to_channel(data):
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, data)
+        except OSError:
+            continue
+
+def signals(candles, parameters):
+    if candles.close[-1] > 1000:
+{body}
+    return Signals(enter_long=candles.close > 0, stop_long=candles.close * 0.9)
+"""
+# Kinds of frames and the number of the first run's request (loading and binding were 1 and 2), as frames.py lays them out.
+HEADER = "struct.pack('<BIQ', {kind}, {number}, {length})"
+
+
+def _misbehaving(body: str) -> str:
+    return STRATEGY.replace("{body}", textwrap.indent(body, " " * 8))
+
+
+def _forged(kind: int, number: int, length: int, body: str = "b''") -> str:
+    return f"write_to_channel({HEADER.format(kind=kind, number=number, length=length)} + {body})"
+
+
+def _works(process: StrategyProcess) -> None:
+    ran = process.last(CALM)
+    assert isinstance(ran, Ran), ran
+    assert ran.rows == (SignalRow(SignalKind.LONG, stop=12 * 0.9),)
+
+
+RAISED, DIED, BAD = FailureKind.RAISED, FailureKind.DIED, FailureKind.BAD_OUTPUT
+MISBEHAVIOUR = {
+    "raises": ("raise ValueError('no idea')", RAISED, "ValueError: no idea"),
+    "asks to exit": ("sys.exit('bye')", RAISED, "SystemExit: bye"),
+    "interrupts": ("raise KeyboardInterrupt", RAISED, "KeyboardInterrupt"),
+    "raises what cannot be read": ("raise Unreadable", RAISED, "Unreadable: its message cannot be read"),
+    "raises half a character": ("raise ValueError('a\\x00\\ud800b')", RAISED, "ValueError: a  b"),
+    "raises a book": ("raise ValueError('x' * 10**6)", RAISED, "ValueError: xxxx"),
+    "recurses": ("f = lambda: f()\nf()", RAISED, "RecursionError"),
+    "exits": ("os._exit(3)", DIED, "ended with exit status 3"),
+    "kills itself": ("os.kill(os.getpid(), signal.SIGKILL)", DIED, "ended on signal 9"),
+    "kills its group": ("os.killpg(0, signal.SIGKILL)", DIED, "ended on signal 9"),
+    "crashes in C": ("ctypes.string_at(0)", DIED, "ended on signal 11"),
+    "returns nothing": ("return None", BAD, "signals() must return Signals(...), not NoneType"),
+    "returns rubbish": ("return {'enter_long': 7}", BAD, "not dict"),
+    "returns a short array": ("return Signals(enter_long=candles.close[1:] > 0)", BAD, "enter_long has the shape (2,)"),
+    "returns a long array": ("return Signals(stop_long=np.zeros(10**6))", BAD, "stop_long has the shape (1000000,)"),
+    "returns one value": ("return Signals(enter_long=True)", BAD, "enter_long has the shape ()"),
+    "returns a table": ("return Signals(enter_long=np.zeros((3, 3), dtype=bool))", BAD, "enter_long has the shape (3, 3)"),
+    "returns ragged lists": ("return Signals(stop_long=[[1], [1, 2], 3])", BAD, "stop_long must be an array"),
+    "returns numbers as flags": ("return Signals(exit_short=candles.close)", BAD, "exit_short holds values of type float64"),
+    "returns objects": ("return Signals(stop_long=[object()] * 3)", BAD, "stop_long holds values of type object"),
+    "returns text": ("return Signals(strength=['1'] * 3)", BAD, "strength holds values of type <U1"),
+    "returns an infinite stop": ("return Signals(enter_long=candles.close > 0, stop_long=candles.high / 0.0)", BAD, "stop_long at bar 2"),
+    "returns a negative target": ("return Signals(enter_short=candles.close > 0, target_short=-candles.low)", BAD, "target_short at bar 2"),
+    "is too sure": ("return Signals(exit_long=candles.close > 0, confidence=candles.close)", BAD, "confidence at bar 2"),
+    "contradicts itself": ("return Signals(enter_long=candles.close > 0, exit_long=candles.close > 0)", BAD, "enter_long and exit_long"),
+    "prints megabytes": ("print('x' * 3_000_000)", FailureKind.TOO_MUCH_OUTPUT, "printed more than 1048576 bytes"),
+    "prints for ever": ("while True: os.write(2, b'x' * 1000)", FailureKind.TOO_MUCH_OUTPUT, "printed more than 1048576 bytes"),
+    "allocates an array too large": ("np.ones(1 << 32)", FailureKind.MEMORY, "Unable to allocate"),
+    "grows without end": ("held = []\nwhile True: held.append(bytearray(1 << 24))", FailureKind.MEMORY, "MemoryError"),
+    "spends its processor time": (
+        "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass", FailureKind.TIMED_OUT, "processor time",
+    ),
+    "closes its pipe": ("os.closerange(3, 64)", BAD, "closed the channel"),
+    "closes its pipe and stays": ("os.closerange(3, 64)\ntime.sleep(60)", BAD, "closed the channel"),
+    "writes garbage into its pipe": ("write_to_channel(b'\\xff' * 100)", BAD, "does not belong to the request"),
+    "answers another request": (_forged(7, 99, 52, "bytes(52)"), BAD, "does not belong to the request"),
+    "answers with another kind": (_forged(9, 3, 52, "bytes(52)"), BAD, "does not belong to the request"),
+    "announces an endless answer": (_forged(7, 3, 2**60), BAD, "more than there can be"),
+    "announces an endless failure": (_forged(10, 3, 2**60), BAD, "more than there can be"),
+    "answers with a short row": (_forged(7, 3, 5, "bytes(5)"), BAD, "a row of the wrong size"),
+    "forges a failure that is no JSON": (_forged(10, 3, 4, "b'{{{{'"), BAD, "a failure that cannot be read"),
+    "forges a failure of the parent": (
+        _forged(10, 3, 44, '(b\'{"kind": "died", "message": "", "line": null}\' + b" " * 44)[:44]'), BAD, "a failure that cannot be read",
+    ),
+    "closes its output and raises": ("os.close(1)\nos.close(2)\nraise ValueError('mute')", RAISED, "ValueError: mute"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOUR)
+def test_it_is_named_and_the_next_run_works(start: Start, name: str) -> None:
+    body, kind, message = MISBEHAVIOUR[name]
+    process = start(_misbehaving(body), memory_limit=512 << 20)
+    failed = process.last(TRIGGER)
+    assert isinstance(failed, Failed)
+    assert failed.kind is kind, failed
+    assert message in failed.message
+    assert len(failed.message) <= 600
+    assert failed.message.isprintable()
+    _works(process)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "time.sleep(60)",
+        "while True: pass",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True: pass",
+        _forged(7, 3, 52) + "\ntime.sleep(60)",  # an answer that never ends
+    ],
+)
+def test_it_is_stopped_at_its_time_limit(start: Start, body: str) -> None:
+    process = start(_misbehaving(body), time_limit=1.0)
+    assert process.last(TRIGGER) == Failed(FailureKind.TIMED_OUT, "The strategy did not answer within 1 s.")
+    _works(process)
+
+
+def test_the_top_of_a_file_has_a_time_limit_too(start: Start) -> None:
+    failed = start("while True: pass", time_limit=0.5).manifest()
+    assert failed == Failed(FailureKind.TIMED_OUT, "The strategy did not answer within 0.5 s.")
+
+
+def test_it_fails_the_whole_run_in_the_same_ways(start: Start) -> None:
+    process = start(_misbehaving("os._exit(3)"))
+    failed = process.all(TRIGGER)
+    assert isinstance(failed, Failed)
+    assert failed.kind is DIED
+    whole = process.all(CALM)
+    assert isinstance(whole, RanWhole)
+    forging = start(_misbehaving(_forged(9, 3, 7, "bytes(7)")))
+    assert forging.all(TRIGGER) == Failed(BAD, "The strategy's process sent arrays of the wrong size.")
+
+
+def test_the_line_that_raised_is_named(start: Start) -> None:
+    source = _misbehaving("np.zeros(3).reshape(2, 2)")
+    failed = start(source).last(TRIGGER)
+    assert isinstance(failed, Failed)
+    assert failed.line is not None
+    assert "reshape" in source.splitlines()[failed.line - 1]
+
+
+def test_an_answer_too_many_is_not_taken_for_the_next_one(start: Start) -> None:
+    # A row that says exit_long, forged in answer to the run; the runner's own answer to it then waits in the channel.
+    process = start(_misbehaving(_forged(7, 3, 52, "struct.pack('<4?6d', 0, 1, 0, 0, *[float('nan')] * 6)")))
+    forged = process.last(TRIGGER)
+    assert isinstance(forged, Ran)
+    assert forged.rows == (SignalRow(SignalKind.EXIT_LONG),)
+    following = process.last(CALM)
+    assert isinstance(following, Failed)
+    assert following.kind is BAD
+    _works(process)
+
+
+def test_printing_below_the_limit_is_no_failure(start: Start) -> None:
+    process = start(_misbehaving("print('x' * 9_000)"), output_limit=10_000)
+    assert isinstance(process.last(TRIGGER), Ran)
+    assert isinstance(start(_misbehaving("print('x' * 11_000)"), output_limit=10_000).last(TRIGGER), Failed)
+
+
+def test_memory_is_limited_as_asked(start: Start) -> None:
+    body = "np.ones(50 << 20, dtype=np.uint8)"
+    assert isinstance(start(_misbehaving(body), memory_limit=400 << 20).last(TRIGGER), Ran)
+    failed = start(_misbehaving(body.replace("50", "400")), memory_limit=400 << 20).last(TRIGGER)
+    assert isinstance(failed, Failed)
+    assert failed.kind is FailureKind.MEMORY
+
+
+def test_a_failing_strategy_disturbs_no_other(start: Start) -> None:
+    failing, fine = start(_misbehaving("os.killpg(0, 9)")), start(_misbehaving("pass"))
+    _works(fine)
+    pid = fine.pid
+    assert isinstance(failing.last(TRIGGER), Failed)
+    _works(fine)
+    assert fine.pid == pid
+
+
+def test_python_that_cannot_start_is_a_failure_with_the_reason(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    failed = start("").manifest()
+    assert isinstance(failed, Failed)
+    assert failed.kind is DIED
+    assert "could not be started" in failed.message
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    failed = start("").manifest()
+    assert isinstance(failed, Failed)
+    assert failed.message.startswith(
+        "Starting Python for the strategy failed. The strategy's process ended with exit status 1."
+    )
