@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: venv test test-sqlite test-postgres lint soak soak-sqlite soak-postgres lock format clean
+.PHONY: venv test test-sqlite test-postgres lint style types imports migrations deployment soak soak-sqlite soak-postgres lock format clean
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -63,13 +63,24 @@ soak-sqlite: $(STAMP)
 soak-postgres: $(STAMP)
 	$(ON_POSTGRES) $(PYTEST) -m soak $(ARGS) || [ $$? -eq 5 ]
 
-lint: $(STAMP)
+lint: style types imports migrations deployment
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(ON_SQLITE) $(BIN)/mypy
+
+imports: $(STAMP)
 	$(BIN)/lint-imports
+
+migrations: $(STAMP)
 	$(ON_SQLITE) $(BIN)/python manage.py makemigrations --check --dry-run
-	$(ON_SQLITE) SIGNALIST_ENV=production SIGNALIST_HOSTS=signalist.example \
+
+# As in production, with secrets made for the moment.
+deployment: $(STAMP)
+	@$(ON_SQLITE) SIGNALIST_ENV=production SIGNALIST_HOSTS=signalist.example \
 		SECRET_KEY="$$($(BIN)/python -c 'from signalist.environment import *; print(new_signing_secret())')" \
 		CREDENTIAL_KEYS="$$($(BIN)/python -c 'from signalist.environment import *; print(new_keyring())')" \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING

@@ -41,8 +41,9 @@ class Account(TenantRow):
 
 
 class PaperDesk(models.Model):
-    """The paper venue's one row: its lock, and how far it has worked through each symbol's candles."""
+    """The paper venue's one row: its lock, the number of its last transaction, and how far it has worked through each symbol's candles."""
 
+    version = models.BigIntegerField(default=0)
     cursors = models.JSONField(default=dict)
 
     def __str__(self) -> str:

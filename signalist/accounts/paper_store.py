@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Count
+from django.db.models import Count, F
 
 from signalist.accounts import models as rows
 from signalist.db.bulk import update_rows
@@ -36,9 +36,9 @@ class PaperStore:
             self._save(book)
         return result
 
-    def resting(self, symbols: Collection[str]) -> Sequence[PaperOrder]:
-        """The open orders of `symbols`."""
-        return [_order(row) for row in _orders().filter(symbol__in=list(symbols), status__in=_OPEN)]
+    def resting(self) -> Sequence[PaperOrder]:
+        """All open orders."""
+        return [_order(row) for row in _orders().filter(status__in=_OPEN)]
 
     def orders(self, client_order_ids: Collection[str]) -> Mapping[str, PaperOrder]:
         """The orders of these ids that exist, open or not."""
@@ -87,12 +87,18 @@ class PaperStore:
         """Open an account with a deposit; one that exists is left as it is."""
         rows.PaperAccount.objects.get_or_create(ref=ref, defaults={"currency": currency, "cash": cash})
 
+    def version(self) -> int:
+        """The number of the venue's last transaction: what was read at the same number is still true."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT version FROM accounts_paperdesk WHERE id = 1")
+            row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
     def _lock(self) -> None:
-        if connection.vendor == "sqlite":
-            return  # the transaction itself is the one writer's lock
-        if rows.PaperDesk.objects.select_for_update().filter(pk=1).values_list("pk").first() is None:
+        """Take the venue's lock by counting its transactions; the row's lock lasts until the commit."""
+        if not rows.PaperDesk.objects.filter(pk=1).update(version=F("version") + 1):
             rows.PaperDesk.objects.bulk_create([rows.PaperDesk(pk=1)], ignore_conflicts=True)
-            rows.PaperDesk.objects.select_for_update().get(pk=1)
+            rows.PaperDesk.objects.filter(pk=1).update(version=F("version") + 1)
 
     def _load(self, refs: Collection[str], named: Collection[str]) -> Book:
         wanted = sorted(refs)

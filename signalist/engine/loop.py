@@ -6,6 +6,7 @@ All database work is synchronous and goes through the engine's own single thread
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,9 @@ from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
 from signalist.execution.place import place
 from signalist.execution.protect import protect
+from signalist.markets.selectors import Shown
 from signalist.strategies import run as runs
+from signalist.strategies.models import StrategyRun
 from tenants.doors import across_tenants
 
 T = TypeVar("T")
@@ -38,17 +41,34 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
 
     async def __call__(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._behind_the_door, function)
-
-    def _behind_the_door(self, function: Callable[[], T]) -> T:
-        close_old_connections()
-        with across_tenants("engine"):
-            return function()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _behind_the_door, function)
 
     def close(self) -> None:
         """Close the thread and its connection."""
         self._thread.submit(connections.close_all).result()
         self._thread.shutdown()
+
+
+class DatabaseInline(Database):
+    """The same door without a thread, for a replay at full speed: there is nothing else that the loop could do meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Django refuses synchronous queries under a running loop, because they would block it: here that is the point.
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+    async def __call__(self, function: Callable[[], T]) -> T:
+        return _behind_the_door(function)
+
+    def close(self) -> None:
+        """Nothing to close: the connection belongs to the command's own thread."""
+        os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+
+
+def _behind_the_door(function: Callable[[], T]) -> T:
+    close_old_connections()
+    with across_tenants("engine"):
+        return function()
 
 
 class Engine:
@@ -80,7 +100,10 @@ class Engine:
         """Take over from engines that are no more."""
         dead = await self.database(lambda: engines.dead_engines(self._machine))
         if dead:
-            await self.database(lambda: runs.take_over(self.id, dead))
+            inherited = await self.database(lambda: runs.take_over(self.id, dead))
+            for run in inherited:
+                shown = await self.database(lambda run=run: self.strategies.window(run).at(run.candle_close))  # type: ignore[misc]
+                await self._run(run, shown)
             await self.database(lambda: reconcile.take_over(dead, self.clock.now()))
 
     async def watch(self) -> None:
@@ -103,13 +126,15 @@ class Engine:
 
     async def run_due(self) -> int:
         """Run every strategy that is due; returns how many runs were finished."""
-        claimed = await self.database(lambda: runs.claim(self.id, self.clock.now()))
-        await asyncio.gather(*(self._run(run) for run in claimed))
-        return len(claimed)
+        shown = await self.database(self._claimed)
+        await asyncio.gather(*(self._run(run, candles) for run, candles in shown))
+        return len(shown)
 
-    async def _run(self, run: runs.StrategyRun) -> None:
-        window = self.strategies.window(run)
-        shown = await self.database(lambda: window.at(run.candle_close))
+    def _claimed(self) -> list[tuple[StrategyRun, Shown | None]]:
+        claimed = runs.claim(self.id, self.clock.now())
+        return [(run, self.strategies.window(run).at(run.candle_close)) for run in claimed]
+
+    async def _run(self, run: StrategyRun, shown: Shown | None) -> None:
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._workers, self.strategies.answer, run, shown)
         await self.database(lambda: runs.finish(run, answer.outcome, answer.reference, self.clock.now()))

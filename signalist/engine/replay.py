@@ -14,7 +14,7 @@ from signalist.clock import ReplayClock, monotonic
 from signalist.db.wakes import wakes
 from signalist.domain.candles import Candle
 from signalist.domain.matching import Bar
-from signalist.engine.loop import Database, Engine
+from signalist.engine.loop import DatabaseInline, Engine
 from signalist.engine.replay_cast import Cast, Plan, set_up, twin_candle
 from signalist.engine.replay_report import Observed, report
 from signalist.engine.strategies import StrategyPool
@@ -35,7 +35,7 @@ class Replay:
     def __init__(self, plan: Plan, candles: Sequence[Candle], progress: Callable[[str], None]) -> None:
         self._plan, self._candles, self._progress = plan, candles, progress
         self._clock = ReplayClock(candles[0].close_time - plan.frame.length)
-        self._database = Database()
+        self._database = DatabaseInline()
         self._market = PublicMarket()
         self._exchange: PaperExchange = paper_exchange(self._market, self._clock, self._database, Terms(seed=plan.seed))
         sessions = Sessions({PAPER: PaperVenue(self._exchange)})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from signalist.domain.timeframes import timeframe
-from signalist.markets.selectors import CandleWindow
+from signalist.markets.selectors import CandleWindow, Shown
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran
 from signalist.sandbox.process import StrategyProcess
 from signalist.strategies.models import StrategyRun
@@ -36,7 +36,7 @@ class StrategyPool:
             self._windows[schedule.pk] = CandleWindow(schedule.instrument_id, frame, schedule.version.history)
         return self._windows[schedule.pk]
 
-    def answer(self, run: StrategyRun, shown: tuple | None) -> Answer:  # type: ignore[type-arg]
+    def answer(self, run: StrategyRun, shown: Shown | None) -> Answer:
         """Run the strategy on what the window showed; blocking, for a thread."""
         if shown is None:
             return Answer(Failed(FailureKind.DIED, f"the candle of {run.candle_close:%Y-%m-%d %H:%M} is not stored"), Decimal(0))

@@ -12,6 +12,9 @@ from signalist.markets import models as rows
 
 WINDOW_SLACK = 256
 
+Shown = tuple[CandleArrays, Candle]
+"""What a strategy is shown at a close: the window as arrays, and its newest candle."""
+
 
 def latest_prices(instrument_ids: Iterable[int]) -> dict[int, tuple[Decimal, datetime]]:
     """The newest price of each instrument that has one, and when it was made."""
@@ -38,7 +41,7 @@ class CandleWindow:
         self._instrument_id, self._frame, self._bars = instrument_id, frame, bars
         self._candles: list[Candle] = []
 
-    def at(self, close: datetime) -> tuple[CandleArrays, Candle] | None:
+    def at(self, close: datetime) -> Shown | None:
         """The `bars` candles up to the one that closed at `close`, and that one; None when it is not there."""
         newest = self._candles[-1].close_time if self._candles else None
         if newest is None or newest > close:

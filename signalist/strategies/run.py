@@ -7,6 +7,7 @@ after an outage old candles are not caught up.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,36 +24,77 @@ from signalist.domain.strategies import SignalRow
 from signalist.domain.timeframes import interval_key, timeframe
 from signalist.events.outbox import Fact, emit
 from signalist.sandbox.outcomes import Failed, Ran
-from signalist.strategies.models import RunStatus, Signal, StrategyRun
+from signalist.strategies.models import RunStatus, Schedule, Signal, StrategyRun
 
 LATE_AFTER = timedelta(seconds=2)
 LOOK_BACK = timedelta(minutes=10)
 ENTRY_WITHIN = timedelta(seconds=10)
 
-_DUE = """
-SELECT s.id, c.close_time
+_CLAIM = """
+INSERT INTO strategies_strategyrun
+    (schedule_id, candle_close, status, engine, claimed_at, finished_at, error_kind, error)
+SELECT s.id, c.close_time,
+    CASE WHEN c.close_time < {late} THEN 'SKIPPED' ELSE 'CLAIMED' END, {engine}, {now},
+    CASE WHEN c.close_time < {late} THEN {now} ELSE NULL END,
+    CASE WHEN c.close_time < {late} THEN 'late' ELSE '' END,
+    CASE WHEN c.close_time < {late} THEN 'The candle was claimed too long after its close; old candles are not traded.' ELSE '' END
 FROM strategies_schedule s
 JOIN markets_candle c ON c.instrument_id = s.instrument_id AND c.timeframe = s.timeframe
 LEFT JOIN strategies_strategyrun r ON r.schedule_id = s.id AND r.candle_close = c.close_time
-WHERE s.is_active AND c.close_time > %s AND c.close_time <= %s AND r.id IS NULL
+WHERE s.is_active AND c.close_time > {oldest} AND c.close_time <= {now} AND r.id IS NULL
 ORDER BY c.close_time, s.id
+ON CONFLICT DO NOTHING
+RETURNING id, schedule_id, candle_close, status
 """
 
 
 def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
-    """Claim what is due, and return all runs that this engine has claimed and not finished."""
-    due = _due(now)
-    if due:
-        with unit("run.claim"):
-            StrategyRun.objects.bulk_create([_claimed(key, close, engine, now) for key, close in due], ignore_conflicts=True)
+    """Claim what is due, in one statement; returns the runs that this engine won and has to make."""
+    with unit("run.claim"), connection.cursor() as cursor:
+        cursor.execute(*_claim_statement(engine, now))
+        won = cursor.fetchall()
+    runs = [
+        StrategyRun(pk=key, schedule_id=schedule_id, candle_close=_aware(close), engine=engine, claimed_at=now)
+        for key, schedule_id, close, status in won
+        if status == RunStatus.CLAIMED
+    ]
+    schedules = _schedules({run.schedule_id for run in runs})
+    for run in runs:
+        run.schedule = schedules[run.schedule_id]
+    return sorted(runs, key=lambda run: (run.candle_close, run.schedule_id))
+
+
+def _claim_statement(engine: uuid.UUID, now: datetime) -> tuple[str, list[object]]:
+    """The statement and its parameters, as this database wants them."""
+    moment = connection.ops.adapt_datetimefield_value
+    values: dict[str, object] = {
+        "late": moment(now - LATE_AFTER),
+        "now": moment(now),
+        "oldest": moment(now - LOOK_BACK),
+        "engine": StrategyRun._meta.get_field("engine").get_db_prep_value(engine, connection),
+    }
+    names = re.findall(r"\{(\w+)\}", _CLAIM)
+    return re.sub(r"\{\w+\}", "%s", _CLAIM), [values[name] for name in names]
+
+
+_known_schedules: dict[int, Schedule] = {}
+
+
+def _schedules(ids: set[int]) -> dict[int, Schedule]:
+    """Schedules with their version and instrument. What a schedule points to never changes, so each is read once."""
+    missing = ids - _known_schedules.keys()
+    if missing:
+        found = Schedule.objects.filter(pk__in=missing).select_related("version__strategy", "instrument")
+        _known_schedules.update({schedule.pk: schedule for schedule in found})
+    return _known_schedules
+
+
+def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID]) -> Sequence[StrategyRun]:
+    """Claim what engines that are no more had claimed and not finished; returns those runs."""
+    with unit("run.take_over"):
+        StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine__in=dead).update(engine=engine)
     mine = StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine=engine).order_by("candle_close", "schedule_id")
     return list(mine.select_related("schedule__version__strategy", "schedule__instrument"))
-
-
-def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID]) -> int:
-    """Claim what engines that are no more had claimed and not finished."""
-    with unit("run.take_over"):
-        return StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine__in=dead).update(engine=engine)
 
 
 def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: datetime) -> int:
@@ -76,26 +118,9 @@ def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: dat
     return len(signals)
 
 
-def _due(now: datetime) -> list[tuple[int, datetime]]:
-    adapt = connection.ops.adapt_datetimefield_value
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, [adapt(now - LOOK_BACK), adapt(now)])
-        rows = cursor.fetchall()
-    return [(key, _aware(close)) for key, close in rows]
-
-
 def _aware(value: datetime) -> datetime:
     """A time as raw SQL gives it: aware on PostgreSQL, naive in UTC on SQLite."""
     return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _claimed(schedule_id: int, close: datetime, engine: uuid.UUID, now: datetime) -> StrategyRun:
-    run = StrategyRun(schedule_id=schedule_id, candle_close=close, engine=engine, claimed_at=now)
-    late = now - close
-    if late > LATE_AFTER:
-        run.status, run.finished_at, run.error_kind = RunStatus.SKIPPED, now, "late"
-        run.error = f"The candle was claimed {late.total_seconds():.1f} s after its close; old candles are not traded."
-    return run
 
 
 def _signal(run: StrategyRun, row: SignalRow, reference: Decimal, now: datetime) -> Signal:

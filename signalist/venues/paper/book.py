@@ -132,8 +132,12 @@ class BookStore(Protocol):
         """Lock the venue, load the accounts `refs` with positions and open orders and the orders `named`, do `work`, save, commit."""
         ...
 
-    def resting(self, symbols: Collection[str]) -> Sequence[PaperOrder]:
-        """The open orders of `symbols`."""
+    def version(self) -> int:
+        """A number that grows with every transaction of the venue."""
+        ...
+
+    def resting(self) -> Sequence[PaperOrder]:
+        """All open orders."""
         ...
 
     def orders(self, client_order_ids: Collection[str]) -> Mapping[str, PaperOrder]: ...

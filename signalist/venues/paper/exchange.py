@@ -71,6 +71,8 @@ class PaperExchange:
         self._waiting: list[_Waiting] = []
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._flush: asyncio.Task[None] | None = None
+        self._seen: dict[str, list[PaperOrder]] = {}
+        self._seen_version = -1
         self.changed = True
 
     def listen(self, ref: str, wake: Callable[[], None]) -> None:
@@ -119,11 +121,23 @@ class PaperExchange:
 
     def _reached(self, bars: Mapping[str, SymbolBar]) -> list[PaperOrder]:
         found = []
-        for order in self.store.resting(bars.keys()):
-            move = bars[order.symbol]
-            if order.active_from <= move.begin + GRACE and hits([resting(order)], move.bar):
-                found.append(order)
+        for symbol, orders in self._resting().items():
+            move = bars.get(symbol)
+            if move is None:
+                continue
+            reached = {hit.order.key for hit in hits([resting(order) for order in orders], move.bar)}
+            found += [o for o in orders if o.client_order_id in reached and o.active_from <= move.begin + GRACE]
         return found
+
+    def _resting(self) -> Mapping[str, list[PaperOrder]]:
+        """The open orders by symbol, read again whenever the venue's book has moved on, by whomever."""
+        version = self.store.version()
+        if version != self._seen_version:
+            by_symbol: dict[str, list[PaperOrder]] = {}
+            for order in self.store.resting():
+                by_symbol.setdefault(order.symbol, []).append(order)
+            self._seen, self._seen_version = by_symbol, version
+        return self._seen
 
     def _work_off(self, book: Book, bars: Mapping[str, SymbolBar]) -> None:
         for symbol, move in sorted(bars.items()):
@@ -202,7 +216,7 @@ class PaperExchange:
     def _unprotected(self) -> tuple[tuple[str, str], ...]:
         positions = [p for p in self.store.open_positions() if p.quantity != 0]
         covered: dict[tuple[str, str, Side], Decimal] = {}
-        for order in self.store.resting({p.symbol for p in positions}):
+        for order in (order for orders in self._resting().values() for order in orders):
             if order.type is OrderType.STOP and order.reduce_only:
                 key = (order.ref, order.symbol, order.side)
                 covered[key] = covered.get(key, ZERO) + order.remaining
