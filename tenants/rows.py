@@ -18,7 +18,7 @@ class TenantQuerySet(models.QuerySet[M]):
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         rows = list(objs)
         for row in rows:
-            check_owner(row)
+            row.check_owner()  # type: ignore[attr-defined]
         return super().bulk_create(rows, *args, **kwargs)
 
 
@@ -46,12 +46,11 @@ class TenantRow(models.Model):
         base_manager_name = "objects"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        check_owner(self)
+        self.check_owner()
         super().save(*args, **kwargs)
 
-
-def check_owner(row: models.Model) -> None:
-    """Raise OutsideTenant if `row` belongs to another tenant than the one behind the door."""
-    door = required()
-    if door.tenant_id is not None and getattr(row, "tenant_id", None) != door.tenant_id:
-        raise OutsideTenant("A row of another tenant cannot be written here.")
+    def check_owner(self) -> None:
+        """Raise OutsideTenant if this row belongs to another tenant than the one behind the door."""
+        door = required()
+        if door.tenant_id is not None and self.tenant_id != door.tenant_id:
+            raise OutsideTenant("A row of another tenant cannot be written here.")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from django.db import connection, transaction
-from django.db.models import Count, F
+from django.db import transaction
+from django.db.models import Count
 
 from signalist.accounts import models as rows
-from signalist.db.bulk import update_rows
+from signalist.db import fast
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.paper.book import Book, PaperAccount, PaperOrder, PaperPosition, TapeRow
 
 T = TypeVar("T")
 
-_OPEN = (OrderStatus.WORKING.value, OrderStatus.PARTIAL.value)
+_NEXT_VERSION = "UPDATE accounts_paperdesk SET version = version + 1 WHERE id = 1"
+_STILL_OPEN = "status IN ('WORKING', 'PARTIAL')"
 _ORDER = (
     "ref client_order_id venue_order_id symbol side type quantity price trigger reduce_only leverage tag active_from status filled reason"
 ).split()
@@ -38,25 +39,22 @@ class PaperStore:
 
     def resting(self) -> Sequence[PaperOrder]:
         """All open orders."""
-        return [_order(row) for row in _orders().filter(status__in=_OPEN)]
+        # Sorted here: an ORDER BY id would have SQLite walk through all orders there ever were.
+        found = fast.select(rows.PaperOrder, f"symbol > '' AND {_STILL_OPEN}")
+        return [_order(row) for row in sorted(found, key=lambda row: row.pk)]
 
     def orders(self, client_order_ids: Collection[str]) -> Mapping[str, PaperOrder]:
         """The orders of these ids that exist, open or not."""
-        found = _orders().filter(client_order_id__in=list(client_order_ids))
-        return {order.client_order_id: order for order in map(_order, found)}
+        found = fast.select_ids(rows.PaperOrder, sorted(client_order_ids), column="client_order_id")
+        return {row.client_order_id: _order(row) for row in found}
 
     def tape(self, cursors: Mapping[str, int]) -> Mapping[str, Sequence[tuple[int, TapeRow]]]:
         """The tape lines behind each account's cursor."""
         lines: dict[str, list[tuple[int, TapeRow]]] = {ref: [] for ref in cursors}
-        found = (
-            rows.PaperTape.objects.filter(ref__in=list(cursors), id__gt=min(cursors.values(), default=0))
-            .order_by("id")
-            .values_list("id", *_TAPE)
-        )
-        for number, *values in found:
-            line = _line(values)
-            if number > cursors[line.ref]:
-                lines[line.ref].append((number, line))
+        behind = f"id > {min(cursors.values(), default=0):d}"
+        for row in fast.select_ids(rows.PaperTape, sorted(cursors), behind, column="ref"):
+            if row.pk > cursors[row.ref]:
+                lines[row.ref].append((row.pk, _line(row)))
         return lines
 
     def books(self, refs: Collection[str]) -> Book:
@@ -89,65 +87,58 @@ class PaperStore:
 
     def version(self) -> int:
         """The number of the venue's last transaction: what was read at the same number is still true."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT version FROM accounts_paperdesk WHERE id = 1")
-            row = cursor.fetchone()
-        return int(row[0]) if row else 0
+        found = fast.tuples("SELECT version FROM accounts_paperdesk WHERE id = 1")
+        return int(found[0][0]) if found else 0
 
     def _lock(self) -> None:
         """Take the venue's lock by counting its transactions; the row's lock lasts until the commit."""
-        if not rows.PaperDesk.objects.filter(pk=1).update(version=F("version") + 1):
+        if not fast.execute(_NEXT_VERSION, []):
             rows.PaperDesk.objects.bulk_create([rows.PaperDesk(pk=1)], ignore_conflicts=True)
-            rows.PaperDesk.objects.filter(pk=1).update(version=F("version") + 1)
+            fast.execute(_NEXT_VERSION, [])
 
     def _load(self, refs: Collection[str], named: Collection[str]) -> Book:
         wanted = sorted(refs)
-        accounts = rows.PaperAccount.objects.filter(ref__in=wanted).values_list("ref", "currency", "cash")
-        positions = rows.PaperPosition.objects.filter(ref__in=wanted).values_list("ref", "symbol", "quantity", "value", "margin")
-        orders = {o.client_order_id: o for o in map(_order, _orders().filter(ref__in=wanted, status__in=_OPEN))}
-        missing = sorted(set(named) - orders.keys())
+        accounts = fast.select_ids(rows.PaperAccount, wanted, column="ref")
+        positions = fast.select_ids(rows.PaperPosition, wanted, column="ref")
+        orders = {o.client_order_id: _order(o) for o in fast.select_ids(rows.PaperOrder, wanted, _STILL_OPEN, column="ref")}
+        missing = set(named) - orders.keys()
         if missing:
             orders |= self.orders(missing)
         return Book(
-            accounts={ref: PaperAccount(ref, currency, cash) for ref, currency, cash in accounts},
-            positions={(p[0], p[1]): PaperPosition(*p) for p in positions},
+            accounts={a.ref: PaperAccount(a.ref, a.currency, a.cash) for a in accounts},
+            positions={(p.ref, p.symbol): PaperPosition(p.ref, p.symbol, p.quantity, p.value, p.margin) for p in positions},
             orders=orders,
         )
 
     def _save(self, book: Book) -> None:
         orders = book.orders.values()
-        rows.PaperOrder.objects.bulk_create([_order_row(o) for o in orders if o.new])
-        update_rows(
+        fast.insert([_order_row(o) for o in orders if o.new])
+        fast.update(
             [_order_row(o) for o in orders if o.changed and not o.new], ("quantity", "status", "filled", "reason"), key="client_order_id"
         )
-        update_rows(
+        fast.update(
             [rows.PaperAccount(ref=a.ref, cash=a.cash) for a in book.accounts.values() if a.changed], ("cash",), key="ref"
         )
         changed = [p for p in book.positions.values() if p.changed]
         if changed:
-            rows.PaperPosition.objects.bulk_create(
+            fast.insert(
                 [rows.PaperPosition(ref=p.ref, symbol=p.symbol, quantity=p.quantity, value=p.value, margin=p.margin) for p in changed],
-                update_conflicts=True,
-                update_fields=["quantity", "value", "margin"],
-                unique_fields=["ref", "symbol"],
+                conflict="ON CONFLICT (ref, symbol) DO UPDATE SET "
+                "quantity = excluded.quantity, value = excluded.value, margin = excluded.margin",
             )
-        rows.PaperTape.objects.bulk_create([rows.PaperTape(**{n: getattr(line, n) for n in _TAPE}) for line in book.tape])
+        fast.insert([rows.PaperTape(**{n: getattr(line, n) for n in _TAPE}) for line in book.tape])
 
 
-def _orders():  # type: ignore[no-untyped-def]
-    return rows.PaperOrder.objects.order_by("id").values_list(*_ORDER)
-
-
-def _order(row: tuple) -> PaperOrder:  # type: ignore[type-arg]
-    values = dict(zip(_ORDER, row, strict=True))
-    values["side"], values["type"], values["status"] = Side(values["side"]), OrderType(values["type"]), OrderStatus(values["status"])
+def _order(row: rows.PaperOrder) -> PaperOrder:
+    values = {name: getattr(row, name) for name in _ORDER}
+    values["side"], values["type"], values["status"] = Side(row.side), OrderType(row.type), OrderStatus(row.status)
     return PaperOrder(**values, new=False)
 
 
-def _line(values: list) -> TapeRow:  # type: ignore[type-arg]
-    named = dict(zip(_TAPE, values, strict=True))
-    named["side"], named["status"] = Side(named["side"]), OrderStatus(named["status"])
-    return TapeRow(**named)
+def _line(row: rows.PaperTape) -> TapeRow:
+    values = {name: getattr(row, name) for name in _TAPE}
+    values["side"], values["status"] = Side(row.side), OrderStatus(row.status)
+    return TapeRow(**values)
 
 
 def _order_row(order: PaperOrder) -> rows.PaperOrder:

@@ -213,7 +213,7 @@ def _terms(seed: int, n: int, instrument: Instrument) -> Terms:
         leverage=between("leverage", "1", "5", "1"),
         limits=Limits(
             open_positions=1 + int(drawn(seed, "subscriber", str(n), "positions") * 3),
-            daily_entries=20 + int(drawn(seed, "subscriber", str(n), "entries") * 80),
+            daily_entries=6 + int(drawn(seed, "subscriber", str(n), "entries") * 35),
             daily_loss_fraction=between("loss", "0.02", "0.10", "0.005"),
             exposure_fraction=between("exposure", "0.2", "1.5", "0.05"),
             position_fraction=between("position", "0.1", "1.0", "0.05"),

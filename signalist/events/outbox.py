@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 
+from signalist.db.fast import insert
 from signalist.events.models import Event
 
 CHANNEL = "signalist_events"
@@ -30,7 +31,7 @@ def emit(facts: Sequence[Fact]) -> None:
         return
     if not connection.in_atomic_block:
         raise RuntimeError("Events are written inside the transaction of the change they report.")
-    Event.objects.bulk_create([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts])
+    insert([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts])
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")

@@ -13,11 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
-from django.db.models import Case, IntegerField, Value, When
-
 from signalist.accounts.models import AccountState
-from signalist.db.bulk import update_rows
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import plain, settle
@@ -27,7 +24,7 @@ from signalist.domain.signals import Direction, Levels, basis, reanchor
 from signalist.domain.sizing import margin
 from signalist.events.outbox import Fact, emit
 from signalist.execution.limits import ALLOWED_BASIS, ASSUMED_FEE, FRESH_WITHIN, PLATFORM
-from signalist.execution.standing import ENTRIES, AccountBook, Picture, exits_and_entries_under_way, picture
+from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
 from signalist.markets.selectors import rate
 from signalist.trading.keys import order_ids
 from signalist.trading.models import (
@@ -39,9 +36,11 @@ from signalist.trading.models import (
     Reservation,
     SubscriptionStatus,
 )
+from signalist.trading.selectors import attach_causes
 from signalist.trading.transitions import ORDER_STATE, move
 
 BATCH = 200
+_WAITING = "status = 'PENDING' ORDER BY CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END, id LIMIT %s"
 _RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "decided_at")
 
 
@@ -75,11 +74,9 @@ def decide(now: datetime, limit: int = BATCH) -> int:
 
 def _claimed(limit: int) -> list[Execution]:
     """Waiting executions, exits first; those that another engine is deciding are passed over."""
-    entries_last = Case(When(kind__in=ENTRIES, then=Value(1)), default=Value(0), output_field=IntegerField())
-    waiting = Execution.objects.filter(status=ExecutionStatus.PENDING).order_by(entries_last, "pk")
-    if connection.vendor == "postgresql":
-        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
-    return list(waiting.select_related("subscription", "signal__schedule__instrument", "instruction")[:limit])
+    executions = fast.select(Execution, _WAITING, [limit], lock="skip")
+    attach_causes(executions)
+    return executions
 
 
 # --- Exits ---------------------------------------------------------------------------------------
@@ -284,14 +281,14 @@ def _plain(value: Decimal | int | str | None) -> Any:
 
 
 def _write(outcome: Outcome, known: Picture) -> None:
-    update_rows(outcome.decided, _RECORD)
-    AccountDay.objects.bulk_create(known.new_days, ignore_conflicts=True)
-    update_rows(outcome.withdrawn, ORDER_STATE)
-    update_rows(outcome.closing, ("is_closing",))
-    Order.objects.bulk_create(outcome.orders)
+    fast.update(outcome.decided, _RECORD)
+    fast.insert(known.new_days, conflict="ON CONFLICT DO NOTHING")
+    fast.update(outcome.withdrawn, ORDER_STATE)
+    fast.update(outcome.closing, ("is_closing",))
+    fast.insert(outcome.orders, returning=True)
     for held in outcome.reservations:
         held.order_id = held.order.pk
-    Reservation.objects.bulk_create(outcome.reservations)
+    fast.insert(outcome.reservations)
     emit([_decided(execution) for execution in outcome.decided])
     if outcome.orders or outcome.withdrawn:
         ring_on_commit("place")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, datetime
 
-from django.db import connection
-
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.domain.money import ZERO
 from signalist.events.outbox import Fact, emit
@@ -16,10 +15,7 @@ from signalist.trading.models import DailyResult, Trade
 def measure(now: datetime, limit: int = 500) -> int:
     """Count the trades that have not been counted yet; returns how many."""
     with unit("measure.trades"):
-        waiting = Trade.objects.filter(measured=False).order_by("pk")
-        if connection.vendor == "postgresql":
-            waiting = waiting.select_for_update(skip_locked=True)
-        trades = list(waiting[:limit])
+        trades = fast.select(Trade, "NOT measured ORDER BY id LIMIT %s", [limit], lock="skip")
         if not trades:
             return 0
         by_day: dict[tuple[int, date], list[Trade]] = defaultdict(list)
@@ -27,13 +23,14 @@ def measure(now: datetime, limit: int = 500) -> int:
             by_day[trade.subscription_id, trade.closed_at.date()].append(trade)
         known = _known(by_day)
         results = [_counted(known.get(key), key[1], found) for key, found in sorted(by_day.items())]
-        DailyResult.objects.bulk_create(
+        fast.insert(
             results,
-            update_conflicts=True,
-            update_fields=["trades", "wins", "gross", "fees", "net"],
-            unique_fields=["subscription", "day"],
+            conflict="ON CONFLICT (subscription_id, day) DO UPDATE SET trades = excluded.trades, wins = excluded.wins, "
+            "gross = excluded.gross, fees = excluded.fees, net = excluded.net",
         )
-        Trade.objects.filter(pk__in=[trade.pk for trade in trades]).update(measured=True)
+        for trade in trades:
+            trade.measured = True
+        fast.update(trades, ("measured",))
         emit([_measured(result, now) for result in results])
     return len(trades)
 

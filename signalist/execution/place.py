@@ -14,27 +14,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from signalist.accounts.models import Account, AccountState
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, monotonic
-from signalist.db.bulk import update_rows
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import plain
-from signalist.domain.orders import ACTIVE, AT_VENUE, Leg, OrderStatus, OrderType, Side
+from signalist.domain.orders import AT_VENUE, Leg, OrderStatus, OrderType, Side
 from signalist.events.outbox import Fact, emit
 from signalist.failpoints import failpoint
+from signalist.markets.selectors import instruments
 from signalist.trading.folding import release_reservations
-from signalist.trading.models import AttemptAction, Order, OrderAttempt, Position
-from signalist.trading.transitions import ORDER_STATE, move, move_if_allowed
+from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position
+from signalist.trading.transitions import ORDER_ANSWERED, ORDER_SENT, move, move_if_allowed
 from signalist.venues.base import Ack, OrderReport, OrderRequest
 from signalist.venues.errors import BadCredential, Next, NoAnswer, OrderNotOpen, VenueError
 
 BATCH = 400
 _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
-_AT_VENUE = [status.value for status in AT_VENUE]
+_WAITING = f"{STILL_ACTIVE} AND NOT busy AND (status = 'CREATED' OR cancel_wanted OR wanted_quantity IS NOT NULL) ORDER BY id LIMIT %s"
 
 
 @dataclass(slots=True)
@@ -77,16 +76,15 @@ def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
         orders = _candidates(limit)
         if not orders:
             return Round()
-        positions = {p.pk: p for p in Position.objects.filter(pk__in={o.position_id for o in orders if o.position_id})}
-        accounts = {a.pk: a for a in Account.objects.filter(pk__in={o.account_id for o in orders})}
+        positions = {p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))}
+        accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
         guarded = _still_protected([o for o in orders if o.leg == Leg.EXIT and o.state is OrderStatus.CREATED])
         work = Round()
         for order in orders:
             _claim_one(order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, work, engine, now)
-        touched = [errand.order for errand in work.errands] + work.dropped
-        update_rows(touched, ORDER_STATE)
+        fast.update([errand.order for errand in work.errands] + work.dropped, ORDER_SENT)
         release_reservations([order for order in work.dropped if order.leg == Leg.ENTRY])
-        OrderAttempt.objects.bulk_create([errand.attempt for errand in work.errands])
+        fast.insert([errand.attempt for errand in work.errands], returning=True)
         emit([_fact("order_dropped", order, now) for order in work.dropped])
         if work.dropped:
             ring_on_commit("protect", "decide")
@@ -96,14 +94,11 @@ def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
 
 def _candidates(limit: int) -> list[Order]:
     """Orders to send, cancel or amend; those that another engine has in hand are passed over."""
-    under_way = Order.objects.filter(status__in=[s.value for s in ACTIVE], busy=False)
-    waiting = under_way.filter(status=OrderStatus.CREATED.value) | under_way.filter(cancel_wanted=True) | under_way.filter(
-        wanted_quantity__isnull=False
-    )
-    waiting = waiting.order_by("pk")
-    if connection.vendor == "postgresql":
-        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
-    return list(waiting.select_related("instrument")[:limit])
+    orders = fast.select(Order, _WAITING, [limit], lock="skip")
+    known = instruments({order.instrument_id for order in orders})
+    for order in orders:
+        order.instrument = known[order.instrument_id]
+    return orders
 
 
 def _still_protected(exits: Sequence[Order]) -> set[int]:
@@ -111,8 +106,8 @@ def _still_protected(exits: Sequence[Order]) -> set[int]:
     ids = {order.position_id for order in exits}
     if not ids:
         return set()
-    active = Order.objects.filter(position_id__in=ids, status__in=_AT_VENUE, leg__in=[Leg.STOP.value, Leg.TARGET.value])
-    return {key for key in active.values_list("position_id", flat=True) if key is not None}
+    active = fast.select_ids(Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id")
+    return {order.position_id for order in active if order.position_id and order.state in AT_VENUE}
 
 
 def _claim_one(
@@ -151,7 +146,7 @@ def _moot(
         return None
     if position is None or not position.is_open:
         return OrderStatus.CANCELLED, "the position is closed already"
-    if leg.protects and position.is_closing:
+    if leg is Leg.TARGET and position.is_closing:
         return OrderStatus.CANCELLED, "the position is being closed"
     if leg is Leg.EXIT:
         # A share of what is really held: fills may have come since the decision.
@@ -241,7 +236,7 @@ def write_answers(errands: Sequence[Errand], now: datetime) -> None:
     """Write the answers back. The orders are read anew: their fills may have been faster than their answers."""
     with unit("place.answers"):
         ids = sorted(errand.order.pk for errand in errands)
-        fresh = {o.pk: o for o in Order.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+        fresh = {o.pk: o for o in fast.select_ids(Order, ids, lock="update")}
         facts: list[Fact] = []
         for errand in errands:
             order = fresh[errand.order.pk]
@@ -252,8 +247,8 @@ def write_answers(errands: Sequence[Errand], now: datetime) -> None:
             else:
                 _changed(order, errand, now)
             facts.append(_fact("order_answered", order, now))
-        update_rows(list(fresh.values()), ORDER_STATE)
-        update_rows([e.attempt for e in errands], ("response", "success", "error_type", "error_message", "latency_ms"))
+        fast.update(list(fresh.values()), ORDER_ANSWERED)
+        fast.update([e.attempt for e in errands], ("response", "success", "error_type", "error_message", "latency_ms"))
         _after_refusals(list(fresh.values()))
         emit(facts)
         ring_on_commit("place", "reconcile", "protect", "decide")
@@ -301,15 +296,16 @@ def _after_refusals(orders: Sequence[Order]) -> None:
     """A refused entry gives its money back; a position whose stop, target or exit was refused or cancelled is looked at again."""
     final = [order for order in orders if order.state.is_final]
     release_reservations([order for order in final if order.leg == Leg.ENTRY])
-    ids = {order.position_id for order in final if order.position_id}
+    # An exit that the venue has taken and not filled at once is looked at too: it may linger.
+    ids = {order.position_id for order in orders if order.position_id and (order.state.is_final or order.leg == Leg.EXIT)}
     if not ids:
         return
     refused = {o.position_id for o in final if o.leg == Leg.STOP and o.state is OrderStatus.REJECTED}
-    positions = list(Position.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+    positions = fast.select_ids(Position, sorted(ids), lock="update")
     for position in positions:
         position.protection_due = True
         position.refused_stops += position.pk in refused
-    update_rows(positions, ("protection_due", "refused_stops"))
+    fast.update(positions, ("protection_due", "refused_stops"))
 
 
 def _fact(kind: str, order: Order, now: datetime) -> Fact:

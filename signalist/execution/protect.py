@@ -14,22 +14,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import connection
-from django.db.models import Count
-
 from signalist.accounts.models import Account, AccountState
-from signalist.db.bulk import update_rows
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.orders import ACTIVE, NAMESPACE, Leg, OrderStatus, OrderType, closing_side
+from signalist.domain.orders import NAMESPACE, Leg, OrderStatus, OrderType, closing_side
 from signalist.domain.signals import Direction, SignalKind
 from signalist.events.outbox import Fact, emit
 from signalist.trading.keys import execution_key, order_ids
-from signalist.trading.models import Execution, Instruction, InstructionKind, Order, Position
+from signalist.trading.models import STILL_ACTIVE, Execution, Instruction, InstructionKind, Order, Position
+from signalist.trading.selectors import attach_causes
 from signalist.trading.transitions import ORDER_STATE, move
 
 BATCH = 400
 MAX_EXITS = 5
+_LINGERING = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.UNKNOWN)
 MAX_REFUSED_STOPS = 3
 
 
@@ -52,8 +51,7 @@ def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH)
             return 0
         ids = [position.pk for position in positions]
         active: dict[int, list[Order]] = defaultdict(list)
-        orders = Order.objects.select_for_update().filter(position_id__in=ids, status__in=[s.value for s in ACTIVE])
-        for order in orders.order_by("pk"):
+        for order in fast.select_ids(Order, ids, STILL_ACTIVE, column="position_id", lock="update"):
             active[order.position_id or 0].append(order)
         numbers = _next_numbers(ids)
         changes = Changes(now)
@@ -64,16 +62,23 @@ def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH)
 
 
 def _due(limit: int) -> list[Position]:
-    due = Position.objects.filter(protection_due=True).order_by("pk")
-    if connection.vendor == "postgresql":
-        due = due.select_for_update(skip_locked=True, of=("self",))
-    related = ("account", "subscription", "entry_execution__signal", "entry_execution__subscription", "entry_execution__instruction")
-    return list(due.select_related(*related)[:limit])
+    positions = fast.select(Position, "protection_due ORDER BY opened_at, id LIMIT %s", [limit], lock="skip")
+    executions = {e.pk: e for e in fast.select_ids(Execution, sorted({p.entry_execution_id for p in positions}))}
+    attach_causes(list(executions.values()))
+    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({p.account_id for p in positions}))}
+    for position in positions:
+        position.entry_execution = executions[position.entry_execution_id]
+        position.subscription = position.entry_execution.subscription
+        position.account = accounts[position.account_id]
+    return positions
 
 
 def _next_numbers(position_ids: Sequence[int]) -> dict[tuple[int, str], int]:
-    counted = Order.objects.filter(position_id__in=position_ids).values_list("position_id", "leg").annotate(Count("id"))
-    return {(position_id, leg): count for position_id, leg, count in counted if position_id is not None}
+    marks = ", ".join(["%s"] * len(position_ids))
+    counted = fast.tuples(
+        f"SELECT position_id, leg, COUNT(*) FROM trading_order WHERE position_id IN ({marks}) GROUP BY position_id, leg", position_ids
+    )
+    return {(position_id, leg): count for position_id, leg, count in counted}
 
 
 def _look_after(
@@ -81,11 +86,7 @@ def _look_after(
 ) -> None:
     position.protection_due = False
     if not position.is_open or position.is_closing:
-        for order in active:
-            if Leg(order.leg).protects:
-                _withdraw(order, changes)
-        if position.is_open and not any(order.leg == Leg.EXIT for order in active):
-            _exit_again(position, numbers, changes)
+        _see_closed(position, active, numbers, amends, changes)
         return
     if position.refused_stops >= MAX_REFUSED_STOPS:
         changes.emergencies.append(position)
@@ -94,6 +95,22 @@ def _look_after(
         order = next((o for o in active if o.leg == leg), None)
         if level is not None:
             _cover(position, leg, level, order, numbers, amends, changes)
+
+
+def _see_closed(
+    position: Position, active: Sequence[Order], numbers: dict[tuple[int, str], int], amends: bool, changes: Changes
+) -> None:
+    """A position that is closed or being closed: its legs go, but an exit that lingers at the venue leaves a stop under what is open."""
+    exit_order = next((order for order in active if order.leg == Leg.EXIT), None)
+    lingers = position.is_open and exit_order is not None and exit_order.state in _LINGERING
+    stop = next((order for order in active if order.leg == Leg.STOP), None)
+    if lingers and position.stop is not None and (stop is None or not stop.cancel_wanted):
+        _cover(position, Leg.STOP, position.stop, stop, numbers, amends, changes)
+    for order in active:
+        if order.leg == Leg.TARGET or (order.leg == Leg.STOP and not lingers):
+            _withdraw(order, changes)
+    if position.is_open and exit_order is None:
+        _exit_again(position, numbers, changes)
 
 
 def _cover(
@@ -180,9 +197,9 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
     Account.objects.filter(pk__in=[p.account_id for p in changes.stuck]).update(
         state=AccountState.HALTED, state_reason="a position cannot be closed; close it at the venue and resume"
     )
-    update_rows(positions, ("protection_due",))
-    update_rows(list(changes.touched.values()), ORDER_STATE)
-    Order.objects.bulk_create(changes.created)
+    fast.update(positions, ("protection_due",))
+    fast.update(list(changes.touched.values()), ORDER_STATE)
+    fast.insert(changes.created)
     emit(facts)
     if changes.created or changes.touched:
         ring_on_commit("place")

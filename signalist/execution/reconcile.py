@@ -15,7 +15,7 @@ from typing import Any
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
-from signalist.db.bulk import update_rows
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus
@@ -85,16 +85,16 @@ async def _looked(sessions: Sessions, order: Order, account: Account) -> OrderRe
 
 
 def _cursors(account_ids: Collection[int]) -> list[tuple[Account, str]]:
-    accounts = list(Account.objects.filter(pk__in=list(account_ids)).order_by("pk"))
-    cursors = dict(AccountBalance.objects.filter(account__in=accounts).values_list("account_id", "cursor"))
+    accounts = fast.select_ids(Account, sorted(account_ids))
+    cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(account_ids), column="account_id")}
     return [(account, cursors.get(account.pk, "")) for account in accounts]
 
 
 def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime) -> int:
     """Fold the reports of accounts whose cursor is still where they were asked from; another engine was faster with the rest."""
     with unit("reconcile.reports"):
-        accounts = {a.pk: a for a in Account.objects.select_for_update().filter(pk__in=list(reports)).order_by("pk")}
-        cursors = dict(AccountBalance.objects.filter(account_id__in=list(reports)).values_list("account_id", "cursor"))
+        accounts = {a.pk: a for a in fast.select_ids(Account, sorted(reports), lock="update")}
+        cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(reports), column="account_id")}
         current = {key: answer for key, (asked, answer) in reports.items() if cursors.get(key, "") == asked}
         if not current:
             return 0
@@ -134,7 +134,7 @@ def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Ses
         if order.looks >= sessions.capabilities(accounts[order.account_id].venue).looks:
             move(order, OrderStatus.REJECTED, now, "the venue never received it")
             given_up.append(order)
-    update_rows(orders, ORDER_STATE)
+    fast.update(orders, ORDER_STATE)
     release_reservations([order for order in given_up if order.leg == Leg.ENTRY])
     Position.objects.filter(pk__in=[o.position_id for o in given_up if o.position_id]).update(protection_due=True)
     return given_up
@@ -156,7 +156,7 @@ def take_over(dead: Collection[uuid.UUID], now: datetime) -> int:
             order.busy = False
             if order.state is OrderStatus.SENDING:
                 move(order, OrderStatus.UNKNOWN, now, "the engine that was sending it is gone")
-        update_rows(orders, ORDER_STATE)
+        fast.update(orders, ORDER_STATE)
         Position.objects.filter(is_open=True).update(protection_due=True)
         ring_on_commit("reconcile", "look_up", "protect", "measure", "decide", "place", "fan_out")
     return len(orders)

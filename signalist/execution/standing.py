@@ -11,30 +11,26 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from decimal import Decimal
 
-from django.db.models import Count
-
 from signalist.accounts.models import Account
+from signalist.db import fast
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import ZERO
-from signalist.domain.orders import ACTIVE, Leg
+from signalist.domain.orders import Leg
 from signalist.domain.rules import Standing
-from signalist.domain.signals import SignalKind
 from signalist.markets.models import Instrument
-from signalist.markets.selectors import latest_prices
+from signalist.markets.selectors import instruments, latest_prices
 from signalist.trading.models import (
+    STILL_ACTIVE,
     AccountBalance,
     AccountDay,
     DailyResult,
     Execution,
-    ExecutionStatus,
     Order,
     Position,
     Reservation,
     Trade,
 )
 
-ENTRIES = [kind.value for kind in SignalKind if kind.is_entry]
-TAKEN = [ExecutionStatus.TAKEN, ExecutionStatus.RESIZED]
 
 
 @dataclass(slots=True)
@@ -109,19 +105,19 @@ def picture(executions: Sequence[Execution], now: datetime) -> Picture:
     """Lock the accounts of `executions` and read what deciding them takes."""
     account_ids = sorted({execution.account_id for execution in executions})
     subscription_ids = {execution.subscription_id for execution in executions}
-    books = {a.pk: AccountBook(a) for a in Account.objects.select_for_update().filter(pk__in=account_ids).order_by("pk")}
-    positions = list(Position.objects.filter(account_id__in=account_ids, is_open=True).order_by("pk"))
+    books = {a.pk: AccountBook(a) for a in fast.select_ids(Account, account_ids, lock="update")}
+    positions = fast.select_ids(Position, account_ids, "is_open", column="account_id")
     for position in positions:
         books[position.account_id].positions.append(position)
     orders_of: dict[int, list[Order]] = defaultdict(list)
-    for order in Order.objects.filter(account_id__in=account_ids, status__in=[s.value for s in ACTIVE]).order_by("pk"):
+    for order in fast.select_ids(Order, account_ids, STILL_ACTIVE, column="account_id"):
         orders_of[order.subscription_id].append(order)
     instrument_ids = {e.subscription.instrument_id for e in executions} | {p.instrument_id for p in positions}
     _money(books, now)
     return Picture(
         now=now,
         accounts=books,
-        instruments={i.pk: i for i in Instrument.objects.filter(pk__in=instrument_ids)},
+        instruments=instruments(instrument_ids),
         prices=latest_prices(instrument_ids),
         position_of={p.subscription_id: p for p in positions},
         orders_of=orders_of,
@@ -131,11 +127,12 @@ def picture(executions: Sequence[Execution], now: datetime) -> Picture:
 
 
 def _money(books: dict[int, AccountBook], now: datetime) -> None:
-    for balance in AccountBalance.objects.filter(account_id__in=books):
+    ids = sorted(books)
+    for balance in fast.select_ids(AccountBalance, ids, column="account_id"):
         books[balance.account_id].balance = balance
-    for day in AccountDay.objects.filter(account_id__in=books, day=now.date()):
+    for day in fast.select_ids(AccountDay, ids, f"day = '{now.date().isoformat()}'", column="account_id"):
         books[day.account_id].day = day
-    for held in Reservation.objects.filter(account_id__in=books, released=False):
+    for held in fast.select_ids(Reservation, ids, "NOT released", column="account_id"):
         book = books[held.account_id]
         book.held_amount += held.amount
         book.held_notional += held.notional
@@ -143,25 +140,26 @@ def _money(books: dict[int, AccountBook], now: datetime) -> None:
 
 
 def _entries_today(subscription_ids: set[int], now: datetime) -> dict[int, int]:
-    midnight = datetime.combine(now.date(), time.min, now.tzinfo)
-    counted = (
-        Execution.objects.filter(
-            subscription_id__in=subscription_ids, decided_at__gte=midnight, status__in=TAKEN, kind__in=ENTRIES
-        )
-        .values_list("subscription_id")
-        .annotate(Count("id"))
+    midnight = fast.prepared(Execution, "decided_at", datetime.combine(now.date(), time.min, now.tzinfo))
+    ids = sorted(subscription_ids)
+    marks = ", ".join(["%s"] * len(ids))
+    counted = fast.tuples(
+        f"SELECT subscription_id, COUNT(*) FROM trading_execution WHERE subscription_id IN ({marks}) AND decided_at >= %s"
+        " AND status IN ('TAKEN', 'RESIZED') AND kind IN ('LONG', 'SHORT') GROUP BY subscription_id",
+        [*ids, midnight],
     )
-    return dict(counted)
+    return {key: count for key, count in counted}
 
 
 def _net_today(subscription_ids: set[int], now: datetime) -> dict[int, Decimal]:
     """Closed trades of the day (UTC), whether `measure` has folded them yet or not."""
     results: dict[int, Decimal] = defaultdict(lambda: ZERO)
-    folded = DailyResult.objects.filter(subscription_id__in=subscription_ids, day=now.date())
-    fresh = Trade.objects.filter(subscription_id__in=subscription_ids, measured=False, closed_at__date=now.date())
-    for rows in (folded, fresh):
-        for subscription_id, net in rows.values_list("subscription_id", "net"):  # type: ignore[attr-defined]
-            results[subscription_id] += net
+    today = f"day = '{now.date().isoformat()}'"
+    for result in fast.select_ids(DailyResult, sorted(subscription_ids), today, column="subscription_id"):
+        results[result.subscription_id] += result.net
+    for trade in fast.select(Trade, "NOT measured"):
+        if trade.closed_at.date() == now.date():
+            results[trade.subscription_id] += trade.net
     return results
 
 

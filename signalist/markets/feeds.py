@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import Timeframe
@@ -35,7 +36,7 @@ class Price:
 def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> None:
     """Store closed candles and the prices seen with them. One that is there already is left as it is: a candle closes once."""
     with unit("feed.candles"):
-        rows.Candle.objects.bulk_create(
+        fast.insert(
             [
                 rows.Candle(
                     instrument_id=c.instrument_id,
@@ -49,7 +50,7 @@ def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> Non
                 )
                 for c in closed
             ],
-            ignore_conflicts=True,
+            conflict="ON CONFLICT DO NOTHING",
         )
         _latest(prices)
         emit([_closed(c) for c in closed])
@@ -62,11 +63,9 @@ def take_prices(prices: Sequence[Price]) -> None:
 
 
 def _latest(prices: Sequence[Price]) -> None:
-    rows.LatestPrice.objects.bulk_create(
+    fast.insert(
         [rows.LatestPrice(instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices],
-        update_conflicts=True,
-        update_fields=["price", "at"],
-        unique_fields=["instrument_id"],
+        conflict="ON CONFLICT (instrument_id) DO UPDATE SET price = excluded.price, at = excluded.at",
     )
 
 

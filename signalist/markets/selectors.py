@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
+from signalist.db import fast
 from signalist.domain.candles import Candle, CandleArrays
 from signalist.domain.timeframes import Timeframe
 from signalist.markets import models as rows
@@ -16,10 +17,24 @@ Shown = tuple[CandleArrays, Candle]
 """What a strategy is shown at a close: the window as arrays, and its newest candle."""
 
 
+_known_instruments: dict[int, rows.Instrument] = {}
+
+
+def instruments(ids: Iterable[int]) -> dict[int, rows.Instrument]:
+    """Instruments by id, each read once per process: a change of a venue's rules is a new reading, which a restart makes."""
+    missing = sorted(set(ids) - _known_instruments.keys())
+    _known_instruments.update({row.pk: row for row in fast.select_ids(rows.Instrument, missing)})
+    return _known_instruments
+
+
 def latest_prices(instrument_ids: Iterable[int]) -> dict[int, tuple[Decimal, datetime]]:
     """The newest price of each instrument that has one, and when it was made."""
-    found = rows.LatestPrice.objects.filter(instrument_id__in=list(instrument_ids))
-    return {key: (price, at) for key, price, at in found.values_list("instrument_id", "price", "at")}
+    ids = sorted(instrument_ids)
+    if not ids:
+        return {}
+    marks = ", ".join(["%s"] * len(ids))
+    found = fast.select(rows.LatestPrice, f"instrument_id IN ({marks})", ids)
+    return {price.instrument_id: (price.price, price.at) for price in found}
 
 
 def rate(base: str, quote: str, at: datetime) -> Decimal | None:
@@ -53,7 +68,7 @@ class CandleWindow:
         return CandleArrays.of(self._candles[-self._bars :]), self._candles[-1]
 
     def _extend(self, newest: datetime, close: datetime) -> None:
-        found = self._stored().filter(close_time__gt=newest, close_time__lte=close).order_by("close_time")[: WINDOW_SLACK + 1]
+        found = self._stored("close_time > %s AND close_time <= %s ORDER BY close_time", WINDOW_SLACK + 1, newest, close)
         fresh = [candle.value() for candle in found]
         if len(fresh) > WINDOW_SLACK:
             self._reload(close)
@@ -63,8 +78,13 @@ class CandleWindow:
             self._candles = self._candles[-self._bars :]
 
     def _reload(self, close: datetime) -> None:
-        found = self._stored().filter(close_time__lte=close).order_by("-close_time")[: self._bars]
-        self._candles = [candle.value() for candle in reversed(list(found))]
+        found = self._stored("close_time <= %s ORDER BY close_time DESC", self._bars, close)
+        self._candles = [candle.value() for candle in reversed(found)]
 
-    def _stored(self):  # type: ignore[no-untyped-def]
-        return rows.Candle.objects.filter(instrument_id=self._instrument_id, timeframe=self._frame.code)
+    def _stored(self, condition: str, limit: int, *moments: datetime) -> list[rows.Candle]:
+        times = [fast.prepared(rows.Candle, "close_time", moment) for moment in moments]
+        return fast.select(
+            rows.Candle,
+            f"instrument_id = %s AND timeframe = %s AND {condition} LIMIT %s",
+            [self._instrument_id, self._frame.code, *times, limit],
+        )

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from django.db import connection
 
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import QUANTUM
@@ -58,9 +59,9 @@ def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
         for key, schedule_id, close, status in won
         if status == RunStatus.CLAIMED
     ]
-    schedules = _schedules({run.schedule_id for run in runs})
+    known = schedules({run.schedule_id for run in runs})
     for run in runs:
-        run.schedule = schedules[run.schedule_id]
+        run.schedule = known[run.schedule_id]
     return sorted(runs, key=lambda run: (run.candle_close, run.schedule_id))
 
 
@@ -80,7 +81,7 @@ def _claim_statement(engine: uuid.UUID, now: datetime) -> tuple[str, list[object
 _known_schedules: dict[int, Schedule] = {}
 
 
-def _schedules(ids: set[int]) -> dict[int, Schedule]:
+def schedules(ids: set[int]) -> dict[int, Schedule]:
     """Schedules with their version and instrument. What a schedule points to never changes, so each is read once."""
     missing = ids - _known_schedules.keys()
     if missing:
@@ -107,15 +108,24 @@ def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: dat
     else:
         values |= {"error_kind": outcome.kind.value, "error": outcome.message, "error_line": outcome.line}
     with unit("run.finish"):
-        won = StrategyRun.objects.filter(pk=run.pk, status=RunStatus.CLAIMED, engine=run.engine).update(**values)
-        if not won:
+        if not _finished(run, values):
             return 0
         signals = [_signal(run, row, reference, now) for row in rows]
-        Signal.objects.bulk_create(signals)
+        fast.insert(signals, returning=True)
         emit([*map(_generated, signals), *([_failed(run, outcome, now)] if isinstance(outcome, Failed) else [])])
         if signals:
             ring_on_commit("fan_out")
     return len(signals)
+
+
+def _finished(run: StrategyRun, values: dict[str, object]) -> int:
+    """Write the end of a claimed run; 0 when another engine has it."""
+    setting = ", ".join(f'"{name}" = %s' for name in values)
+    parameters = [fast.prepared(StrategyRun, name, value) for name, value in values.items()]
+    mine = [run.pk, fast.prepared(StrategyRun, "engine", run.engine)]
+    return fast.execute(
+        f"UPDATE strategies_strategyrun SET {setting} WHERE id = %s AND status = 'CLAIMED' AND engine = %s", parameters + mine
+    )
 
 
 def _aware(value: datetime) -> datetime:

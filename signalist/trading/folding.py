@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from signalist.accounts.models import Account, AccountState
-from signalist.db.bulk import update_rows
+from signalist.db import fast
 from signalist.domain.errors import DomainError
 from signalist.domain.money import ZERO, settle
 from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.domain.positions import FillFact, folded, opened
 from signalist.domain.signals import Levels, reanchor
 from signalist.events.outbox import Fact, emit
+from signalist.markets.selectors import instruments
 from signalist.trading.models import (
     AccountBalance,
     Execution,
@@ -30,7 +31,8 @@ from signalist.trading.models import (
     Reservation,
     Trade,
 )
-from signalist.trading.transitions import ORDER_STATE, move_if_allowed
+from signalist.trading.selectors import attach_causes
+from signalist.trading.transitions import ORDER_FILLED, move_if_allowed
 from signalist.venues.base import FillReport, OrderReport, Reports
 
 _POSITION = (
@@ -81,21 +83,21 @@ def _opened(
     reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, named: Sequence[str] = ()
 ) -> Ledger:
     ids = {f.client_order_id for r in reports.values() for f in r.fills} | {o.client_order_id for r in reports.values() for o in r.orders}
-    orders = {
-        order.client_order_id: order
-        for order in Order.objects.filter(client_order_id__in=sorted(ids | set(named))).select_related(
-            "execution__instruction", "execution__signal__schedule", "instrument"
-        )
-    }
-    fill_ids = [f.venue_fill_id for r in reports.values() for f in r.fills]
-    seen = set(
-        Fill.objects.filter(account_id__in=list(reports), venue_fill_id__in=fill_ids).values_list("account_id", "venue_fill_id")
-    )
-    wanted = {order.position_id for order in orders.values() if order.position_id}
-    subscriptions = {order.subscription_id for order in orders.values()}
-    positions = {p.pk: p for p in Position.objects.filter(pk__in=wanted)}
-    positions |= {p.pk: p for p in Position.objects.filter(subscription_id__in=subscriptions, is_open=True)}
+    orders = {order.client_order_id: order for order in fast.select_ids(Order, sorted(ids | set(named)), column="client_order_id")}
+    attach(list(orders.values()))
+    fill_ids = sorted({f.venue_fill_id for r in reports.values() for f in r.fills})
+    seen = {(fill.account_id, fill.venue_fill_id) for fill in fast.select_ids(Fill, fill_ids, column="venue_fill_id")}
+    positions = {p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders.values() if o.position_id}))}
     return Ledger(now, accounts, orders, positions, seen)
+
+
+def attach(orders: Sequence[Order]) -> None:
+    """Give `orders` their executions, with signal or instruction, and their instruments, in a constant number of queries."""
+    executions = {e.pk: e for e in fast.select_ids(Execution, sorted({o.execution_id for o in orders}))}
+    attach_causes(list(executions.values()), subscriptions=False)
+    known = instruments({order.instrument_id for order in orders})
+    for order in orders:
+        order.execution, order.instrument = executions[order.execution_id], known[order.instrument_id]
 
 
 # --- Fills ---------------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
 def _position_of(ledger: Ledger, order: Order) -> Position | None:
     if order.position_id:
         return ledger.positions[order.position_id]
-    return next((p for p in ledger.new_positions if p.entry_execution_id == order.execution_id), None) or order.position
+    return next((p for p in ledger.new_positions if p.entry_execution_id == order.execution_id), None)
 
 
 def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
@@ -265,19 +267,20 @@ def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
 
 
 def _save(ledger: Ledger) -> None:
-    Position.objects.bulk_create(ledger.new_positions)
-    for order in ledger.touched_orders.values():
-        if order.position is not None:
-            order.position_id = order.position.pk
+    fast.insert(ledger.new_positions, returning=True)
+    opening = [order for order in ledger.touched_orders.values() if order.position_id is None and order.position is not None]
+    for order in opening:
+        order.position_id = order.position.pk  # type: ignore[union-attr]
+    fast.update(opening, ("position",))
     for fill in ledger.fills:
         fill.position_id = fill.position.pk if fill.position is not None else None
     for trade in ledger.trades:
         trade.position_id = trade.position.pk
-    update_rows(list(ledger.touched_orders.values()), ORDER_STATE)
-    update_rows(list(ledger.touched_positions.values()), _POSITION)
-    Fill.objects.bulk_create(ledger.fills)
-    Trade.objects.bulk_create(ledger.trades)
-    update_rows(ledger.halted, ("state", "state_reason"))
+    fast.update(list(ledger.touched_orders.values()), ORDER_FILLED)
+    fast.update(list(ledger.touched_positions.values()), _POSITION)
+    fast.insert(ledger.fills)
+    fast.insert(ledger.trades)
+    fast.update(ledger.halted, ("state", "state_reason"))
     release_reservations([order for order in ledger.touched_orders.values() if order.leg == Leg.ENTRY])
     emit(ledger.facts)
 
@@ -288,7 +291,7 @@ def release_reservations(entries: Sequence[Order]) -> None:
         return
     by_id = {order.pk: order for order in entries}
     changed = []
-    for held in Reservation.objects.filter(order_id__in=by_id, released=False):
+    for held in fast.select_ids(Reservation, sorted(by_id), "NOT released", column="order_id"):
         order = by_id[held.order_id]
         if order.state.is_final:
             held.released = True
@@ -299,11 +302,11 @@ def release_reservations(entries: Sequence[Order]) -> None:
         else:
             continue
         changed.append(held)
-    update_rows(changed, ("released", "amount", "notional"))
+    fast.update(changed, ("released", "amount", "notional"))
 
 
 def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> None:
-    AccountBalance.objects.bulk_create(
+    fast.insert(
         [
             AccountBalance(
                 tenant_id=accounts[account_id].tenant_id,
@@ -315,9 +318,8 @@ def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Accoun
             )
             for account_id, report in sorted(reports.items())
         ],
-        update_conflicts=True,
-        update_fields=["total", "available", "cursor", "at"],
-        unique_fields=["account"],
+        conflict="ON CONFLICT (account_id) DO UPDATE SET "
+        "total = excluded.total, available = excluded.available, cursor = excluded.cursor, at = excluded.at",
     )
 
 

@@ -1,5 +1,6 @@
 """The rows of the money path: who follows what, each decision, its orders and fills, and what is folded from the fills.
 
+Foreign keys that no query starts from have no index of their own (db_index=False): every index is paid for at every write.
 Fills are an append-only ledger; positions, trades and daily results are projections of it (`manage.py rebuild --check`).
 """
 
@@ -24,7 +25,9 @@ from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule, Signal, Strategy
 from tenants.rows import TenantRow
 
-ACTIVE_ORDER = [status.value for status in ACTIVE]
+ACTIVE_ORDER = [status.value for status in OrderStatus if status in ACTIVE]
+STILL_ACTIVE = "status IN ({})".format(", ".join(f"'{status}'" for status in ACTIVE_ORDER))
+"""The same as a condition of plain SQL; word for word that of the partial indexes, so that they are used."""
 
 
 class SubscriptionStatus(models.TextChoices):
@@ -98,9 +101,9 @@ class Instruction(TenantRow):
     key = models.CharField(max_length=120)
     kind = models.CharField(max_length=12, choices=InstructionKind.choices)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    subscription = models.ForeignKey(Subscription, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    subscription = models.ForeignKey(Subscription, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+")
     reason = models.CharField(max_length=200)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, db_index=False, related_name="+")
     created_at = models.DateTimeField()
 
     class Meta(TenantRow.Meta):
@@ -124,9 +127,9 @@ class Execution(TenantRow):
     """The decision record: one subscription's answer to one signal or instruction, by which rule and with which numbers."""
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    signal = models.ForeignKey(Signal, null=True, on_delete=models.PROTECT, related_name="+")
-    instruction = models.ForeignKey(Instruction, null=True, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
+    signal = models.ForeignKey(Signal, null=True, on_delete=models.PROTECT, db_index=False, related_name="+")
+    instruction = models.ForeignKey(Instruction, null=True, on_delete=models.PROTECT, db_index=False, related_name="+")
     kind = models.CharField(max_length=10)
     status = models.CharField(max_length=8, default=ExecutionStatus.PENDING)
     rule = models.CharField(max_length=30, default="")
@@ -164,8 +167,8 @@ class Position(TenantRow):
     """Open exposure of a subscription in one instrument, folded from fills; kept when closed. One is open at a time."""
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, db_index=False, related_name="+")
     entry_execution = models.OneToOneField(Execution, on_delete=models.PROTECT, related_name="position")
     direction = models.CharField(max_length=5)
     is_open = models.BooleanField(default=True)
@@ -190,7 +193,7 @@ class Position(TenantRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["protection_due"], name="position_protection_due", condition=Q(protection_due=True)),
+            models.Index(fields=["opened_at"], name="position_protection_due", condition=Q(protection_due=True)),
             models.Index(fields=["account"], name="position_open", condition=Q(is_open=True)),
         ]
 
@@ -220,11 +223,11 @@ class Position(TenantRow):
 class Order(TenantRow):
     """One order. Natural key (execution, leg, n); `client_order_id` is made from it, so a replay gives the same one."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
-    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="orders")
-    position = models.ForeignKey(Position, null=True, on_delete=models.PROTECT, related_name="orders")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, db_index=False, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, db_index=False, related_name="+")
+    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, db_index=False, related_name="orders")
+    position = models.ForeignKey(Position, null=True, on_delete=models.PROTECT, db_index=False, related_name="orders")
     leg = models.CharField(max_length=6)
     n = models.PositiveSmallIntegerField(default=0)
     client_order_id = models.CharField(max_length=36, unique=True)
@@ -268,7 +271,7 @@ class Order(TenantRow):
             # Small indexes over what is under way; finished orders, which are nearly all, are in none of them.
             models.Index(fields=["status"], name="order_under_way", condition=Q(status__in=ACTIVE_ORDER)),
             models.Index(fields=["account"], name="order_active", condition=Q(status__in=ACTIVE_ORDER)),
-            models.Index(fields=["position"], name="order_active_of_position", condition=Q(status__in=ACTIVE_ORDER)),
+            models.Index(fields=["position", "leg"], name="order_of_position"),
         ]
 
     def __str__(self) -> str:
@@ -295,7 +298,7 @@ class AttemptAction(models.TextChoices):
 class OrderAttempt(TenantRow):
     """One request to the venue: committed before the bytes leave, completed with the answer (EXE-25)."""
 
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.PositiveSmallIntegerField()
     action = models.CharField(max_length=6, choices=AttemptAction.choices)
     request = models.JSONField()
@@ -317,7 +320,7 @@ class OrderAttempt(TenantRow):
 class Fill(TenantRow):
     """One fill, append-only. `venue_fill_id` makes a report that comes twice one fill."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
     position = models.ForeignKey(Position, null=True, on_delete=models.PROTECT, related_name="fills")
     venue_fill_id = models.CharField(max_length=80)
@@ -329,7 +332,7 @@ class Fill(TenantRow):
     time = models.DateTimeField()
 
     class Meta(TenantRow.Meta):
-        constraints = [models.UniqueConstraint(fields=["account", "venue_fill_id"], name="fill_once")]
+        constraints = [models.UniqueConstraint(fields=["venue_fill_id", "account"], name="fill_once")]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} @ {self.price}"
@@ -350,8 +353,8 @@ class Trade(TenantRow):
 
     position = models.OneToOneField(Position, on_delete=models.PROTECT, related_name="trade")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, db_index=False, related_name="+")
     direction = models.CharField(max_length=5)
     quantity = ExactDecimalField()
     entry_price = ExactDecimalField()
@@ -375,7 +378,7 @@ class Trade(TenantRow):
 class Reservation(TenantRow):
     """Money and a position slot promised to an entry that has been decided and not yet become a position or nothing."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     order = models.OneToOneField(Order, on_delete=models.PROTECT, related_name="reservation")
     amount = ExactDecimalField()
     notional = ExactDecimalField()
@@ -405,7 +408,7 @@ class AccountBalance(TenantRow):
 class AccountDay(TenantRow):
     """What an account was worth when its day (UTC) began to trade: the base of the fractional daily loss."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     day = models.DateField()
     equity = ExactDecimalField()
 
@@ -419,8 +422,8 @@ class AccountDay(TenantRow):
 class DailyResult(TenantRow):
     """A subscription's closed trades of one day (UTC), folded by `measure`."""
 
-    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, db_index=False, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     day = models.DateField()
     trades = models.PositiveIntegerField(default=0)
     wins = models.PositiveIntegerField(default=0)

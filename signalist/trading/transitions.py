@@ -26,7 +26,12 @@ def move_if_allowed(order: Order, to: OrderStatus, now: datetime, reason: str = 
     return True
 
 
-ORDER_STATE = (
-    "status quantity wanted_quantity cancel_wanted filled filled_value fees reason venue_order_id attempts looks sender busy position updated_at"
-).split()
-"""The columns of an order that change over its life."""
+ORDER_STATE = ("status", "quantity", "wanted_quantity", "cancel_wanted", "reason", "looks", "busy", "updated_at")
+"""The columns of an order that any stage may change: what is asked of it and where it stands."""
+
+ORDER_SENT = (*ORDER_STATE, "attempts", "sender")
+"""What sending writes. Columns that are not named are not written, nor are their indexes."""
+
+ORDER_ANSWERED = (*ORDER_STATE, "venue_order_id")
+ORDER_FILLED = (*ORDER_ANSWERED, "filled", "filled_value", "fees")
+"""What an answer, and what a fill writes."""
