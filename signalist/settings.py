@@ -131,9 +131,9 @@ def _postgresql(address: environment.Database) -> dict[str, Any]:
         "HOST": address.host,
         "PORT": address.port,
         "CONN_MAX_AGE": 600,
-        "CONN_HEALTH_CHECKS": True,
         # No psycopg pool: the job runner forks, and forked children would share its sockets.
-        "OPTIONS": {"assume_role": role} if role else {},
+        # Statements are bound and prepared by the server: the same few run all day, and binding them here costs more than they do.
+        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 3} | ({"assume_role": role} if role else {}),
     }
 
 

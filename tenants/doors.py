@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -26,6 +27,10 @@ class Door:
     purpose: str = ""
     user_id: int | None = None
 
+
+_ANNOUNCEMENT = "SELECT set_config('app.tenant_id', %s, true), set_config('app.across', %s, true), set_config('app.user_id', %s, true)"
+# psycopg's TransactionStatus IDLE and INTRANS. A transaction that failed hears nothing; its rollback takes back what was announced.
+_LISTENING = (0, 2)
 
 _door: ContextVar[Door | None] = ContextVar("door", default=None)
 
@@ -66,16 +71,32 @@ def own_memberships(user_id: int) -> Iterator[None]:
         yield
 
 
+def announce(connection: Any, door: Door | None) -> None:
+    """Tell PostgreSQL who is behind the door, for the rest of the transaction; SQLite has no ear for it."""
+    raw = connection.connection
+    if connection.vendor == "postgresql" and raw is not None and raw.info.transaction_status in _LISTENING:
+        behind = door or Door()
+        raw.execute(_ANNOUNCEMENT, [str(behind.tenant_id or ""), behind.purpose, str(behind.user_id or "")])
+
+
 @contextmanager
 def _opened(door: Door) -> Iterator[None]:
-    before = _door.get()
-    if before is not None and before != door and transaction.get_connection().in_atomic_block:
+    before, connection = _door.get(), transaction.get_connection()
+    if before == door:
+        yield
+        return
+    under_way = connection.in_atomic_block
+    if before is not None and under_way:
         raise OutsideTenant("The door cannot be changed inside a transaction; close the one that is open first.")
     token = _door.set(door)
     try:
+        if under_way:  # its first statement, at which the guard announces, may be past
+            announce(connection, door)
         yield
     finally:
         _door.reset(token)
+        if under_way:
+            announce(connection, None)
 
 
 def leave_open(purpose: str) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tenants.doors import OutsideTenant, current
+from tenants.doors import OutsideTenant, announce, current
+from tenants.roles import ENGINE
 
-_ANNOUNCE = (
-    "SELECT set_config('app.tenant_id', %s, true), set_config('app.across', %s, true), set_config('app.user_id', %s, true)"
-)
+_IDLE = 0  # psycopg's TransactionStatus: no transaction has begun yet
+_ABOUT_TABLES = "CREATE ALTER DROP COMMENT PRAGMA GRANT REVOKE VACUUM ANALYZE REINDEX"
 
 
 def attach(sender: object, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
@@ -25,26 +25,34 @@ def attach(sender: object, connection: BaseDatabaseWrapper, **kwargs: Any) -> No
 
 def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Execute wrapper: refuse or announce, then run the statement."""
-    door = current()
+    door, connection = current(), context["connection"]
     if door is None:
         if tenant_statement().search(sql):
-            raise OutsideTenant(f"This statement touches tenant data outside acting_for and across_tenants: {sql[:120]}")
-    elif context["connection"].vendor == "postgresql":
-        _announce(context["connection"].connection, door.tenant_id, door.purpose, door.user_id)
+            raise OutsideTenant(
+                f"This statement touches tenant data outside acting_for and across_tenants: {sql[:120]}"
+            )
+    elif connection.vendor == "postgresql" and not (door.purpose and _is_engine(connection)):
+        raw = connection.connection
+        if raw.autocommit and tenant_statement().search(sql):
+            # The announcement ends with its transaction, so a statement that would stand alone gets one around it.
+            with raw.transaction():
+                announce(connection, door)
+                return execute(sql, params, many, context)
+        if not raw.autocommit and raw.info.transaction_status == _IDLE:
+            announce(connection, door)
     return execute(sql, params, many, context)
 
 
-def _announce(raw: Any, tenant_id: int | None, purpose: str, user_id: int | None) -> None:
-    """Tell PostgreSQL at the first statement of a transaction; the setting ends with the transaction."""
-    # 0 is psycopg's TransactionStatus.IDLE: no transaction has begun yet.
-    if raw is not None and not raw.autocommit and raw.info.transaction_status == 0:
-        raw.execute(_ANNOUNCE, [str(tenant_id or ""), purpose, str(user_id or "")])
+def _is_engine(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the engine's role is in force, whose policies ask for no setting when it goes across tenants."""
+    return bool(connection.settings_dict["OPTIONS"].get("assume_role") == ENGINE)
 
 
 @cache
 def tenant_statement() -> re.Pattern[str]:
-    """Matches a reading or writing statement that names a tenant table."""
+    """Matches a statement that names a tenant table, unless it is about the table itself and not about its rows."""
     from tenants.rls import tenant_models
 
     tables = "|".join(sorted(re.escape(model._meta.db_table) for model in tenant_models(apps)))
-    return re.compile(rf'^\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b.*\b(?:{tables})\b', re.IGNORECASE | re.DOTALL)
+    about_tables = "|".join(_ABOUT_TABLES.split())
+    return re.compile(rf"^(?!\s*(?:{about_tables})\b).*\b(?:{tables})\b", re.IGNORECASE | re.DOTALL)

@@ -72,7 +72,9 @@ class TenantsManager(models.Manager["Tenant"]):
 class Tenant(models.Model):
     """A workspace: what people share, and the line that no row crosses. Totals are shown in its base currency."""
 
-    tenant_policy: ClassVar[str] = "id = {tenant} OR id IN (SELECT tenant_id FROM tenants_membership WHERE user_id = {user})"
+    tenant_policy: ClassVar[str] = (
+        "id = {tenant} OR id IN (SELECT tenant_id FROM tenants_membership WHERE user_id = {user})"
+    )
     engine_policy: ClassVar[str] = "true"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -124,7 +126,9 @@ class Credential(TenantRow):
     """A sealed secret for a venue. `sealed` maps field names to base64 of nonce and ciphertext; only `tenants.vault` opens it."""
 
     # The engine sees a secret only where an account uses it.
-    engine_policy: ClassVar[str] = "EXISTS (SELECT 1 FROM accounts_account a WHERE a.credential_id = tenants_credential.id)"
+    engine_policy: ClassVar[str] = (
+        "EXISTS (SELECT 1 FROM accounts_account a WHERE a.credential_id = tenants_credential.id)"
+    )
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     venue = models.CharField(max_length=20)

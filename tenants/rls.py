@@ -15,8 +15,8 @@ from django.apps.registry import Apps
 from django.db import connections, models
 
 from tenants.doors import current, leave_open, shut
+from tenants.roles import ENGINE, TAIL, WEB
 
-WEB, ENGINE, TAIL = "signalist_web", "signalist_engine", "signalist_tail"
 _SETTINGS = {
     "tenant": "NULLIF(current_setting('app.tenant_id', true), '')::bigint",
     "user": "NULLIF(current_setting('app.user_id', true), '')::bigint",
@@ -40,7 +40,7 @@ def before_migrate(**kwargs: Any) -> None:
 
 def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
     """Secure the tables and shut the door, once per migrate run (receiver of `post_migrate`, acting for the last app)."""
-    if sender is not list(installed.get_app_configs())[-1]:
+    if sender is not [app for app in installed.get_app_configs() if app.models_module][-1]:
         return
     if connections[using].vendor == "postgresql":
         secure(using)
@@ -116,9 +116,30 @@ def become_engine(using: str = "default") -> bool:
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')", [ENGINE])
+        cursor.execute(
+            "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')", [ENGINE]
+        )
         if cursor.fetchone() is None:
             return False
     connections.settings[using]["OPTIONS"]["assume_role"] = ENGINE
     connection.close()
     return True
+
+
+class OverPrivileged(RuntimeError):
+    """The database role is above row-level security, so that no policy would ever fire."""
+
+
+def refuse_privileged(using: str = "default") -> None:
+    """Raise OverPrivileged if the role in force is a superuser or bypasses row-level security."""
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+        name, above = cursor.fetchone()
+    if above:
+        raise OverPrivileged(
+            f"The database role {name!r} is above row-level security; set DATABASE_ROLE={ENGINE} or connect as a role without "
+            "SUPERUSER and BYPASSRLS."
+        )

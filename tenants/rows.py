@@ -13,13 +13,20 @@ M = TypeVar("M", bound=models.Model)
 
 
 class TenantQuerySet(models.QuerySet[M]):
-    """Refuses to create rows of another tenant than the one behind the door."""
+    """Refuses to create rows of another tenant than the one behind the door, and to hand rows to another."""
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         rows = list(objs)
         for row in rows:
             row.check_owner()  # type: ignore[attr-defined]
         return super().bulk_create(rows, *args, **kwargs)
+
+    def update(self, **values: Any) -> int:
+        door = required()
+        for name in values.keys() & {"tenant", "tenant_id"}:
+            if door.tenant_id is not None and getattr(values[name], "pk", values[name]) != door.tenant_id:
+                raise OutsideTenant("A row cannot be handed to another tenant.")
+        return super().update(**values)
 
 
 class TenantManager(models.Manager[M]):
@@ -48,6 +55,10 @@ class TenantRow(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.check_owner()
         super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        self.check_owner()
+        return super().delete(*args, **kwargs)
 
     def check_owner(self) -> None:
         """Raise OutsideTenant if this row belongs to another tenant than the one behind the door."""

@@ -44,7 +44,9 @@ def unsealed(credential: Credential) -> Iterator[dict[str, str]]:
         raise CannotUnseal("The credential was revoked; connect the account again.")
     key = settings.CREDENTIAL_KEYS.get(credential.key_version)
     if key is None:
-        raise CannotUnseal(f"Key version {credential.key_version} is not in CREDENTIAL_KEYS; add it back to the keyring.")
+        raise CannotUnseal(
+            f"Key version {credential.key_version} is not in CREDENTIAL_KEYS; add it back to the keyring."
+        )
     cipher = AESGCM(key)
     secrets = {field: _opened(cipher, credential, field, value) for field, value in credential.sealed.items()}
     try:
@@ -54,11 +56,15 @@ def unsealed(credential: Credential) -> Iterator[dict[str, str]]:
 
 
 def _opened(cipher: AESGCM, credential: Credential, field: str, value: str) -> str:
-    raw = base64.b64decode(value)
     try:
-        clear = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _associated(credential, field, credential.key_version))
-    except InvalidTag as error:
-        raise CannotUnseal(f"The secret {field!r} does not belong to this credential or was changed; enter it again.") from error
+        raw = base64.b64decode(value, validate=True)
+        clear = cipher.decrypt(
+            raw[:NONCE_BYTES], raw[NONCE_BYTES:], _associated(credential, field, credential.key_version)
+        )
+    except (InvalidTag, ValueError, TypeError) as error:  # the last two: what is left is no base64, or no nonce
+        raise CannotUnseal(
+            f"The secret {field!r} does not belong to this credential or was changed; enter it again."
+        ) from error
     return clear.decode()
 
 

@@ -7,12 +7,20 @@ guard sees these statements like any other.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import connection, models
+from django.db.models.base import ModelState
 from django.db.models.expressions import Col
+
+from signalist.db.fields import ExactDecimalField
 
 M = TypeVar("M", bound=models.Model)
 
@@ -38,17 +46,36 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
         for index, convert in conversions:
             if row[index] is not None:
                 row[index] = convert(row[index])
-        rows.append(model.from_db("default", names, row))
+        rows.append(_instance(model, names, row))
     return rows
+
+
+def _instance(model: type[M], names: Sequence[str], values: Sequence[Any]) -> M:
+    """A stored row as an instance, as `Model.from_db` makes it, without the checks and signals of a constructor call."""
+    row = model.__new__(model)
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, "default"
+    row.__dict__.update(zip(names, values, strict=True))
+    return row
 
 
 def select_ids(model: type[M], ids: Sequence[Any], condition: str = "", *, column: str = "id", lock: str = "") -> list[M]:
     """The rows whose `column` is one of `ids`, in order of the primary key."""
     if not ids:
         return []
-    marks = ", ".join(["%s"] * len(ids))
+    chosen, parameters = among(column, ids)
     more = f" AND {condition}" if condition else ""
-    return select(model, f'"{column}" IN ({marks}){more} ORDER BY "id"', list(ids), lock=lock)
+    return select(model, f'{chosen}{more} ORDER BY "id"', parameters, lock=lock)
+
+
+def among(column: str, values: Sequence[Any]) -> tuple[str, list[_Column]]:
+    """The condition that `column` is one of `values`, and its parameters.
+
+    PostgreSQL gets an array, so that the statement is the same whatever the number, and stays prepared.
+    """
+    if connection.vendor == "postgresql":
+        return f'"{column}" = ANY(%s)', [list(values)]
+    return f'"{column}" IN ({", ".join(["%s"] * len(values))})', list(values)
 
 
 def tuples(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -59,7 +86,7 @@ def tuples(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ..
 
 
 def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) -> None:
-    """INSERT `rows` (all of one model). With `returning` they get their primary keys; `conflict` is an ON CONFLICT clause."""
+    """INSERT `rows` (all of one model). With `returning` they get their primary keys; `conflict` is what follows the VALUES."""
     for row in rows:
         if (check := getattr(row, "check_owner", None)) is not None:
             check()
@@ -69,10 +96,14 @@ def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) ->
 
 def _insert(rows: Sequence[M], conflict: str, returning: bool) -> None:
     head, marks, fields = _insertion(type(rows[0]))
-    statement = f"{head} VALUES {', '.join([marks] * len(rows))} {conflict}"
-    parameters = [f.get_db_prep_save(getattr(row, f.attname), connection) for row in rows for f in fields]
+    tail = f"{conflict} RETURNING id" if returning else conflict
     with connection.cursor() as cursor:
-        cursor.execute(f"{statement} RETURNING id" if returning else statement, parameters)
+        if connection.vendor == "postgresql":
+            source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
+            cursor.execute(f"{head} {source} {tail}", [_document(rows, fields)])
+        else:
+            parameters = [value for row in rows for value in _values(row, fields)]
+            cursor.execute(f"{head} VALUES {', '.join([marks] * len(rows))} {tail}", parameters)
         if returning:
             for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
                 row.pk = key
@@ -83,10 +114,18 @@ def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
     """UPDATE each of `rows` (all of one model) in the columns of the fields `names`, found by the unique field `key`."""
     if not rows:
         return
-    statement, fields = _updating(type(rows[0]), tuple(names), key)
-    values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        _update(rows[start : start + _ROWS_AT_ONCE], tuple(names), key)
+
+
+def _update(rows: Sequence[M], names: tuple[str, ...], key: str) -> None:
     with connection.cursor() as cursor:
-        cursor.executemany(statement, values)
+        if connection.vendor == "postgresql":
+            statement, fields = _updating_together(type(rows[0]), names, key)
+            cursor.execute(statement, [_document(rows, fields)])
+        else:
+            statement, fields = _updating(type(rows[0]), names, key)
+            cursor.executemany(statement, [_values(row, fields) for row in rows])
 
 
 def execute(statement: str, parameters: Sequence[Any]) -> int:
@@ -135,8 +174,44 @@ def _conversion(steps: Sequence[Callable[..., Any]], column: Col) -> _Convert:
     return convert
 
 
+def _values(row: models.Model, fields: Sequence[_Column]) -> list[Any]:
+    """The row's values as its columns take them."""
+    values = []
+    for field in fields:
+        value = getattr(row, field.attname)
+        if value is not None and field.prepare is not None:
+            value = field.prepare(value)
+        values.append(value)
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What writing a column takes."""
+
+    attname: str
+    column: str
+    kind: str
+    prepare: _Convert | None
+
+    @classmethod
+    def of(cls, field: Any) -> _Column:
+        target = field.target_field if field.is_relation else field
+        return cls(field.attname, field.column, target.rel_db_type(connection) or "", _preparation(field, connection.vendor))
+
+
+def _preparation(field: Any, vendor: str) -> _Convert | None:
+    """What makes a value of `field` fit its column, None where nothing is needed: text, numbers, booleans and ids go as they are."""
+    kind = field.target_field if field.is_relation else field
+    if isinstance(kind, models.JSONField):
+        return None if vendor == "postgresql" else json.dumps
+    if isinstance(kind, ExactDecimalField | models.DateTimeField | models.DateField | models.UUIDField):
+        return lambda value: kind.get_db_prep_save(value, connection)
+    return None
+
+
 @cache
-def _insertion(model: type[models.Model]) -> tuple[str, str, list[Any]]:
+def _insertion(model: type[models.Model]) -> tuple[str, str, list[_Column]]:
     # A column that the database fills by itself (an auto id, a default in the schema) is left to it.
     own = models.NOT_PROVIDED
     fields = [
@@ -146,11 +221,49 @@ def _insertion(model: type[models.Model]) -> tuple[str, str, list[Any]]:
     ]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
-    return f'INSERT INTO "{model._meta.db_table}" ({columns})', f"({marks})", fields
+    return f'INSERT INTO "{model._meta.db_table}" ({columns})', f"({marks})", [_Column.of(field) for field in fields]
 
 
 @cache
-def _updating(model: type[models.Model], names: tuple[str, ...], key: str) -> tuple[str, list[Any]]:
-    fields: list[Any] = [model._meta.get_field(name) for name in (*names, key)]
+def _updating(model: type[models.Model], names: tuple[str, ...], key: str) -> tuple[str, list[_Column]]:
+    fields = [_Column.of(model._meta.get_field(name)) for name in (*names, key)]
     columns = ", ".join(f'"{field.column}" = %s' for field in fields[:-1])
     return f'UPDATE "{model._meta.db_table}" SET {columns} WHERE "{fields[-1].column}" = %s', fields
+
+
+@cache
+def _updating_together(model: type[models.Model], names: tuple[str, ...], key: str) -> tuple[str, list[_Column]]:
+    """As `_updating`, for all rows in one statement."""
+    _, fields = _updating(model, names, key)
+    setting = ", ".join(f'"{field.column}" = v."{field.column}"' for field in fields[:-1])
+    table, found_by = model._meta.db_table, fields[-1].column
+    return f'UPDATE "{table}" SET {setting} FROM {_recordset(fields)} WHERE "{table}"."{found_by}" = v."{found_by}"', fields
+
+
+# --- PostgreSQL takes many rows as one JSON document: one parameter, and one statement text for any number of rows, so that it stays
+# prepared. Binding rows × columns one by one costs the client several times what the server needs to write them. Numbers go as
+# strings, so no digit is lost.
+
+
+def _names(fields: Sequence[_Column]) -> str:
+    return ", ".join(f'"{field.column}"' for field in fields)
+
+
+def _recordset(fields: Sequence[_Column]) -> str:
+    columns = ", ".join(f'"{field.column}" {field.kind}' for field in fields)
+    return f"json_to_recordset(%s::json) AS v ({columns})"
+
+
+def _document(rows: Sequence[M], fields: Sequence[_Column]) -> str:
+    columns = [field.column for field in fields]
+    return json.dumps([dict(zip(columns, _values(row, fields), strict=True)) for row in rows], default=_text)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no plain form.")

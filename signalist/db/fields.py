@@ -14,7 +14,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signalist.domain.errors import DomainError
-from signalist.domain.money import DECIMALS, DIGITS, QUANTUM, exact
+from signalist.domain.money import DECIMALS, DIGITS, QUANTUM, WIDE, exact
 
 
 class ExactDecimalField(models.DecimalField):  # type: ignore[type-arg]
@@ -58,7 +58,7 @@ class ExactDecimalField(models.DecimalField):  # type: ignore[type-arg]
         if value is None or hasattr(value, "resolve_expression"):
             return value
         number = exact(value)
-        return format(number.quantize(QUANTUM), "f") if connection.vendor == "sqlite" else number
+        return format(number.quantize(QUANTUM, context=WIDE), "f") if connection.vendor == "sqlite" else number
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         return self.get_db_prep_value(value, connection)

@@ -31,9 +31,13 @@ class Candle:
             if not value.is_finite():
                 raise DomainError(f"{name} is not a finite number")
             if value < 0 or (value == 0 and name != "volume"):
-                raise DomainError(f"{name} {value} is not above zero" if name != "volume" else f"volume {value} is negative")
+                raise DomainError(
+                    f"{name} {value} is not above zero" if name != "volume" else f"volume {value} is negative"
+                )
         if self.high < max(self.open, self.close, self.low) or self.low > min(self.open, self.close):
-            raise DomainError(f"open {self.open} and close {self.close} do not lie between low {self.low} and high {self.high}")
+            raise DomainError(
+                f"open {self.open} and close {self.close} do not lie between low {self.low} and high {self.high}"
+            )
         return self
 
 

@@ -53,7 +53,7 @@ class Hit:
 def hits(orders: Iterable[Resting], bar: Bar) -> list[Hit]:
     """The orders that `bar` fills, in the order in which they fill."""
     found = [hit for order in orders if (hit := _hit(order, bar)) is not None]
-    return sorted(found, key=_precedence)
+    return sorted(found, key=lambda hit: _precedence(hit, bar))
 
 
 def marketable(order: Resting, price: Decimal) -> bool:
@@ -87,8 +87,7 @@ def _hit(order: Resting, bar: Bar) -> Hit | None:
         return Hit(order, bar.open, at_open=True, maker=False)
     level = order.price if order.type is OrderType.LIMIT else order.trigger
     assert level is not None
-    # A stop waits for the market to get worse for its owner, a limit or take-profit for it to get better.
-    waits_for_rise = (order.side is Side.BUY) == (order.type is OrderType.STOP)
+    waits_for_rise = _waits_for_rise(order)
     maker = order.type is OrderType.LIMIT
     if bar.open >= level if waits_for_rise else bar.open <= level:
         return Hit(order, level if maker else bar.open, at_open=True, maker=maker)
@@ -97,8 +96,12 @@ def _hit(order: Resting, bar: Bar) -> Hit | None:
     return None
 
 
-def _precedence(hit: Hit) -> tuple[bool, bool, Decimal, str]:
-    """Open first; then stops before the rest; among stops the nearest to the market first, which a falling bar reaches from above."""
-    stop = hit.order.type is OrderType.STOP
-    nearness = hit.price * (1 if hit.order.side is Side.BUY else -1) * (1 if stop else -1)
-    return (not hit.at_open, not stop, nearness, hit.order.key)
+def _waits_for_rise(order: Resting) -> bool:
+    """A stop waits for the market to get worse for its owner, a limit or take-profit for it to get better."""
+    return (order.side is Side.BUY) == (order.type is OrderType.STOP)
+
+
+def _precedence(hit: Hit, bar: Bar) -> tuple[bool, bool, Decimal, str]:
+    """Open first; then stops before the rest; then what lies nearest on the market's way; then the key."""
+    way = (hit.price - bar.open) * (1 if _waits_for_rise(hit.order) else -1)
+    return (not hit.at_open, hit.order.type is not OrderType.STOP, way, hit.order.key)

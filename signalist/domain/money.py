@@ -6,7 +6,16 @@ Rounding happens once, at the instrument's tick and lot; nothing here ever passe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    InvalidOperation,
+    localcontext,
+)
 
 from .errors import DomainError
 
@@ -15,32 +24,36 @@ DECIMALS = 10
 QUANTUM = Decimal(1).scaleb(-DECIMALS)
 LARGEST = Decimal(10) ** (DIGITS - DECIMALS) - QUANTUM
 ZERO = Decimal(0)
-_EXACT = Context(prec=DIGITS * 2)
+WIDE = Context(prec=DIGITS * 2)
 
 
 def exact(value: Decimal | int | str) -> Decimal:
-    """Return `value` as a Decimal that the database can hold without loss.
+    """Return `value` as a Decimal that the database can hold without loss; zero comes back without a sign.
 
     Raises DomainError for a float, a non-finite value, more than 10 decimals or more than 18 digits before the point.
     """
     if isinstance(value, float):
         raise DomainError(f"{value!r} is a float; give a Decimal or a string so that no digit is invented.")
+    if isinstance(value, bool):
+        raise DomainError(f"{value!r} is not a number.")
     try:
         number = Decimal(value)
-    except (InvalidOperation, TypeError) as error:
+    except (InvalidOperation, TypeError, ValueError) as error:
         raise DomainError(f"{value!r} is not a number.") from error
     if not number.is_finite():
         raise DomainError(f"{value!r} is not a finite number.")
-    if abs(number) > LARGEST:
+    if not number:
+        return ZERO
+    if number.adjusted() >= DIGITS - DECIMALS:
         raise DomainError(f"{number} has more than {DIGITS - DECIMALS} digits before the point.")
-    if number != number.quantize(QUANTUM, context=_EXACT):
+    if number != number.quantize(QUANTUM, context=WIDE):
         raise DomainError(f"{number} has more than {DECIMALS} decimals; round it first.")
     return number
 
 
 def settle(value: Decimal) -> Decimal:
     """Round a computed amount (a product or a quotient) to the 10 decimals that are stored, half to even."""
-    return value.quantize(QUANTUM, rounding=ROUND_HALF_EVEN, context=_EXACT)
+    return value.quantize(QUANTUM, rounding=ROUND_HALF_EVEN, context=WIDE)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
@@ -66,7 +79,7 @@ def nearest_to(value: Decimal, step: Decimal) -> Decimal:
 def _steps(value: Decimal, step: Decimal, rounding: str) -> Decimal:
     if step <= 0:
         raise DomainError(f"A step must be above zero, not {step}.")
-    with localcontext(_EXACT):
+    with localcontext(WIDE):
         # The context's precision is far above what two stored numbers can need, so the quotient below is exact or safely rounded away.
         quotient = value / step
         whole = quotient.to_integral_value(rounding=rounding)

@@ -61,7 +61,9 @@ class Holding:
         """Realised result before fees, for the part that is closed; exact once the position is flat."""
         if self.is_flat:
             return settle((self.exit_value - self.entry_value) * self.direction.sign)
-        return settle((self.exit_value - self.exit_quantity * self.entry_value / self.entry_quantity) * self.direction.sign)
+        return settle(
+            (self.exit_value - self.exit_quantity * self.entry_value / self.entry_quantity) * self.direction.sign
+        )
 
     @property
     def net(self) -> Decimal:
@@ -70,7 +72,9 @@ class Holding:
 
     def open_result(self, price: Decimal) -> Decimal:
         """Unrealised result of the open quantity at `price`, before the fee of closing it."""
-        return settle((price * self.quantity - self.quantity * self.entry_value / self.entry_quantity) * self.direction.sign)
+        return settle(
+            (price * self.quantity - self.quantity * self.entry_value / self.entry_quantity) * self.direction.sign
+        )
 
     def notional(self, price: Decimal) -> Decimal:
         """Value of the open quantity at `price`."""

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 
 from .instruments import InstrumentSpec
-from .money import ZERO
+from .money import DIGITS, ZERO
 from .signals import Direction, Levels, levels_error
 from .sizing import margin, notional_quantity, risk_quantity
 
 Numbers = Mapping[str, Decimal | int | str | None]
+
+# Costs are rounded up and what they are paid from down: no cap is passed by a last digit.
+_UP = Context(prec=DIGITS, rounding=ROUND_CEILING)
+_DOWN = Context(prec=DIGITS, rounding=ROUND_FLOOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +120,28 @@ class EntryRequest:
 def decide_entry(request: EntryRequest) -> Decision:
     """Decide an entry: first what forbids it, then its size, then what makes it smaller, last the venue's minimums."""
     bounds = strictest(request.layers)
-    refused = _capability(request) or _stop(request) or _counts(request.standing, bounds) or _daily_loss(request.standing, bounds)
+    refused = (
+        _capability(request)
+        or _stop(request)
+        or _counts(request.standing, bounds)
+        or _daily_loss(request.standing, bounds)
+    )
     if refused is not None:
         return refused
     asked = _asked(request)
     caps = _caps(request, bounds)
     rule, cap = min(caps.items(), key=lambda item: item[1][0])
-    quantity = request.spec.quantity(min(asked, max(cap[0], ZERO)))
+    wanted, quantity = request.spec.quantity(asked), request.spec.quantity(min(asked, max(cap[0], ZERO)))
     numbers: dict[str, Decimal | int | str | None] = {
         "price": request.price,
         "stop": request.levels.stop,
-        "asked": request.spec.quantity(asked),
+        "asked": wanted,
         "quantity": quantity,
         "margin": margin(quantity * request.price, request.leverage),
         "loss_at_stop": None if request.levels.stop is None else quantity * abs(request.price - request.levels.stop),
         "available": request.standing.available,
     }
-    bound = asked > cap[0]
+    bound = quantity < wanted
     if bound:
         numbers |= {"limit": cap[1].value, "layer": cap[1].layer}
     too_small = request.spec.too_small(quantity, request.price)
@@ -178,7 +187,9 @@ def _daily_loss(standing: Standing, bounds: Mapping[str, Bound]) -> Denied | Non
         return None
     loss, bound, name = min(allowed, key=lambda item: item[0])
     if -standing.result_today >= loss and standing.result_today < 0:
-        return Denied("daily_loss", {"result_today": standing.result_today, "limit": loss, "kind": name, "layer": bound.layer})
+        return Denied(
+            "daily_loss", {"result_today": standing.result_today, "limit": loss, "kind": name, "layer": bound.layer}
+        )
     return None
 
 
@@ -192,10 +203,12 @@ def _asked(request: EntryRequest) -> Decimal:
 def _caps(request: EntryRequest, bounds: Mapping[str, Bound]) -> dict[str, tuple[Decimal, Bound]]:
     """The largest quantity that each rule admits, with the limit behind it. Balance always binds: an order is paid for, with its fee."""
     price, standing = request.price, request.standing
-    cost_per_unit = price / request.leverage + price * request.fee_rate
-    caps = {"balance": (standing.available / cost_per_unit, Bound(standing.available, "account"))}
-    if (exposure := bounds.get("exposure_fraction")) is not None:
-        caps["exposure"] = ((exposure.value * standing.equity - standing.exposure) / price, exposure)
-    if (position := bounds.get("position_fraction")) is not None:
-        caps["position_size"] = (position.value * standing.equity / price, position)
+    with localcontext(_UP):
+        cost_per_unit = price / request.leverage + price * request.fee_rate
+    with localcontext(_DOWN):
+        caps = {"balance": (standing.available / cost_per_unit, Bound(standing.available, "account"))}
+        if (exposure := bounds.get("exposure_fraction")) is not None:
+            caps["exposure"] = ((exposure.value * standing.equity - standing.exposure) / price, exposure)
+        if (position := bounds.get("position_fraction")) is not None:
+            caps["position_size"] = (position.value * standing.equity / price, position)
     return caps

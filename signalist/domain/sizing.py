@@ -7,14 +7,16 @@ Quantities come back unrounded; the instrument's lot is applied once, by the rul
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 
 from .errors import DomainError
-from .money import ZERO, settle
+from .money import DIGITS, ZERO, settle
 
 LARGEST_FRACTION = Decimal("0.5")
 KELLY_PART = Decimal("0.25")
 POSITION_CAP = Decimal("0.20")
+# The last digit of a quotient is cut, never rounded up: no quantity risks more than was allowed.
+_DOWN = Context(prec=DIGITS, rounding=ROUND_DOWN)
 
 
 def checked_fraction(name: str, value: Decimal) -> Decimal:
@@ -31,14 +33,14 @@ def risk_quantity(capital: Decimal, risk_fraction: Decimal, entry: Decimal, stop
     """
     checked_fraction("risk", risk_fraction)
     distance = abs(entry - stop)
-    return ZERO if distance == 0 else capital * risk_fraction / distance
+    return ZERO if distance == 0 else _DOWN.divide(_DOWN.multiply(capital, risk_fraction), distance)
 
 
 def notional_quantity(capital: Decimal, notional_fraction: Decimal, entry: Decimal) -> Decimal:
     """Quantity worth a declared fraction of capital; the only sizing that goes without a stop (EXE-12, CON-03)."""
     if not ZERO < notional_fraction <= 1:
         raise DomainError(f"A notional fraction lies between 0 and 1, not {notional_fraction}.")
-    return capital * notional_fraction / entry
+    return _DOWN.divide(_DOWN.multiply(capital, notional_fraction), entry)
 
 
 def margin(notional: Decimal, leverage: Decimal) -> Decimal:
@@ -71,7 +73,9 @@ class SizedValue:
     capped: bool
 
 
-def fixed_fractional(account: Decimal, risk_fraction: Decimal, stop_fraction: Decimal, cap: Decimal = POSITION_CAP) -> SizedValue:
+def fixed_fractional(
+    account: Decimal, risk_fraction: Decimal, stop_fraction: Decimal, cap: Decimal = POSITION_CAP
+) -> SizedValue:
     """Position value = account × risk ÷ stop distance, at most `cap` of the account (EXE-14).
 
     Reference: 10 000, 2 %, 5 % asks for 4000, capped to 2000, which leaves an effective risk of 1 %.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connection, connections
 
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
@@ -66,7 +66,8 @@ class DatabaseInline(Database):
 
 
 def _behind_the_door(function: Callable[[], T]) -> T:
-    close_old_connections()
+    if connection.errors_occurred:
+        close_old_connections()  # a connection that broke is replaced; asking a sound one each time costs a round trip
     with across_tenants("engine"):
         return function()
 
@@ -89,9 +90,12 @@ class Engine:
         assert self.process is not None, "The engine has not been started."
         return self.process.pk
 
-    async def start(self) -> None:
-        """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new."""
-        self.process = await self.database(lambda: engines.register(self._machine))
+    async def start(self, *, alone: bool = False) -> None:
+        """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new.
+
+        `alone`: refuse to start beside another living engine. Raises AnotherEngine.
+        """
+        self.process = await self.database(lambda: engines.register(self._machine, alone=alone))
         await self.take_over()
         await self.watch()
         await self.drain()

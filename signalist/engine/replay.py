@@ -37,9 +37,10 @@ class Replay:
         self._clock = ReplayClock(candles[0].close_time - plan.frame.length)
         self._database = DatabaseInline()
         self._market = PublicMarket()
-        self._exchange: PaperExchange = paper_exchange(self._market, self._clock, self._database, Terms(seed=plan.seed))
+        self._exchange: PaperExchange = paper_exchange(self._market, self._clock, self._database, Terms(seed=plan.seed), sole=True)
         sessions = Sessions({PAPER: PaperVenue(self._exchange)})
-        self._engine = Engine(sessions, self._clock, self._database, StrategyPool())
+        self._strategies = StrategyPool()
+        self._engine = Engine(sessions, self._clock, self._database, self._strategies)
         self._unprotected = 0
         self._twins: dict[int, Candle] = {}
 
@@ -71,7 +72,7 @@ class Replay:
             self._clock.advance_to(self._candles[done - 1].close_time)
             self._progress(f"going on after {self._candles[done - 1].close_time:%Y-%m-%d %H:%M}")
             await self._go_on(cast, done - 1)
-        await self._engine.start()
+        await self._engine.start(alone=True)
         if done:
             await self._work()
         return done
@@ -98,6 +99,7 @@ class Replay:
         ]
         prices = self._prices(cast, index)
         await self._database(lambda: feeds.take_candles(closed, prices))
+        self._strategies.saw(cast.recorded.pk, self._plan.frame, candle)
         await self._go_on(cast, index)
         await self._work()
 

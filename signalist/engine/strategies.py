@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from signalist.domain.timeframes import timeframe
+from signalist.domain.candles import Candle
+from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.markets.selectors import CandleWindow, Shown
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran
 from signalist.sandbox.process import StrategyProcess
@@ -35,6 +36,12 @@ class StrategyPool:
             frame = timeframe(schedule.timeframe)
             self._windows[schedule.pk] = CandleWindow(schedule.instrument_id, frame, schedule.version.history)
         return self._windows[schedule.pk]
+
+    def saw(self, instrument_id: int, frame: Timeframe, candle: Candle) -> None:
+        """Show the windows of an instrument and timeframe the candle that was stored just now."""
+        for window in self._windows.values():
+            if window.covers(instrument_id, frame):
+                window.saw(candle)
 
     def answer(self, run: StrategyRun, shown: Shown | None) -> Answer:
         """Run the strategy on what the window showed; blocking, for a thread."""

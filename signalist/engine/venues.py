@@ -45,9 +45,9 @@ class PublicMarket:
             self._prices[symbol] = price
 
 
-def paper_exchange(market: PublicMarket, clock: Clock, database: Database, terms: Terms) -> PaperExchange:
-    """The paper venue over its own tables."""
-    return PaperExchange(PaperStore(), market, clock, database, terms)
+def paper_exchange(market: PublicMarket, clock: Clock, database: Database, terms: Terms, *, sole: bool = False) -> PaperExchange:
+    """The paper venue over its own tables. `sole`: no other process trades there, so its book need not be asked for news."""
+    return PaperExchange(PaperStore(), market, clock, database, terms, sole=sole)
 
 
 def bar_of(symbol: str, candle: Candle, frame: Timeframe) -> SymbolBar:

@@ -14,8 +14,8 @@ class WritingTransaction(Func):
     template = "((pg_current_xact_id()::text)::bigint)"
     output_field = models.BigIntegerField()
 
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
-        return "0", []
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, tuple[str | int, ...]]:
+        return "0", ()
 
 
 class Event(models.Model):

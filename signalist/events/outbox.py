@@ -31,7 +31,6 @@ def emit(facts: Sequence[Fact]) -> None:
         return
     if not connection.in_atomic_block:
         raise RuntimeError("Events are written inside the transaction of the change they report.")
-    insert([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts])
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {CHANNEL}")
+    # The database folds the notifications of a transaction into one, sent at its commit.
+    notify = f"RETURNING pg_notify('{CHANNEL}', '')" if connection.vendor == "postgresql" else ""
+    insert([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts], conflict=notify)

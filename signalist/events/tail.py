@@ -12,7 +12,11 @@ from django.db import connection
 
 from signalist.events.models import Event
 
-_SETTLED = "xid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint AND (xid, id) > (%s, %s)"
+_SETTLED = """
+    SELECT * FROM events_event
+    WHERE xid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint AND (xid, id) > (%s, %s)
+    ORDER BY xid, id LIMIT %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,7 @@ class Cursor:
 def read(after: Cursor, limit: int = 500) -> tuple[list[Event], Cursor]:
     """The settled events behind `after`, at most `limit`, and the place behind them."""
     if connection.vendor == "postgresql":
-        rows = Event.objects.extra(where=[_SETTLED], params=[after.xid, after.id]).order_by("xid", "id")[:limit]
+        events = list(Event.objects.raw(_SETTLED, [after.xid, after.id, limit]))
     else:
-        rows = Event.objects.filter(id__gt=after.id).order_by("id")[:limit]
-    events = list(rows)
+        events = list(Event.objects.filter(id__gt=after.id).order_by("id")[:limit])
     return events, Cursor(events[-1].xid, events[-1].pk) if events else after

@@ -23,12 +23,12 @@ class AnotherEngine(RuntimeError):
     """On SQLite one engine does all; a second one is refused."""
 
 
-def register(clock: Clock) -> EngineProcess:
-    """Enter this process. Raises AnotherEngine where only one may run and one does."""
+def register(clock: Clock, *, alone: bool = False) -> EngineProcess:
+    """Enter this process. Raises AnotherEngine where only one may run (on SQLite, or when asked for) and one does."""
     engine = EngineProcess(boot=_boot(), pid=os.getpid(), started_at=clock.now(), seen_at=clock.now())
     with unit("engine.register"):
         living = [other for other in EngineProcess.objects.filter(ended_at__isnull=True) if not _is_dead(other, clock)]
-        if living and connection.vendor == "sqlite":
+        if living and (alone or connection.vendor == "sqlite"):
             raise AnotherEngine(f"An engine already runs on this database (process {living[0].pid}); stop it first.")
         engine.save(force_insert=True)
     return engine

@@ -74,10 +74,8 @@ def _due(limit: int) -> list[Position]:
 
 
 def _next_numbers(position_ids: Sequence[int]) -> dict[tuple[int, str], int]:
-    marks = ", ".join(["%s"] * len(position_ids))
-    counted = fast.tuples(
-        f"SELECT position_id, leg, COUNT(*) FROM trading_order WHERE position_id IN ({marks}) GROUP BY position_id, leg", position_ids
-    )
+    mine, ids = fast.among("position_id", position_ids)
+    counted = fast.tuples(f"SELECT position_id, leg, COUNT(*) FROM trading_order WHERE {mine} GROUP BY position_id, leg", ids)
     return {(position_id, leg): count for position_id, leg, count in counted}
 
 

@@ -141,10 +141,9 @@ def _money(books: dict[int, AccountBook], now: datetime) -> None:
 
 def _entries_today(subscription_ids: set[int], now: datetime) -> dict[int, int]:
     midnight = fast.prepared(Execution, "decided_at", datetime.combine(now.date(), time.min, now.tzinfo))
-    ids = sorted(subscription_ids)
-    marks = ", ".join(["%s"] * len(ids))
+    mine, ids = fast.among("subscription_id", sorted(subscription_ids))
     counted = fast.tuples(
-        f"SELECT subscription_id, COUNT(*) FROM trading_execution WHERE subscription_id IN ({marks}) AND decided_at >= %s"
+        f"SELECT subscription_id, COUNT(*) FROM trading_execution WHERE {mine} AND decided_at >= %s"
         " AND status IN ('TAKEN', 'RESIZED') AND kind IN ('LONG', 'SHORT') GROUP BY subscription_id",
         [*ids, midnight],
     )

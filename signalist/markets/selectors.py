@@ -32,8 +32,7 @@ def latest_prices(instrument_ids: Iterable[int]) -> dict[int, tuple[Decimal, dat
     ids = sorted(instrument_ids)
     if not ids:
         return {}
-    marks = ", ".join(["%s"] * len(ids))
-    found = fast.select(rows.LatestPrice, f"instrument_id IN ({marks})", ids)
+    found = fast.select(rows.LatestPrice, *fast.among("instrument_id", ids))
     return {price.instrument_id: (price.price, price.at) for price in found}
 
 
@@ -67,6 +66,16 @@ class CandleWindow:
             return None
         return CandleArrays.of(self._candles[-self._bars :]), self._candles[-1]
 
+    def covers(self, instrument_id: int, frame: Timeframe) -> bool:
+        """Whether this is a window on that instrument and timeframe."""
+        return self._instrument_id == instrument_id and self._frame == frame
+
+    def saw(self, candle: Candle) -> None:
+        """Take the candle that was stored just now, where it follows the newest; the feed is the one writer, so nothing lies between."""
+        if self._candles and self._candles[-1].close_time < candle.close_time:
+            self._candles.append(candle)
+            self._trim()
+
     def _extend(self, newest: datetime, close: datetime) -> None:
         found = self._stored("close_time > %s AND close_time <= %s ORDER BY close_time", WINDOW_SLACK + 1, newest, close)
         fresh = [candle.value() for candle in found]
@@ -74,6 +83,9 @@ class CandleWindow:
             self._reload(close)
             return
         self._candles += fresh
+        self._trim()
+
+    def _trim(self) -> None:
         if len(self._candles) > self._bars + WINDOW_SLACK:
             self._candles = self._candles[-self._bars :]
 

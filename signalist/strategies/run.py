@@ -16,7 +16,7 @@ from decimal import Decimal
 from django.db import connection
 
 from signalist.db import fast
-from signalist.db.units import unit
+from signalist.db.units import statement_unit, unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import QUANTUM
 from signalist.domain.orders import NAMESPACE
@@ -51,9 +51,8 @@ RETURNING id, schedule_id, candle_close, status
 
 def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
     """Claim what is due, in one statement; returns the runs that this engine won and has to make."""
-    with unit("run.claim"), connection.cursor() as cursor:
-        cursor.execute(*_claim_statement(engine, now))
-        won = cursor.fetchall()
+    with statement_unit("run.claim"):
+        won = fast.tuples(*_claim_statement(engine, now))
     runs = [
         StrategyRun(pk=key, schedule_id=schedule_id, candle_close=_aware(close), engine=engine, claimed_at=now)
         for key, schedule_id, close, status in won
@@ -107,6 +106,10 @@ def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: dat
         values["duration_ms"] = outcome.duration_ms
     else:
         values |= {"error_kind": outcome.kind.value, "error": outcome.message, "error_line": outcome.line}
+    if status == RunStatus.NO_SIGNAL:
+        with statement_unit("run.finish_quiet"):
+            _finished(run, values)
+        return 0
     with unit("run.finish"):
         if not _finished(run, values):
             return 0

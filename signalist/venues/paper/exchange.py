@@ -64,6 +64,8 @@ class PaperExchange:
         in_thread: InThread,
         terms: Terms | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
+        *,
+        sole: bool = False,
     ) -> None:
         self.store = store
         self.terms = terms or Terms()
@@ -73,6 +75,7 @@ class PaperExchange:
         self._flush: asyncio.Task[None] | None = None
         self._seen: dict[str, list[PaperOrder]] = {}
         self._seen_version = -1
+        self._sole, self._own_transactions = sole, 0
         self.changed = True
 
     def listen(self, ref: str, wake: Callable[[], None]) -> None:
@@ -99,7 +102,9 @@ class PaperExchange:
 
     async def amend(self, ref: str, client_order_id: str, quantity: Decimal) -> PaperOrder:
         """Change an open order's quantity."""
-        return await self._submit(ref, client_order_id, lambda desk: desk.amend(_own(desk.book, ref, client_order_id), quantity))
+        return await self._submit(
+            ref, client_order_id, lambda desk: desk.amend(_own(desk.book, ref, client_order_id), quantity)
+        )
 
     async def read(self, question: Callable[[], T]) -> T:
         """Ask the store something."""
@@ -114,6 +119,7 @@ class PaperExchange:
         refs = {order.ref for order in reached}
         named = {order.client_order_id for order in reached}
         await self._in_thread(lambda: self.store.transact(refs, named, lambda book: self._work_off(book, by_symbol)))
+        self._own_transactions += 1
         failpoint("paper.market_committed")
         self.changed = True
         self._wake(refs)
@@ -131,7 +137,7 @@ class PaperExchange:
 
     def _resting(self) -> Mapping[str, list[PaperOrder]]:
         """The open orders by symbol, read again whenever the venue's book has moved on, by whomever."""
-        version = self.store.version()
+        version = self._own_transactions if self._sole else self.store.version()
         if version != self._seen_version:
             by_symbol: dict[str, list[PaperOrder]] = {}
             for order in self.store.resting():
@@ -145,7 +151,11 @@ class PaperExchange:
             if spec is None:
                 continue
             desk = Desk(book, self.terms, move.end)
-            standing = [o for o in book.orders.values() if o.symbol == symbol and o.is_open and o.active_from <= move.begin + GRACE]
+            standing = [
+                o
+                for o in book.orders.values()
+                if o.symbol == symbol and o.is_open and o.active_from <= move.begin + GRACE
+            ]
             for hit in hits([resting(order) for order in standing], move.bar):
                 order = book.orders[hit.order.key]
                 if order.is_open:
@@ -170,6 +180,7 @@ class PaperExchange:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(error)
                 continue
+            self._own_transactions += 1
             failpoint("paper.committed")
             self.changed = True
             self._wake(touched)

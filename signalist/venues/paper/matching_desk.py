@@ -116,11 +116,15 @@ class Desk:
         position = self.book.position(ref, request.symbol)
         opens = position.quantity * request.side.sign >= 0
         if opens and cost > self.book.available(ref):
-            raise InsufficientFunds(f"The order needs {settle(cost)} {spec.quote}; {settle(self.book.available(ref))} is free.")
+            raise InsufficientFunds(
+                f"The order needs {settle(cost)} {spec.quote}; {settle(self.book.available(ref))} is free."
+            )
         if not opens and not spec.can_short and request.quantity > abs(position.quantity):
             raise InsufficientFunds(f"Only {abs(position.quantity)} {spec.base} can be sold.")
 
-    def _fill(self, order: PaperOrder, spec: InstrumentSpec, quantity: Decimal, price: Decimal, fee_rate: Decimal) -> None:
+    def _fill(
+        self, order: PaperOrder, spec: InstrumentSpec, quantity: Decimal, price: Decimal, fee_rate: Decimal
+    ) -> None:
         position = self.book.position(order.ref, order.symbol)
         if order.reduce_only:
             reducible = abs(position.quantity) if position.quantity * order.side.sign < 0 else ZERO
@@ -163,7 +167,9 @@ class Desk:
         if report:
             self._write(order)
 
-    def _write(self, order: PaperOrder, fill_id: str = "", quantity: Decimal = ZERO, price: Decimal = ZERO, fee: Decimal = ZERO) -> None:
+    def _write(
+        self, order: PaperOrder, fill_id: str = "", quantity: Decimal = ZERO, price: Decimal = ZERO, fee: Decimal = ZERO
+    ) -> None:
         row = TapeRow(
             ref=order.ref,
             client_order_id=order.client_order_id,

@@ -66,7 +66,9 @@ class PaperSession:
         return self._report(await self._exchange.amend(self._ref, client_order_id, quantity))
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
-        orders: Mapping[str, PaperOrder] = await self._exchange.read(lambda: self._exchange.store.orders([client_order_id]))
+        orders: Mapping[str, PaperOrder] = await self._exchange.read(
+            lambda: self._exchange.store.orders([client_order_id])
+        )
         order = orders.get(client_order_id)
         return None if order is None or order.ref != self._ref else self._report(order)
 

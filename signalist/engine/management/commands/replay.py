@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
+from signalist.db.connections import no_waiting_for_disk
 from signalist.domain.errors import DomainError
 from signalist.domain.timeframes import timeframe
 from signalist.engine.replay import Replay
@@ -65,6 +66,7 @@ class Command(BaseCommand):
             raise ReplayError("No candle of the file lies between --start and --end.")
         call_command("migrate", verbosity=0, interactive=False)
         become_engine()
+        no_waiting_for_disk()
         settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
         plan = Plan(options["file"], options["instrument"], frame, options["strategy"], options["subscribers"], options["seed"])
         return asyncio.run(Replay(plan, candles, self._tell).run())

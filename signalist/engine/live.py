@@ -1,0 +1,129 @@
+"""The engine as a lasting process: candles and prices that feeds have stored drive it; it polls rows, and is woken by its own stages.
+
+With `MarketClock` market time is what the newest stored price says, for recorded candles that another process feeds in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from signalist.accounts.paper_store import PaperStore
+from signalist.accounts.sessions import Sessions
+from signalist.clock import Clock, SystemClock, monotonic
+from signalist.domain.matching import Bar
+from signalist.domain.timeframes import timeframe
+from signalist.engine.loop import Database, Engine
+from signalist.engine.strategies import StrategyPool
+from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
+from signalist.markets.models import LatestPrice
+from signalist.venues.paper.exchange import SymbolBar
+from signalist.venues.paper.matching_desk import Terms
+from signalist.venues.paper.venue import PAPER, PaperVenue
+
+POLL_EVERY = 0.1
+SWEEP_EVERY = 1.0
+HEARTBEAT_EVERY = 2.0
+TAKE_OVER_EVERY = 5.0
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MarketClock:
+    """Market time as the newest stored price tells it; never goes back."""
+
+    def __init__(self) -> None:
+        self._now = BEGINNING
+
+    def now(self) -> datetime:
+        """The time of the newest price that was seen."""
+        return self._now
+
+    def seen(self, moment: datetime) -> None:
+        """A price of `moment` was seen."""
+        self._now = max(self._now, moment)
+
+
+class LiveEngine:
+    """One engine process. `stop` may be called from a signal handler."""
+
+    def __init__(self, clock: SystemClock | MarketClock, terms: Terms | None = None) -> None:
+        self._clock: Clock = clock
+        self._database = Database()
+        self._store = PaperStore()
+        self._market = PublicMarket()
+        self._exchange = paper_exchange(self._market, clock, self._database, terms or Terms())
+        sessions = Sessions({PAPER: PaperVenue(self._exchange)})
+        self.engine = Engine(sessions, clock, self._database, StrategyPool())
+        self._prices: dict[str, tuple[Decimal, datetime]] = {}
+        self._stopping = asyncio.Event()
+        self._due: dict[str, float] = {}
+
+    def stop(self) -> None:
+        """Stop after the work at hand."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        try:
+            await self._market_moves()
+            await self.engine.start()
+            while not self._stopping.is_set():
+                await self._turn()
+                try:
+                    await asyncio.wait_for(self._stopping.wait(), POLL_EVERY)
+                except TimeoutError:
+                    continue
+        finally:
+            await self.engine.stop()
+
+    async def _turn(self) -> None:
+        await self._market_moves()
+        if self._is_due("sweep", SWEEP_EVERY):
+            await self.engine.watch()
+            await self.engine.poll()
+        if self._is_due("take_over", TAKE_OVER_EVERY):
+            await self.engine.take_over()
+        if self._is_due("heartbeat", HEARTBEAT_EVERY):
+            await self.engine.heartbeat()
+        await self.engine.drain()
+        if await self.engine.run_due():
+            await self.engine.drain()
+
+    async def _market_moves(self) -> None:
+        """Show the paper venue what the market did since it last looked: candles it missed, then the newest prices."""
+        bars, ticks = await self._database(self._news)
+        for bar in bars:
+            await self._exchange.on_bars([bar])
+        if ticks:
+            await self._exchange.on_bars(ticks)
+        if bars:
+            newest = {bar.symbol: bar.end.isoformat() for bar in bars}
+            await self._database(lambda: self._store.save_cursors(self._store.cursors() | newest))
+
+    def _news(self) -> tuple[list[SymbolBar], list[SymbolBar]]:
+        self._market.refresh()
+        ticks = []
+        for symbol, price, at in LatestPrice.objects.filter(instrument__venue=PAPER).values_list("instrument__symbol", "price", "at"):
+            if self._prices.get(symbol) != (price, at):
+                self._prices[symbol] = (price, at)
+                ticks.append(SymbolBar(symbol, Bar.tick(price), at, at))
+        if isinstance(self._clock, MarketClock):
+            for tick in ticks:
+                self._clock.seen(tick.end)
+        return self._missed(), ticks
+
+    def _missed(self) -> list[SymbolBar]:
+        """Bars behind each symbol's cursor. A symbol that was never worked on begins now: there is nothing older to fill."""
+        cursors = self._store.cursors()
+        fresh = {symbol: self._clock.now().isoformat() for symbol in self._prices if symbol not in cursors}
+        if fresh:
+            cursors |= fresh
+            self._store.save_cursors(cursors)
+        return missed_bars(cursors, timeframe, self._clock.now() + timedelta(seconds=1))
+
+    def _is_due(self, what: str, every: float) -> bool:
+        if monotonic() < self._due.get(what, 0.0):
+            return False
+        self._due[what] = monotonic() + every
+        return True

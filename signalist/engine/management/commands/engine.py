@@ -1,0 +1,49 @@
+"""`manage.py engine`: the process that trades."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from signalist.clock import SystemClock
+from signalist.engine.live import LiveEngine, MarketClock
+from signalist.execution.engines import AnotherEngine
+from tenants.rls import OverPrivileged, become_engine, refuse_privileged
+
+
+class Command(BaseCommand):
+    """Runs until SIGTERM or Ctrl-C; exit status 2 when it cannot run."""
+
+    help = "Run the trading engine: strategies, decisions, orders, reconciliation."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--clock",
+            choices=["system", "market"],
+            default="system",
+            help="market: market time is that of the newest stored price, for recorded candles fed in by another process",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
+        try:
+            become_engine()
+            refuse_privileged()
+            asyncio.run(self._run(SystemClock() if options["clock"] == "system" else MarketClock()))
+        except (AnotherEngine, OverPrivileged) as error:
+            self.stderr.write(str(error))
+            sys.exit(2)
+
+    async def _run(self, clock: SystemClock | MarketClock) -> None:
+        engine = LiveEngine(clock)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, engine.stop)
+        self.stderr.write("The engine is starting.")
+        await engine.run()
+        self.stderr.write("The engine has stopped.")

@@ -1,0 +1,153 @@
+"""Recomputes what is folded from the fills, and compares it with what is stored.
+
+Fills are the ledger. Orders' filled parts, positions, trades, the days' results and the reservations are projections of it:
+`differences` names each that disagrees, `rebuild` writes the recomputed values in its place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from signalist.db import fast
+from signalist.domain.errors import DomainError
+from signalist.domain.money import ZERO, plain
+from signalist.domain.orders import ACTIVE, Leg, OrderStatus, Side
+from signalist.domain.positions import FillFact, Holding, folded, opened
+from signalist.trading.models import DailyResult, Fill, Order, Position, Reservation, Trade
+
+
+@dataclass(slots=True)
+class Difference:
+    """One stored value that is not what its fills make of it."""
+
+    row: Any
+    name: str
+    stored: Any
+    computed: Any
+
+    def __str__(self) -> str:
+        return f"{type(self.row).__name__} {self.row.pk} {self.name}: stored {_text(self.stored)}, computed {_text(self.computed)}"
+
+
+def differences() -> Iterator[Difference]:
+    """Every difference between the projections and the fills."""
+    by_order: dict[int, list[Fill]] = defaultdict(list)
+    by_position: dict[int, list[Fill]] = defaultdict(list)
+    for fill in Fill.objects.order_by("pk").iterator():
+        by_order[fill.order_id].append(fill)
+        if fill.position_id is None:
+            yield Difference(fill, "position", None, "a position that holds it")
+        else:
+            by_position[fill.position_id].append(fill)
+    legs: dict[int, Leg] = {}
+    for order in Order.objects.order_by("pk").iterator():
+        legs[order.pk] = Leg(order.leg)
+        yield from _order(order, by_order.get(order.pk, []))
+    holdings: dict[int, Holding | None] = {}
+    for position in Position.objects.order_by("pk").iterator():
+        holdings[position.pk] = holding = _folded(by_position.get(position.pk, []), legs)
+        yield from _position(position, holding)
+    yield from _trades(holdings)
+    yield from _days()
+    yield from _reservations()
+
+
+def rebuild() -> int:
+    """Write the computed values where they differ; returns how many. What cannot be written (a missing row) stays a difference."""
+    changed: dict[tuple[type, int], tuple[Any, set[str]]] = {}
+    for difference in list(differences()):
+        row = difference.row
+        if row.pk is None or not hasattr(row, difference.name) or difference.name == "position":
+            continue
+        setattr(row, difference.name, difference.computed)
+        changed.setdefault((type(row), row.pk), (row, set()))[1].add(difference.name)
+    for row, names in changed.values():
+        fast.update([row], sorted(names))
+    return sum(len(names) for _, names in changed.values())
+
+
+def _order(order: Order, fills: list[Fill]) -> Iterator[Difference]:
+    filled = sum((f.quantity for f in fills), ZERO)
+    computed = {
+        "filled": filled,
+        "filled_value": sum((f.quantity * f.price for f in fills), ZERO),
+        "fees": sum((f.fee for f in fills), ZERO),
+    }
+    yield from _compared(order, computed)
+    if order.state is OrderStatus.FILLED and filled < order.quantity:
+        yield Difference(order, "status", order.status, "not FILLED: its fills do not add up to its quantity")
+
+
+def _folded(fills: list[Fill], legs: dict[int, Leg]) -> Holding | None:
+    """The holding that the fills make; None where they cannot make one."""
+    holding: Holding | None = None
+    try:
+        for fill in fills:
+            fact = FillFact(Side(fill.side), legs[fill.order_id], fill.quantity, fill.price, fill.fee, fill.time)
+            holding = opened(fact) if holding is None else folded(holding, fact)
+    except DomainError:
+        return None
+    return holding
+
+
+def _position(position: Position, holding: Holding | None) -> Iterator[Difference]:
+    if holding is None:
+        yield Difference(position, "fills", "a position", "fills that make no position")
+        return
+    names = ("quantity", "entry_quantity", "entry_value", "exit_quantity", "exit_value", "fees")
+    computed: dict[str, Any] = {name: getattr(holding, name) for name in names}
+    computed |= {"direction": holding.direction.value, "is_open": holding.quantity > 0}
+    yield from _compared(position, computed)
+
+
+def _trades(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
+    traded = set()
+    for trade in Trade.objects.order_by("pk").iterator():
+        traded.add(trade.position_id)
+        holding = holdings.get(trade.position_id)
+        if holding is None or not holding.is_flat:
+            yield Difference(trade, "position", "closed", "not closed by its fills")
+            continue
+        computed = {"quantity": holding.entry_quantity, "entry_price": holding.average_entry, "exit_price": holding.average_exit}
+        yield from _compared(trade, computed | {"gross": holding.gross, "fees": holding.fees, "net": holding.net})
+    for key, holding in holdings.items():
+        if holding is not None and holding.is_flat and key not in traded:
+            yield Difference(Trade(position_id=key), "trade", None, f"one for position {key}")
+
+
+def _days() -> Iterator[Difference]:
+    """The days' results against the trades that have been counted into them."""
+    sums: dict[tuple[int, date], dict[str, Any]] = defaultdict(lambda: {"trades": 0, "wins": 0, "gross": ZERO, "fees": ZERO, "net": ZERO})
+    for trade in Trade.objects.filter(measured=True).iterator():
+        day = sums[trade.subscription_id, trade.closed_at.date()]
+        day["trades"] += 1
+        day["wins"] += trade.net > 0
+        for name in ("gross", "fees", "net"):
+            day[name] += getattr(trade, name)
+    for result in DailyResult.objects.order_by("pk").iterator():
+        yield from _compared(result, sums.pop((result.subscription_id, result.day), {"trades": 0}))
+    for (subscription_id, day_), computed in sums.items():
+        missing = DailyResult(subscription_id=subscription_id, day=day_)
+        yield Difference(missing, "day", None, f"{computed['trades']} trades of subscription {subscription_id} on {day_}")
+
+
+def _reservations() -> Iterator[Difference]:
+    """Money is held for entries under way and for nothing else."""
+    active = {status.value for status in ACTIVE}
+    for held in Reservation.objects.select_related("order").order_by("pk").iterator():
+        wanted = held.order.status not in active
+        if held.released != wanted:
+            yield Difference(held, "released", held.released, wanted)
+
+
+def _compared(row: Any, computed: dict[str, Any]) -> Iterable[Difference]:
+    return [Difference(row, name, getattr(row, name), value) for name, value in computed.items() if getattr(row, name) != value]
+
+
+def _text(value: Any) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
