@@ -40,7 +40,9 @@ class ReplayClock:
     def advance_to(self, moment: datetime) -> None:
         """Move to `moment`; a clock that went back would make deadlines meaningless, so that is refused."""
         if moment < self._now:
-            raise ValueError(f"The replay clock stands at {self._now.isoformat()} and cannot go back to {moment.isoformat()}.")
+            raise ValueError(
+                f"The replay clock stands at {self._now.isoformat()} and cannot go back to {moment.isoformat()}."
+            )
         self._now = moment
 
 

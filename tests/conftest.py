@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import psycopg
@@ -12,6 +13,9 @@ from django.conf import settings
 from django.test import TransactionTestCase
 
 from tenants.doors import across_tenants
+
+if TYPE_CHECKING:
+    from tests.cast import Cast
 
 # An example may take long where the machine is busy; what is found is what counts.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -75,6 +79,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if leaving:
         config.hook.pytest_deselected(items=leaving)
         items[:] = [item for item in items if item not in leaving]
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """Acme with Olivia, Theo and Vera; Globex with Gus."""
+    from tests.cast import standing_cast
+
+    return standing_cast()
 
 
 @pytest.hookimpl(wrapper=True)

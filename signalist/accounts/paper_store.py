@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 from django.db import transaction
@@ -64,7 +65,9 @@ class PaperStore:
 
     def entries_per_tag(self) -> Mapping[tuple[str, str], int]:
         """Accepted orders that open a position, counted per account and tag."""
-        counted = rows.PaperOrder.objects.filter(reduce_only=False).values_list("ref", "tag").annotate(count=Count("id"))
+        counted = (
+            rows.PaperOrder.objects.filter(reduce_only=False).values_list("ref", "tag").annotate(count=Count("id"))
+        )
         return {(ref, tag): count for ref, tag, count in counted}
 
     def open_positions(self) -> Sequence[PaperPosition]:
@@ -81,7 +84,7 @@ class PaperStore:
         """Remember how far the candles have been worked through."""
         rows.PaperDesk.objects.update_or_create(pk=1, defaults={"cursors": dict(cursors)})
 
-    def open_account(self, ref: str, currency: str, cash: object) -> None:
+    def open_account(self, ref: str, currency: str, cash: Decimal) -> None:
         """Open an account with a deposit; one that exists is left as it is."""
         rows.PaperAccount.objects.get_or_create(ref=ref, defaults={"currency": currency, "cash": cash})
 
@@ -100,13 +103,17 @@ class PaperStore:
         wanted = sorted(refs)
         accounts = fast.select_ids(rows.PaperAccount, wanted, column="ref")
         positions = fast.select_ids(rows.PaperPosition, wanted, column="ref")
-        orders = {o.client_order_id: _order(o) for o in fast.select_ids(rows.PaperOrder, wanted, _STILL_OPEN, column="ref")}
+        orders = {
+            o.client_order_id: _order(o) for o in fast.select_ids(rows.PaperOrder, wanted, _STILL_OPEN, column="ref")
+        }
         missing = set(named) - orders.keys()
         if missing:
             orders |= self.orders(missing)
         return Book(
             accounts={a.ref: PaperAccount(a.ref, a.currency, a.cash) for a in accounts},
-            positions={(p.ref, p.symbol): PaperPosition(p.ref, p.symbol, p.quantity, p.value, p.margin) for p in positions},
+            positions={
+                (p.ref, p.symbol): PaperPosition(p.ref, p.symbol, p.quantity, p.value, p.margin) for p in positions
+            },
             orders=orders,
         )
 
@@ -114,15 +121,22 @@ class PaperStore:
         orders = book.orders.values()
         fast.insert([_order_row(o) for o in orders if o.new])
         fast.update(
-            [_order_row(o) for o in orders if o.changed and not o.new], ("quantity", "status", "filled", "reason"), key="client_order_id"
+            [_order_row(o) for o in orders if o.changed and not o.new],
+            ("quantity", "status", "filled", "reason"),
+            key="client_order_id",
         )
         fast.update(
-            [rows.PaperAccount(ref=a.ref, cash=a.cash) for a in book.accounts.values() if a.changed], ("cash",), key="ref"
+            [rows.PaperAccount(ref=a.ref, cash=a.cash) for a in book.accounts.values() if a.changed],
+            ("cash",),
+            key="ref",
         )
         changed = [p for p in book.positions.values() if p.changed]
         if changed:
             fast.insert(
-                [rows.PaperPosition(ref=p.ref, symbol=p.symbol, quantity=p.quantity, value=p.value, margin=p.margin) for p in changed],
+                [
+                    rows.PaperPosition(ref=p.ref, symbol=p.symbol, quantity=p.quantity, value=p.value, margin=p.margin)
+                    for p in changed
+                ],
                 conflict="ON CONFLICT (ref, symbol) DO UPDATE SET "
                 "quantity = excluded.quantity, value = excluded.value, margin = excluded.margin",
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from django.db.models.base import ModelState
 from django.db.models.expressions import Col
 
 from signalist.db.fields import ExactDecimalField
+from signalist.domain.money import QUANTUM, WIDE, exact
 
 M = TypeVar("M", bound=models.Model)
 
@@ -39,7 +40,7 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         found = cursor.fetchall()
-    names, conversions = _columns(model, connection.vendor)
+    names, conversions = _columns(model)
     rows = []
     for values in found:
         row = list(values)
@@ -59,7 +60,9 @@ def _instance(model: type[M], names: Sequence[str], values: Sequence[Any]) -> M:
     return row
 
 
-def select_ids(model: type[M], ids: Sequence[Any], condition: str = "", *, column: str = "id", lock: str = "") -> list[M]:
+def select_ids(
+    model: type[M], ids: Sequence[Any], condition: str = "", *, column: str = "id", lock: str = ""
+) -> list[M]:
     """The rows whose `column` is one of `ids`, in order of the primary key."""
     if not ids:
         return []
@@ -68,12 +71,12 @@ def select_ids(model: type[M], ids: Sequence[Any], condition: str = "", *, colum
     return select(model, f'{chosen}{more} ORDER BY "id"', parameters, lock=lock)
 
 
-def among(column: str, values: Sequence[Any]) -> tuple[str, list[_Column]]:
+def among(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
     """The condition that `column` is one of `values`, and its parameters.
 
     PostgreSQL gets an array, so that the statement is the same whatever the number, and stays prepared.
     """
-    if connection.vendor == "postgresql":
+    if _on_postgresql():
         return f'"{column}" = ANY(%s)', [list(values)]
     return f'"{column}" IN ({", ".join(["%s"] * len(values))})', list(values)
 
@@ -98,7 +101,7 @@ def _insert(rows: Sequence[M], conflict: str, returning: bool) -> None:
     head, marks, fields = _insertion(type(rows[0]))
     tail = f"{conflict} RETURNING id" if returning else conflict
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if _on_postgresql():
             source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
             cursor.execute(f"{head} {source} {tail}", [_document(rows, fields)])
         else:
@@ -120,7 +123,7 @@ def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
 
 def _update(rows: Sequence[M], names: tuple[str, ...], key: str) -> None:
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if _on_postgresql():
             statement, fields = _updating_together(type(rows[0]), names, key)
             cursor.execute(statement, [_document(rows, fields)])
         else:
@@ -141,7 +144,7 @@ def prepared(model: type[models.Model], name: str, value: Any) -> Any:
 
 
 def _lock(kind: str) -> str:
-    if not kind or connection.vendor != "postgresql":
+    if not kind or not _on_postgresql():
         return ""
     return " FOR UPDATE SKIP LOCKED" if kind == "skip" else " FOR UPDATE"
 
@@ -153,16 +156,39 @@ def _selection(model: type[models.Model]) -> str:
 
 
 @cache
-def _columns(model: type[models.Model], vendor: str) -> tuple[list[str], list[tuple[int, _Convert]]]:
+def _on_postgresql() -> bool:
+    """Asked for at every statement: the connection itself is looked up in the running task each time, which costs more."""
+    return connection.vendor == "postgresql"
+
+
+@cache
+def _columns(model: type[models.Model]) -> tuple[list[str], list[tuple[int, _Convert]]]:
     """The attribute names in the order of the columns, and the conversion of each column that needs one."""
     names, conversions = [], []
     for index, field in enumerate(model._meta.concrete_fields):
         names.append(field.attname)
-        column = Col(model._meta.db_table, field)
-        steps = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
-        if steps:
-            conversions.append((index, _conversion(steps, column)))
+        convert = _reading(field)
+        if convert is not None:
+            conversions.append((index, convert))
     return names, conversions
+
+
+def _reading(field: Any) -> _Convert | None:
+    """What makes a driver's value the field's: the frequent kinds directly, the others by Django's own steps."""
+    kind = field.target_field if field.is_relation else field
+    if isinstance(kind, ExactDecimalField):
+        return None if _on_postgresql() else Decimal
+    if isinstance(kind, models.DateTimeField):
+        return None if _on_postgresql() else _utc
+    column = Col(field.model._meta.db_table, field)
+    steps = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+    return _conversion(steps, column) if steps else None
+
+
+def _utc(value: datetime | str) -> datetime:
+    """SQLite's times are stored in UTC without saying so."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC)
 
 
 def _conversion(steps: Sequence[Callable[..., Any]], column: Col) -> _Convert:
@@ -197,17 +223,39 @@ class _Column:
     @classmethod
     def of(cls, field: Any) -> _Column:
         target = field.target_field if field.is_relation else field
-        return cls(field.attname, field.column, target.rel_db_type(connection) or "", _preparation(field, connection.vendor))
+        return cls(field.attname, field.column, target.rel_db_type(connection) or "", _preparation(field))
 
 
-def _preparation(field: Any, vendor: str) -> _Convert | None:
+def _preparation(field: Any) -> _Convert | None:
     """What makes a value of `field` fit its column, None where nothing is needed: text, numbers, booleans and ids go as they are."""
     kind = field.target_field if field.is_relation else field
+    if isinstance(kind, ExactDecimalField):
+        return _plain_decimal if _on_postgresql() else _canonical_decimal
+    if isinstance(kind, models.DateTimeField):
+        return datetime.isoformat if _on_postgresql() else _naive_text
+    if isinstance(kind, models.DateField):
+        return date.isoformat
+    if isinstance(kind, models.UUIDField):
+        return str if _on_postgresql() else _hexadecimal
     if isinstance(kind, models.JSONField):
-        return None if vendor == "postgresql" else json.dumps
-    if isinstance(kind, ExactDecimalField | models.DateTimeField | models.DateField | models.UUIDField):
-        return lambda value: kind.get_db_prep_save(value, connection)
+        return None if _on_postgresql() else json.dumps
     return None
+
+
+def _plain_decimal(value: Decimal) -> str:
+    return format(exact(value), "f")
+
+
+def _canonical_decimal(value: Decimal) -> str:
+    return format(exact(value).quantize(QUANTUM, context=WIDE), "f")
+
+
+def _naive_text(value: datetime) -> str:
+    return str(value.astimezone(UTC).replace(tzinfo=None))
+
+
+def _hexadecimal(value: UUID) -> str:
+    return value.hex
 
 
 @cache
@@ -237,7 +285,10 @@ def _updating_together(model: type[models.Model], names: tuple[str, ...], key: s
     _, fields = _updating(model, names, key)
     setting = ", ".join(f'"{field.column}" = v."{field.column}"' for field in fields[:-1])
     table, found_by = model._meta.db_table, fields[-1].column
-    return f'UPDATE "{table}" SET {setting} FROM {_recordset(fields)} WHERE "{table}"."{found_by}" = v."{found_by}"', fields
+    return (
+        f'UPDATE "{table}" SET {setting} FROM {_recordset(fields)} WHERE "{table}"."{found_by}" = v."{found_by}"',
+        fields,
+    )
 
 
 # --- PostgreSQL takes many rows as one JSON document: one parameter, and one statement text for any number of rows, so that it stays
@@ -256,14 +307,4 @@ def _recordset(fields: Sequence[_Column]) -> str:
 
 def _document(rows: Sequence[M], fields: Sequence[_Column]) -> str:
     columns = [field.column for field in fields]
-    return json.dumps([dict(zip(columns, _values(row, fields), strict=True)) for row in rows], default=_text)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no plain form.")
+    return json.dumps([dict(zip(columns, _values(row, fields), strict=True)) for row in rows])

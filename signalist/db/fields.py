@@ -44,6 +44,10 @@ class ExactDecimalField(models.DecimalField):  # type: ignore[type-arg]
         return parameters
 
     def from_db_value(self, value: Any, expression: object, connection: BaseDatabaseWrapper) -> Decimal | None:
+        if isinstance(value, float):
+            raise DomainError(
+                "An exact number went through arithmetic in SQL, which is a float here: fold it in Python."
+            )
         return None if value is None else Decimal(value)
 
     def to_python(self, value: Any) -> Decimal | None:

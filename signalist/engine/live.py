@@ -104,7 +104,9 @@ class LiveEngine:
     def _news(self) -> tuple[list[SymbolBar], list[SymbolBar]]:
         self._market.refresh()
         ticks = []
-        for symbol, price, at in LatestPrice.objects.filter(instrument__venue=PAPER).values_list("instrument__symbol", "price", "at"):
+        for symbol, price, at in LatestPrice.objects.filter(instrument__venue=PAPER).values_list(
+            "instrument__symbol", "price", "at"
+        ):
             if self._prices.get(symbol) != (price, at):
                 self._prices[symbol] = (price, at)
                 ticks.append(SymbolBar(symbol, Bar.tick(price), at, at))

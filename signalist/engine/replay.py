@@ -37,7 +37,9 @@ class Replay:
         self._clock = ReplayClock(candles[0].close_time - plan.frame.length)
         self._database = DatabaseInline()
         self._market = PublicMarket()
-        self._exchange: PaperExchange = paper_exchange(self._market, self._clock, self._database, Terms(seed=plan.seed), sole=True)
+        self._exchange: PaperExchange = paper_exchange(
+            self._market, self._clock, self._database, Terms(seed=plan.seed), sole=True
+        )
         sessions = Sessions({PAPER: PaperVenue(self._exchange)})
         self._strategies = StrategyPool()
         self._engine = Engine(sessions, self._clock, self._database, self._strategies)
@@ -78,7 +80,11 @@ class Replay:
         return done
 
     def _stored(self, cast: Cast) -> int:
-        newest = CandleRow.objects.filter(instrument=cast.recorded, timeframe=self._plan.frame.code).order_by("-close_time").first()
+        newest = (
+            CandleRow.objects.filter(instrument=cast.recorded, timeframe=self._plan.frame.code)
+            .order_by("-close_time")
+            .first()
+        )
         if newest is None:
             return 0
         return sum(1 for candle in self._candles if candle.close_time <= newest.close_time)
@@ -126,7 +132,9 @@ class Replay:
     def _prices(self, cast: Cast, index: int) -> list[feeds.Price]:
         """The price at which the market goes on: the next candle's open where it follows without a gap, else this close."""
         now = self._candles[index].close_time
-        follows = index + 1 < len(self._candles) and self._candles[index + 1].close_time == now + self._plan.frame.length
+        follows = (
+            index + 1 < len(self._candles) and self._candles[index + 1].close_time == now + self._plan.frame.length
+        )
         if follows:
             recorded, twin = self._candles[index + 1].open, self._twin(cast, index + 1).open
         else:
@@ -142,4 +150,6 @@ class Replay:
     def _tell(self, index: int, begun: float, done: int) -> None:
         seconds = monotonic() - begun
         speed = (index - done + 1) / seconds if seconds else 0.0
-        self._progress(f"{self._candles[index].close_time:%Y-%m-%d %H:%M}  {index + 1}/{len(self._candles)}  {speed:.0f} candles/s")
+        self._progress(
+            f"{self._candles[index].close_time:%Y-%m-%d %H:%M}  {index + 1}/{len(self._candles)}  {speed:.0f} candles/s"
+        )

@@ -76,7 +76,9 @@ def set_up(plan: Plan, candles: Sequence[Candle]) -> Cast:
             "name an empty database in DATABASE_URL."
         )
     known = {s.public_id: s for s in Subscription.objects.filter(public_id__in=wanted).select_related("account")}
-    subscriptions = [known.get(key) or _subscriber(plan, n, key, schedule, recorded, twin, begin) for key, n in wanted.items()]
+    subscriptions = [
+        known.get(key) or _subscriber(plan, n, key, schedule, recorded, twin, begin) for key, n in wanted.items()
+    ]
     return Cast(recorded, twin, schedule, subscriptions)
 
 
@@ -92,7 +94,8 @@ def _instruments(plan: Plan, candles: Sequence[Candle]) -> tuple[Instrument, Ins
     recorded, _ = Instrument.objects.get_or_create(
         venue=PAPER,
         symbol=plan.instrument,
-        defaults=shared | {"quote": quote, "tick": tick, "min_notional": _cents(candles[0].close * lot), "max_leverage": Decimal(50)},
+        defaults=shared
+        | {"quote": quote, "tick": tick, "min_notional": _cents(candles[0].close * lot), "max_leverage": Decimal(50)},
     )
     twin, _ = Instrument.objects.get_or_create(
         venue=PAPER,
@@ -133,7 +136,8 @@ def twin_candle(candle: Candle, tick: Decimal, seed: int) -> Candle:
     def scaled(value: Decimal) -> Decimal:
         return max(nearest_to(value * factor, tick), tick)
 
-    return Candle(candle.close_time, *(scaled(v) for v in (candle.open, candle.high, candle.low, candle.close)), candle.volume)
+    opened, high, low, close = (scaled(v) for v in (candle.open, candle.high, candle.low, candle.close))
+    return Candle(candle.close_time, opened, high, low, close, candle.volume)
 
 
 # --- Strategy ------------------------------------------------------------------------------------
@@ -177,7 +181,9 @@ def _new_version(strategy: Strategy, source: str, content_hash: str) -> Strategy
 
 
 def _id(plan: Plan, n: int) -> uuid.UUID:
-    return uuid.uuid5(NAMESPACE, f"replay:{plan.seed}:{plan.subscribers}:{plan.strategy}:{plan.instrument}:{plan.frame.code}:{n}")
+    return uuid.uuid5(
+        NAMESPACE, f"replay:{plan.seed}:{plan.subscribers}:{plan.strategy}:{plan.instrument}:{plan.frame.code}:{n}"
+    )
 
 
 def _subscriber(
@@ -188,7 +194,9 @@ def _subscriber(
     terms = _terms(plan.seed, n, instrument)
     user = User.objects.filter(email=f"replay-{key.hex[:12]}@example.com").first()
     user = user or User.objects.create_user(f"replay-{key.hex[:12]}@example.com")
-    tenant, _ = Tenant.objects.get_or_create(public_id=key, defaults={"name": f"Subscriber {n + 1}", "base_currency": instrument.quote})
+    tenant, _ = Tenant.objects.get_or_create(
+        public_id=key, defaults={"name": f"Subscriber {n + 1}", "base_currency": instrument.quote}
+    )
     Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": Role.ADMIN})
     account, _ = Account.objects.get_or_create(
         venue=PAPER,

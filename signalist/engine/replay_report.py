@@ -33,7 +33,9 @@ def report(cast: Cast, observed: Observed) -> dict[str, Any]:
     subscriptions = [s.pk for s in cast.subscriptions]
     trades = list(
         Trade.objects.filter(subscription_id__in=subscriptions).select_related(
-            "position__entry_execution__signal", "position__entry_execution__instruction", "position__entry_execution__subscription"
+            "position__entry_execution__signal",
+            "position__entry_execution__instruction",
+            "position__entry_execution__subscription",
         )
     )
     executions = _counted(Execution.objects.filter(subscription_id__in=subscriptions))
@@ -43,7 +45,9 @@ def report(cast: Cast, observed: Observed) -> dict[str, Any]:
         "runs": runs.count(),
         "runs_by_status": _counted(runs),
         "signals": Signal.objects.filter(schedule=cast.schedule).count(),
-        "executions": {name: executions.get(name.upper(), 0) for name in ("taken", "resized", "skipped", "denied", "pending")},
+        "executions": {
+            name: executions.get(name.upper(), 0) for name in ("taken", "resized", "skipped", "denied", "pending")
+        },
         "orders": _counted(Order.objects.filter(subscription_id__in=subscriptions)),
         "fills": Fill.objects.filter(order__subscription_id__in=subscriptions).count(),
         "trades": len(trades),

@@ -46,11 +46,15 @@ class StrategyPool:
     def answer(self, run: StrategyRun, shown: Shown | None) -> Answer:
         """Run the strategy on what the window showed; blocking, for a thread."""
         if shown is None:
-            return Answer(Failed(FailureKind.DIED, f"the candle of {run.candle_close:%Y-%m-%d %H:%M} is not stored"), Decimal(0))
+            return Answer(
+                Failed(FailureKind.DIED, f"the candle of {run.candle_close:%Y-%m-%d %H:%M} is not stored"), Decimal(0)
+            )
         arrays, newest = shown
         version = run.schedule.version
         if version.pk not in self._processes:
-            self._processes[version.pk] = StrategyProcess(version.source, version.parameters, time_limit=self._time_limit)
+            self._processes[version.pk] = StrategyProcess(
+                version.source, version.parameters, time_limit=self._time_limit
+            )
         return Answer(self._processes[version.pk].last(arrays), newest.close)
 
     def close(self) -> None:
@@ -58,4 +62,3 @@ class StrategyPool:
         for process in self._processes.values():
             process.close()
         self._processes.clear()
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from signalist.accounts.paper_store import PaperStore
@@ -41,29 +41,35 @@ class PublicMarket:
         """Read the rules and newest prices of all instruments of the paper venue."""
         for instrument in Instrument.objects.filter(venue=PAPER):
             self._specs[instrument.symbol] = instrument.spec()
-        for symbol, price in LatestPrice.objects.filter(instrument__venue=PAPER).values_list("instrument__symbol", "price"):
+        for symbol, price in LatestPrice.objects.filter(instrument__venue=PAPER).values_list(
+            "instrument__symbol", "price"
+        ):
             self._prices[symbol] = price
 
 
-def paper_exchange(market: PublicMarket, clock: Clock, database: Database, terms: Terms, *, sole: bool = False) -> PaperExchange:
+def paper_exchange(
+    market: PublicMarket, clock: Clock, database: Database, terms: Terms, *, sole: bool = False
+) -> PaperExchange:
     """The paper venue over its own tables. `sole`: no other process trades there, so its book need not be asked for news."""
     return PaperExchange(PaperStore(), market, clock, database, terms, sole=sole)
 
 
 def bar_of(symbol: str, candle: Candle, frame: Timeframe) -> SymbolBar:
     """A stored candle as the venue's matcher takes it."""
-    return SymbolBar(symbol, Bar(candle.open, candle.high, candle.low), candle.close_time - frame.length, candle.close_time)
+    return SymbolBar(
+        symbol, Bar(candle.open, candle.high, candle.low), candle.close_time - frame.length, candle.close_time
+    )
 
 
 def missed_bars(cursors: Mapping[str, str], frame_of: Callable[[str], Timeframe], until: datetime) -> list[SymbolBar]:
     """The candles since each symbol's cursor, in order of time: what the venue must work through after a restart."""
-    missed = []
+    missed: list[SymbolBar] = []
     for symbol, cursor in sorted(cursors.items()):
         stored = Candle.objects.filter(
-            instrument__venue=PAPER, instrument__symbol=symbol, close_time__gt=datetime.fromisoformat(cursor), close_time__lte=until
+            instrument__venue=PAPER,
+            instrument__symbol=symbol,
+            close_time__gt=datetime.fromisoformat(cursor),
+            close_time__lte=until,
         ).order_by("close_time")
-        for candle in stored:
-            missed.append(bar_of(symbol, candle, frame_of(candle.timeframe)))
+        missed.extend(bar_of(symbol, candle, frame_of(candle.timeframe)) for candle in stored)
     return sorted(missed, key=lambda bar: (bar.end, bar.end - bar.begin, bar.symbol))
-
-

@@ -28,7 +28,13 @@ def flatten(account: Account, key: str, reason: str, now: datetime, by: User | N
 
 
 def _instruct(
-    kind: InstructionKind, account: Account, positions: list[Position], key: str, reason: str, now: datetime, by: User | None
+    kind: InstructionKind,
+    account: Account,
+    positions: list[Position],
+    key: str,
+    reason: str,
+    now: datetime,
+    by: User | None,
 ) -> Instruction:
     with transaction.atomic():
         instruction, made = Instruction.objects.get_or_create(

@@ -28,7 +28,6 @@ from signalist.execution.standing import AccountBook, Picture, exits_and_entries
 from signalist.markets.selectors import rate
 from signalist.trading.keys import order_ids
 from signalist.trading.models import (
-    AccountDay,
     Execution,
     ExecutionStatus,
     Order,
@@ -105,13 +104,20 @@ def _close(execution: Execution, position: Position, orders: Sequence[Order], kn
     position.is_closing = True
     outcome.closing.append(position)
     for order in orders:
-        if order.position_id == position.pk and Leg(order.leg).protects or order.leg == Leg.ENTRY.value:
+        if (order.position_id == position.pk and Leg(order.leg).protects) or order.leg == Leg.ENTRY.value:
             _withdraw(order, known.now)
             outcome.withdrawn.append(order)
     price = known.prices.get(position.instrument_id)
     execution.quantity, execution.price = position.quantity, price[0] if price else None
     outcome.orders.append(
-        _order(execution, Leg.EXIT, known.now, position.quantity, side=closing_side(Direction(position.direction)), position=position)
+        _order(
+            execution,
+            Leg.EXIT,
+            known.now,
+            position.quantity,
+            side=closing_side(Direction(position.direction)),
+            position=position,
+        )
     )
     _record(execution, ExecutionStatus.TAKEN, "", {"quantity": position.quantity}, known, outcome)
 
@@ -144,7 +150,9 @@ def _entry(execution: Execution, known: Picture, outcome: Outcome) -> None:
     _take(execution, request, decision.quantity, known, book, outcome)
     taken = isinstance(decision, Allowed)
     rule = "" if isinstance(decision, Allowed) else decision.rule
-    _record(execution, ExecutionStatus.TAKEN if taken else ExecutionStatus.RESIZED, rule, decision.numbers, known, outcome)
+    _record(
+        execution, ExecutionStatus.TAKEN if taken else ExecutionStatus.RESIZED, rule, decision.numbers, known, outcome
+    )
 
 
 Hindrance = tuple[ExecutionStatus, str, Numbers]
@@ -181,7 +189,9 @@ def _request(execution: Execution, known: Picture, book: AccountBook) -> EntryRe
         return Denied("currency", {"account": book.account.currency, "instrument": spec.quote})
     fresh = known.prices.get(subscription.instrument_id)
     if fresh is None or known.now - fresh[1] > FRESH_WITHIN:
-        return Denied("basis", {"problem": "no fresh price of the traded instrument", "at": str(fresh[1]) if fresh else None})
+        return Denied(
+            "basis", {"problem": "no fresh price of the traded instrument", "at": str(fresh[1]) if fresh else None}
+        )
     levels = _levels(execution, known, fresh[0])
     if isinstance(levels, Denied):
         return levels
@@ -215,11 +225,16 @@ def _levels(execution: Execution, known: Picture, price: Decimal) -> Levels | De
         return Denied("basis", {"problem": f"no exchange rate {source.quote}/{traded.quote}"})
     apart = basis(signal.reference_price, price, fx)
     if abs(apart) > ALLOWED_BASIS:
-        return Denied("basis", {"basis": settle(apart), "limit": ALLOWED_BASIS, "reference": signal.reference_price, "price": price})
+        return Denied(
+            "basis",
+            {"basis": settle(apart), "limit": ALLOWED_BASIS, "reference": signal.reference_price, "price": price},
+        )
     return reanchor(levels, signal.reference_price, price, known.spec(traded.pk))
 
 
-def _take(execution: Execution, request: EntryRequest, quantity: Decimal, known: Picture, book: AccountBook, outcome: Outcome) -> None:
+def _take(
+    execution: Execution, request: EntryRequest, quantity: Decimal, known: Picture, book: AccountBook, outcome: Outcome
+) -> None:
     """Write the entry order and reserve what it will cost; later decisions of the batch see it."""
     execution.price, execution.quantity = request.price, quantity
     execution.stop, execution.target = request.levels.stop, request.levels.target
@@ -245,7 +260,9 @@ def _take(execution: Execution, request: EntryRequest, quantity: Decimal, known:
 # --- Writing -------------------------------------------------------------------------------------
 
 
-def _order(execution: Execution, leg: Leg, now: datetime, quantity: Decimal, *, side: str, position: Position | None = None) -> Order:
+def _order(
+    execution: Execution, leg: Leg, now: datetime, quantity: Decimal, *, side: str, position: Position | None = None
+) -> Order:
     subscription = execution.subscription
     order_id, tag = order_ids(execution, leg, 0)
     return Order(
@@ -270,7 +287,9 @@ def _order(execution: Execution, leg: Leg, now: datetime, quantity: Decimal, *, 
     )
 
 
-def _record(execution: Execution, status: ExecutionStatus, rule: str, numbers: Numbers, known: Picture, outcome: Outcome) -> None:
+def _record(
+    execution: Execution, status: ExecutionStatus, rule: str, numbers: Numbers, known: Picture, outcome: Outcome
+) -> None:
     execution.status, execution.rule, execution.decided_at = status, rule, known.now
     execution.numbers = {name: _plain(value) for name, value in numbers.items()}
     outcome.decided.append(execution)

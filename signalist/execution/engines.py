@@ -48,7 +48,9 @@ def ended(engine: EngineProcess, clock: Clock) -> None:
 
 def dead_engines(clock: Clock) -> set[uuid.UUID]:
     """The engines that are no more, ended or vanished."""
-    return {engine.pk for engine in EngineProcess.objects.all() if engine.ended_at is not None or _is_dead(engine, clock)}
+    return {
+        engine.pk for engine in EngineProcess.objects.all() if engine.ended_at is not None or _is_dead(engine, clock)
+    }
 
 
 def _is_dead(engine: EngineProcess, clock: Clock) -> bool:

@@ -29,7 +29,11 @@ ON CONFLICT DO NOTHING
 def fan_out(now: datetime, limit: int = 100) -> int:
     """Give every subscriber of the waiting signals an execution to decide; returns how many were made."""
     made = 0
-    waiting = Signal.objects.filter(fanned_out_at__isnull=True).order_by("candle_close", "id").values_list("id", "public_id")[:limit]
+    waiting = (
+        Signal.objects.filter(fanned_out_at__isnull=True)
+        .order_by("candle_close", "id")
+        .values_list("id", "public_id")[:limit]
+    )
     for signal_id, public_id in waiting:
         with unit("fan_out.signal"), connection.cursor() as cursor:
             cursor.execute(_FAN_OUT, [signal_id])

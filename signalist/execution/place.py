@@ -76,12 +76,16 @@ def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
         orders = _candidates(limit)
         if not orders:
             return Round()
-        positions = {p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))}
+        positions = {
+            p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
+        }
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
         guarded = _still_protected([o for o in orders if o.leg == Leg.EXIT and o.state is OrderStatus.CREATED])
         work = Round()
         for order in orders:
-            _claim_one(order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, work, engine, now)
+            _claim_one(
+                order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, work, engine, now
+            )
         fast.update([errand.order for errand in work.errands] + work.dropped, ORDER_SENT)
         release_reservations([order for order in work.dropped if order.leg == Leg.ENTRY])
         fast.insert([errand.attempt for errand in work.errands], returning=True)
@@ -106,12 +110,20 @@ def _still_protected(exits: Sequence[Order]) -> set[int]:
     ids = {order.position_id for order in exits}
     if not ids:
         return set()
-    active = fast.select_ids(Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id")
+    active = fast.select_ids(
+        Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id"
+    )
     return {order.position_id for order in active if order.position_id and order.state in AT_VENUE}
 
 
 def _claim_one(
-    order: Order, position: Position | None, account: Account, guarded: set[int], work: Round, engine: uuid.UUID, now: datetime
+    order: Order,
+    position: Position | None,
+    account: Account,
+    guarded: set[int],
+    work: Round,
+    engine: uuid.UUID,
+    now: datetime,
 ) -> None:
     leg, state = Leg(order.leg), order.state
     if state is OrderStatus.CREATED:
@@ -159,7 +171,13 @@ def _errand(
 ) -> Errand:
     order.attempts += 1
     attempt = OrderAttempt(
-        tenant_id=order.tenant_id, order=order, number=order.attempts, action=action, request=request, engine=engine, sent_at=now
+        tenant_id=order.tenant_id,
+        order=order,
+        number=order.attempts,
+        action=action,
+        request=request,
+        engine=engine,
+        sent_at=now,
     )
     return Errand(order, account, attempt)
 
@@ -200,7 +218,7 @@ async def _run(errand: Errand, sessions: Sessions) -> None:
         errand.error = error
     except TimeoutError:
         errand.error = NoAnswer("The venue did not answer in time.")
-    except Exception as error:  # an adapter that breaks must not stop the other subscribers; the order is in doubt
+    except Exception as error:  # noqa: BLE001 an adapter that breaks stops nobody else; its order is in doubt
         errand.error = NoAnswer(f"{type(error).__name__} while talking to the venue")
     errand.latency_ms = (monotonic() - begun) * 1000
 
@@ -260,7 +278,11 @@ def _complete(errand: Errand) -> None:
     if error is not None:
         attempt.error_type, attempt.error_message = error.code, str(error)[:300]
     elif isinstance(answer, OrderReport):
-        attempt.response = {"venue_order_id": answer.venue_order_id, "status": answer.status.value, "filled": plain(answer.filled)}
+        attempt.response = {
+            "venue_order_id": answer.venue_order_id,
+            "status": answer.status.value,
+            "filled": plain(answer.filled),
+        }
     elif answer is not None:
         attempt.response = {"venue_order_id": answer.venue_order_id}
 
@@ -297,7 +319,9 @@ def _after_refusals(orders: Sequence[Order]) -> None:
     final = [order for order in orders if order.state.is_final]
     release_reservations([order for order in final if order.leg == Leg.ENTRY])
     # An exit that the venue has taken and not filled at once is looked at too: it may linger.
-    ids = {order.position_id for order in orders if order.position_id and (order.state.is_final or order.leg == Leg.EXIT)}
+    ids = {
+        order.position_id for order in orders if order.position_id and (order.state.is_final or order.leg == Leg.EXIT)
+    }
     if not ids:
         return
     refused = {o.position_id for o in final if o.leg == Leg.STOP and o.state is OrderStatus.REJECTED}

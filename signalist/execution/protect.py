@@ -75,7 +75,9 @@ def _due(limit: int) -> list[Position]:
 
 def _next_numbers(position_ids: Sequence[int]) -> dict[tuple[int, str], int]:
     mine, ids = fast.among("position_id", position_ids)
-    counted = fast.tuples(f"SELECT position_id, leg, COUNT(*) FROM trading_order WHERE {mine} GROUP BY position_id, leg", ids)
+    counted = fast.tuples(
+        f"SELECT position_id, leg, COUNT(*) FROM trading_order WHERE {mine} GROUP BY position_id, leg", ids
+    )
     return {(position_id, leg): count for position_id, leg, count in counted}
 
 
@@ -122,7 +124,9 @@ def _cover(
 ) -> None:
     """Make one leg cover what is open: created, resized in place, or withdrawn to be replaced once the cancel is confirmed."""
     if order is None:
-        changes.created.append(_leg(position, leg, level, position.quantity, numbers.get((position.pk, leg.value), 0), changes.now))
+        changes.created.append(
+            _leg(position, leg, level, position.quantity, numbers.get((position.pk, leg.value), 0), changes.now)
+        )
         return
     wanted = order.filled + position.quantity
     if wanted == (order.wanted_quantity or order.quantity):
@@ -175,9 +179,12 @@ def _withdraw(order: Order, changes: Changes) -> None:
 
 def _exit_again(position: Position, numbers: dict[tuple[int, str], int], changes: Changes) -> None:
     """A position that is to be closed has no exit under way: its exit was refused or never arrived. Write the next one, a few times."""
-    last = Order.objects.filter(position_id=position.pk, leg=Leg.EXIT.value).order_by("-pk").select_related(
-        "execution__signal", "execution__instruction", "execution__subscription"
-    ).first()
+    last = (
+        Order.objects.filter(position_id=position.pk, leg=Leg.EXIT.value)
+        .order_by("-pk")
+        .select_related("execution__signal", "execution__instruction", "execution__subscription")
+        .first()
+    )
     n = numbers.get((position.pk, Leg.EXIT.value), 0)
     if last is None or n >= MAX_EXITS:
         changes.stuck.append(position)

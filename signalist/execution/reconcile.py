@@ -36,7 +36,11 @@ async def reconcile(sessions: Sessions, clock: Clock, in_database: InDatabase, a
         return 0
     known: list[tuple[Account, str]] = await in_database(lambda: _cursors(account_ids))
     answers = await asyncio.gather(*(_reports(sessions, account, cursor) for account, cursor in known))
-    reports = {account.pk: (cursor, answer) for (account, cursor), answer in zip(known, answers, strict=True) if answer is not None}
+    reports = {
+        account.pk: (cursor, answer)
+        for (account, cursor), answer in zip(known, answers, strict=True)
+        if answer is not None
+    }
     if not reports:
         return 0
     folded: int = await in_database(lambda: write_reports(reports, clock.now()))
@@ -86,7 +90,9 @@ async def _looked(sessions: Sessions, order: Order, account: Account) -> OrderRe
 
 def _cursors(account_ids: Collection[int]) -> list[tuple[Account, str]]:
     accounts = fast.select_ids(Account, sorted(account_ids))
-    cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(account_ids), column="account_id")}
+    cursors = {
+        b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(account_ids), column="account_id")
+    }
     return [(account, cursors.get(account.pk, "")) for account in accounts]
 
 
@@ -94,7 +100,9 @@ def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime) -> int
     """Fold the reports of accounts whose cursor is still where they were asked from; another engine was faster with the rest."""
     with unit("reconcile.reports"):
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted(reports), lock="update")}
-        cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(reports), column="account_id")}
+        cursors = {
+            b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(reports), column="account_id")
+        }
         current = {key: answer for key, (asked, answer) in reports.items() if cursors.get(key, "") == asked}
         if not current:
             return 0
@@ -122,7 +130,9 @@ def write_looks(
         missing = [pair[0].pk for pair, answer in zip(doubtful, answers, strict=True) if answer is None]
         given_up = _count_looks(missing, accounts, sessions, now)
         emit([_gone(order, now) for order in given_up])
-        ring_on_commit("reconcile", "protect", "place", "decide", *(["look_up"] if len(given_up) < len(missing) else []))
+        ring_on_commit(
+            "reconcile", "protect", "place", "decide", *(["look_up"] if len(given_up) < len(missing) else [])
+        )
     return len(found) + len(given_up)
 
 

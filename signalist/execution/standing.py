@@ -32,7 +32,6 @@ from signalist.trading.models import (
 )
 
 
-
 @dataclass(slots=True)
 class AccountBook:
     """An account as the batch sees it; entries decided earlier in the batch are counted in."""
@@ -84,7 +83,9 @@ class Picture:
 
     def _result_today(self, subscription_id: int, book: AccountBook) -> Decimal:
         mine = [p for p in book.positions if p.subscription_id == subscription_id]
-        return self.net_today.get(subscription_id, ZERO) + sum((p.holding().net + self._open_result(p) for p in mine), ZERO)
+        return self.net_today.get(subscription_id, ZERO) + sum(
+            (p.holding().net + self._open_result(p) for p in mine), ZERO
+        )
 
     def _open_result(self, position: Position) -> Decimal:
         return position.holding().open_result(self._price(position))
@@ -147,7 +148,7 @@ def _entries_today(subscription_ids: set[int], now: datetime) -> dict[int, int]:
         " AND status IN ('TAKEN', 'RESIZED') AND kind IN ('LONG', 'SHORT') GROUP BY subscription_id",
         [*ids, midnight],
     )
-    return {key: count for key, count in counted}
+    return dict(counted)
 
 
 def _net_today(subscription_ids: set[int], now: datetime) -> dict[int, Decimal]:

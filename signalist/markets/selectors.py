@@ -77,7 +77,9 @@ class CandleWindow:
             self._trim()
 
     def _extend(self, newest: datetime, close: datetime) -> None:
-        found = self._stored("close_time > %s AND close_time <= %s ORDER BY close_time", WINDOW_SLACK + 1, newest, close)
+        found = self._stored(
+            "close_time > %s AND close_time <= %s ORDER BY close_time", WINDOW_SLACK + 1, newest, close
+        )
         fresh = [candle.value() for candle in found]
         if len(fresh) > WINDOW_SLACK:
             self._reload(close)

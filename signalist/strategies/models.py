@@ -121,7 +121,9 @@ class Signal(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "kind"], name="signal_unique")]
         indexes = [
-            models.Index(fields=["fanned_out_at"], name="signal_to_fan_out", condition=models.Q(fanned_out_at__isnull=True)),
+            models.Index(
+                fields=["fanned_out_at"], name="signal_to_fan_out", condition=models.Q(fanned_out_at__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,7 +25,8 @@ from signalist.domain.strategies import SignalRow
 from signalist.domain.timeframes import interval_key, timeframe
 from signalist.events.outbox import Fact, emit
 from signalist.sandbox.outcomes import Failed, Ran
-from signalist.strategies.models import RunStatus, Schedule, Signal, StrategyRun
+from signalist.strategies.models import RunStatus, Signal, StrategyRun
+from signalist.strategies.selectors import schedules
 
 LATE_AFTER = timedelta(seconds=2)
 LOOK_BACK = timedelta(minutes=10)
@@ -77,18 +78,6 @@ def _claim_statement(engine: uuid.UUID, now: datetime) -> tuple[str, list[object
     return re.sub(r"\{\w+\}", "%s", _CLAIM), [values[name] for name in names]
 
 
-_known_schedules: dict[int, Schedule] = {}
-
-
-def schedules(ids: set[int]) -> dict[int, Schedule]:
-    """Schedules with their version and instrument. What a schedule points to never changes, so each is read once."""
-    missing = ids - _known_schedules.keys()
-    if missing:
-        found = Schedule.objects.filter(pk__in=missing).select_related("version__strategy", "instrument")
-        _known_schedules.update({schedule.pk: schedule for schedule in found})
-    return _known_schedules
-
-
 def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID]) -> Sequence[StrategyRun]:
     """Claim what engines that are no more had claimed and not finished; returns those runs."""
     with unit("run.take_over"):
@@ -127,7 +116,8 @@ def _finished(run: StrategyRun, values: dict[str, object]) -> int:
     parameters = [fast.prepared(StrategyRun, name, value) for name, value in values.items()]
     mine = [run.pk, fast.prepared(StrategyRun, "engine", run.engine)]
     return fast.execute(
-        f"UPDATE strategies_strategyrun SET {setting} WHERE id = %s AND status = 'CLAIMED' AND engine = %s", parameters + mine
+        f"UPDATE strategies_strategyrun SET {setting} WHERE id = %s AND status = 'CLAIMED' AND engine = %s",
+        parameters + mine,
     )
 
 

@@ -100,7 +100,9 @@ def _check_instrument(account: Account, schedule: Schedule, instrument: Instrume
     if live.filter(strategy=schedule.version.strategy).exists():
         raise DomainError("This account follows the strategy already.")
     if nets and live.filter(instrument=instrument).exists():
-        raise DomainError(f"The venue keeps one net position in {instrument}; another subscription of this account trades it.")
+        raise DomainError(
+            f"The venue keeps one net position in {instrument}; another subscription of this account trades it."
+        )
 
 
 def pause(subscription: Subscription, now: datetime) -> None:
@@ -113,7 +115,9 @@ def resume(subscription: Subscription, now: datetime) -> None:
     _set(subscription, SubscriptionStatus.ACTIVE, "subscription_resumed", now, allowed=SubscriptionStatus.PAUSED)
 
 
-def _set(subscription: Subscription, to: SubscriptionStatus, fact: str, now: datetime, *, allowed: SubscriptionStatus) -> None:
+def _set(
+    subscription: Subscription, to: SubscriptionStatus, fact: str, now: datetime, *, allowed: SubscriptionStatus
+) -> None:
     with transaction.atomic():
         paused_at = now if to == SubscriptionStatus.PAUSED else None
         changed = Subscription.objects.filter(pk=subscription.pk, status=allowed).update(status=to, paused_at=paused_at)

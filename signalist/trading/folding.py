@@ -82,12 +82,19 @@ def fold_orders(changes: Sequence[OrderReport], accounts: Mapping[int, Account],
 def _opened(
     reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, named: Sequence[str] = ()
 ) -> Ledger:
-    ids = {f.client_order_id for r in reports.values() for f in r.fills} | {o.client_order_id for r in reports.values() for o in r.orders}
-    orders = {order.client_order_id: order for order in fast.select_ids(Order, sorted(ids | set(named)), column="client_order_id")}
+    ids = {f.client_order_id for r in reports.values() for f in r.fills} | {
+        o.client_order_id for r in reports.values() for o in r.orders
+    }
+    orders = {
+        order.client_order_id: order
+        for order in fast.select_ids(Order, sorted(ids | set(named)), column="client_order_id")
+    }
     attach(list(orders.values()))
     fill_ids = sorted({f.venue_fill_id for r in reports.values() for f in r.fills})
     seen = {(fill.account_id, fill.venue_fill_id) for fill in fast.select_ids(Fill, fill_ids, column="venue_fill_id")}
-    positions = {p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders.values() if o.position_id}))}
+    positions = {
+        p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders.values() if o.position_id}))
+    }
     return Ledger(now, accounts, orders, positions, seen)
 
 
@@ -163,7 +170,9 @@ def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
     position.hold(holding)
     order.position = position
     ledger.new_positions.append(position)
-    ledger.facts.append(Fact("position_opened", order.tenant_id, fact.time, {"order": order.pk, "direction": position.direction}))
+    ledger.facts.append(
+        Fact("position_opened", order.tenant_id, fact.time, {"order": order.pk, "direction": position.direction})
+    )
     return position
 
 
@@ -260,7 +269,9 @@ def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
     account = ledger.accounts[account_id]
     account.state, account.state_reason = AccountState.HALTED, reason[:200]
     ledger.halted.append(account)
-    ledger.facts.append(Fact("account_halted", account.tenant_id, ledger.now, {"account": account.pk, "reason": reason}))
+    ledger.facts.append(
+        Fact("account_halted", account.tenant_id, ledger.now, {"account": account.pk, "reason": reason})
+    )
 
 
 # --- Writing -------------------------------------------------------------------------------------
@@ -268,7 +279,9 @@ def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
 
 def _save(ledger: Ledger) -> None:
     fast.insert(ledger.new_positions, returning=True)
-    opening = [order for order in ledger.touched_orders.values() if order.position_id is None and order.position is not None]
+    opening = [
+        order for order in ledger.touched_orders.values() if order.position_id is None and order.position is not None
+    ]
     for order in opening:
         order.position_id = order.position.pk  # type: ignore[union-attr]
     fast.update(opening, ("position",))
@@ -326,5 +339,3 @@ def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Accoun
 def _filled(order: Order, report: FillReport) -> Fact:
     payload = {"order": order.pk, "leg": order.leg, "quantity": str(report.quantity), "price": str(report.price)}
     return Fact("order_filled", order.tenant_id, report.time, payload | {"status": order.status})
-
-

@@ -14,7 +14,6 @@ from django.db import models
 from django.db.models import Q
 
 from signalist.accounts.models import Account
-from signalist.clock import utc_now
 from signalist.db.fields import ExactDecimalField
 from signalist.domain.money import ZERO
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus, OrderType, Side
@@ -67,7 +66,8 @@ class Subscription(TenantRow):
                 fields=["account", "strategy"], condition=~Q(status="ENDED"), name="subscription_unique_while_live"
             ),
             models.CheckConstraint(
-                condition=Q(risk_fraction__isnull=True) ^ Q(notional_fraction__isnull=True), name="subscription_sized_once"
+                condition=Q(risk_fraction__isnull=True) ^ Q(notional_fraction__isnull=True),
+                name="subscription_sized_once",
             ),
         ]
 
@@ -101,9 +101,13 @@ class Instruction(TenantRow):
     key = models.CharField(max_length=120)
     kind = models.CharField(max_length=12, choices=InstructionKind.choices)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    subscription = models.ForeignKey(Subscription, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+")
+    subscription = models.ForeignKey(
+        Subscription, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     reason = models.CharField(max_length=200)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, db_index=False, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
+    )
     created_at = models.DateTimeField()
 
     class Meta(TenantRow.Meta):

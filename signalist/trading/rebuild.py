@@ -113,7 +113,11 @@ def _trades(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
         if holding is None or not holding.is_flat:
             yield Difference(trade, "position", "closed", "not closed by its fills")
             continue
-        computed = {"quantity": holding.entry_quantity, "entry_price": holding.average_entry, "exit_price": holding.average_exit}
+        computed = {
+            "quantity": holding.entry_quantity,
+            "entry_price": holding.average_entry,
+            "exit_price": holding.average_exit,
+        }
         yield from _compared(trade, computed | {"gross": holding.gross, "fees": holding.fees, "net": holding.net})
     for key, holding in holdings.items():
         if holding is not None and holding.is_flat and key not in traded:
@@ -122,7 +126,9 @@ def _trades(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
 
 def _days() -> Iterator[Difference]:
     """The days' results against the trades that have been counted into them."""
-    sums: dict[tuple[int, date], dict[str, Any]] = defaultdict(lambda: {"trades": 0, "wins": 0, "gross": ZERO, "fees": ZERO, "net": ZERO})
+    sums: dict[tuple[int, date], dict[str, Any]] = defaultdict(
+        lambda: {"trades": 0, "wins": 0, "gross": ZERO, "fees": ZERO, "net": ZERO}
+    )
     for trade in Trade.objects.filter(measured=True).iterator():
         day = sums[trade.subscription_id, trade.closed_at.date()]
         day["trades"] += 1
@@ -133,7 +139,9 @@ def _days() -> Iterator[Difference]:
         yield from _compared(result, sums.pop((result.subscription_id, result.day), {"trades": 0}))
     for (subscription_id, day_), computed in sums.items():
         missing = DailyResult(subscription_id=subscription_id, day=day_)
-        yield Difference(missing, "day", None, f"{computed['trades']} trades of subscription {subscription_id} on {day_}")
+        yield Difference(
+            missing, "day", None, f"{computed['trades']} trades of subscription {subscription_id} on {day_}"
+        )
 
 
 def _reservations() -> Iterator[Difference]:
@@ -146,7 +154,11 @@ def _reservations() -> Iterator[Difference]:
 
 
 def _compared(row: Any, computed: dict[str, Any]) -> Iterable[Difference]:
-    return [Difference(row, name, getattr(row, name), value) for name, value in computed.items() if getattr(row, name) != value]
+    return [
+        Difference(row, name, getattr(row, name), value)
+        for name, value in computed.items()
+        if getattr(row, name) != value
+    ]
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from signalist.db import fast
 from signalist.strategies.models import Signal
-from signalist.strategies.run import schedules
+from signalist.strategies.selectors import schedules
 from signalist.trading.models import Execution, Instruction, Subscription
 
 
@@ -15,7 +15,10 @@ def attach_causes(executions: Sequence[Execution], *, subscriptions: bool = True
     wanted = {e.subscription_id for e in executions} if subscriptions else set()
     found = {s.pk: s for s in fast.select_ids(Subscription, sorted(wanted))}
     signals = {s.pk: s for s in fast.select_ids(Signal, sorted({e.signal_id for e in executions if e.signal_id}))}
-    instructions = {i.pk: i for i in fast.select_ids(Instruction, sorted({e.instruction_id for e in executions if e.instruction_id}))}
+    instructions = {
+        i.pk: i
+        for i in fast.select_ids(Instruction, sorted({e.instruction_id for e in executions if e.instruction_id}))
+    }
     known = schedules({signal.schedule_id for signal in signals.values()})
     for signal in signals.values():
         signal.schedule = known[signal.schedule_id]

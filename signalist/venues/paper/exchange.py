@@ -175,7 +175,7 @@ class PaperExchange:
             batch, self._waiting = self._waiting, []
             try:
                 results, touched = await self._in_thread(lambda batch=batch: self._transact(batch))  # type: ignore[misc]
-            except Exception as error:  # every caller must hear of it, whatever it was
+            except Exception as error:  # noqa: BLE001 every caller must hear of it, whatever it was
                 for waiting in batch:
                     if not waiting.answer.done():
                         waiting.answer.set_exception(error)

@@ -34,11 +34,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--instrument", required=True, help="name of the instrument that was recorded, such as BTC-PERP")
+        parser.add_argument(
+            "--instrument", required=True, help="name of the instrument that was recorded, such as BTC-PERP"
+        )
         parser.add_argument("--timeframe", required=True)
         parser.add_argument("--strategy", required=True, help="slug of a strategy, such as moving-average-crossover")
         parser.add_argument("--subscribers", type=int, default=20)
-        parser.add_argument("--start", type=_moment, default=None, help="first candle close, ISO 8601 (UTC unless it says otherwise)")
+        parser.add_argument(
+            "--start", type=_moment, default=None, help="first candle close, ISO 8601 (UTC unless it says otherwise)"
+        )
         parser.add_argument("--end", type=_moment, default=None, help="last candle close")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--speed", choices=["max"], default="max")
@@ -68,7 +72,9 @@ class Command(BaseCommand):
         become_engine()
         no_waiting_for_disk()
         settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
-        plan = Plan(options["file"], options["instrument"], frame, options["strategy"], options["subscribers"], options["seed"])
+        plan = Plan(
+            options["file"], options["instrument"], frame, options["strategy"], options["subscribers"], options["seed"]
+        )
         return asyncio.run(Replay(plan, candles, self._tell).run())
 
     def _tell(self, line: str) -> None:

@@ -1,0 +1,16 @@
+"""Reads of what runs where."""
+
+from __future__ import annotations
+
+from signalist.strategies.models import Schedule
+
+_known_schedules: dict[int, Schedule] = {}
+
+
+def schedules(ids: set[int]) -> dict[int, Schedule]:
+    """Schedules with their version and instrument. What a schedule points to never changes, so each is read once."""
+    missing = ids - _known_schedules.keys()
+    if missing:
+        found = Schedule.objects.filter(pk__in=missing).select_related("version__strategy", "instrument")
+        _known_schedules.update({schedule.pk: schedule for schedule in found})
+    return _known_schedules
