@@ -52,7 +52,7 @@ class LiveEngine:
         self._database = Database()
         self._store = PaperStore()
         self._market = PublicMarket()
-        self._exchange = paper_exchange(self._market, clock, self._database, terms or Terms())
+        self._exchange = paper_exchange(self._market, clock, self._database, terms or Terms(), waits=True)
         sessions = Sessions({PAPER: PaperVenue(self._exchange)})
         self.engine = Engine(sessions, clock, self._database, StrategyPool())
         self._prices: dict[str, tuple[Decimal, datetime]] = {}

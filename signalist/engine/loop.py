@@ -10,9 +10,10 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import TypeVar
 
-from django.db import close_old_connections, connection, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
@@ -26,12 +27,19 @@ from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
 from signalist.execution.place import place
 from signalist.execution.protect import protect
+from signalist.logs import logger
 from signalist.markets.selectors import Shown
+from signalist.sandbox.outcomes import Failed
 from signalist.strategies import run as runs
 from signalist.strategies.models import StrategyRun
 from tenants.doors import across_tenants
 
 T = TypeVar("T")
+
+TRIES = 5
+RETRY_AFTER = 0.2
+
+log = logger(__name__)
 
 
 class Database:
@@ -66,10 +74,19 @@ class DatabaseInline(Database):
 
 
 def _behind_the_door(function: Callable[[], T]) -> T:
-    if connection.errors_occurred:
-        close_old_connections()  # a connection that broke is replaced; asking a sound one each time costs a round trip
-    with across_tenants("engine"):
-        return function()
+    """Run `function`, and once more where the database gave up (a lost connection, a deadlock): a unit is repeated from its rows."""
+    for left in reversed(range(TRIES)):
+        if connection.errors_occurred:
+            close_old_connections()  # a connection that broke is replaced; asking a sound one each time costs a round trip
+        try:
+            with across_tenants("engine"):
+                return function()
+        except (OperationalError, InterfaceError) as error:
+            if not left:
+                raise
+            log.warning("database_unit_repeated", error=str(error).strip(), left=left)
+            sleep(RETRY_AFTER)
+    raise AssertionError("unreachable")
 
 
 class Engine:
@@ -96,6 +113,7 @@ class Engine:
         `alone`: refuse to start beside another living engine. Raises AnotherEngine.
         """
         self.process = await self.database(lambda: engines.register(self._machine, alone=alone))
+        log.info("engine_started", engine=str(self.id), process=self.process.pid)
         await self.take_over()
         await self.watch()
         await self.drain()
@@ -124,7 +142,9 @@ class Engine:
         await self.database(lambda: engines.heartbeat(process, self._machine))
 
     async def poll(self) -> None:
-        """The safety net: ask everything, whether rung or not."""
+        """The safety net: ask everything, whether rung or not. Between two drains nothing of this engine's is on its way."""
+        if await self.database(lambda: reconcile.orphaned({self.id}, self.clock.now())):
+            log.warning("orphaned_orders_found", engine=str(self.id))
         self._dirty |= set(await self.database(reconcile.accounts_to_watch))
         self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
 
@@ -141,6 +161,8 @@ class Engine:
     async def _run(self, run: StrategyRun, shown: Shown | None) -> None:
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._workers, self.strategies.answer, run, shown)
+        if isinstance(answer.outcome, Failed):
+            log.warning("strategy_failed", run=run.pk, kind=answer.outcome.kind.value, message=answer.outcome.message)
         await self.database(lambda: runs.finish(run, answer.outcome, answer.reference, self.clock.now()))
 
     async def drain(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -48,10 +49,11 @@ class PublicMarket:
 
 
 def paper_exchange(
-    market: PublicMarket, clock: Clock, database: Database, terms: Terms, *, sole: bool = False
+    market: PublicMarket, clock: Clock, database: Database, terms: Terms, *, sole: bool = False, waits: bool = False
 ) -> PaperExchange:
-    """The paper venue over its own tables. `sole`: no other process trades there, so its book need not be asked for news."""
-    return PaperExchange(PaperStore(), market, clock, database, terms, sole=sole)
+    """The paper venue over its own tables. `sole`: no other process trades there, so its book need not be asked for news.
+    `waits`: the venue's latency passes on the wall's clock too."""
+    return PaperExchange(PaperStore(), market, clock, database, terms, asyncio.sleep if waits else None, sole=sole)
 
 
 def bar_of(symbol: str, candle: Candle, frame: Timeframe) -> SymbolBar:

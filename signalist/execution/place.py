@@ -253,6 +253,7 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
 def write_answers(errands: Sequence[Errand], now: datetime) -> None:
     """Write the answers back. The orders are read anew: their fills may have been faster than their answers."""
     with unit("place.answers"):
+        fast.select_ids(Account, sorted({errand.account.pk for errand in errands}), lock="update")
         ids = sorted(errand.order.pk for errand in errands)
         fresh = {o.pk: o for o in fast.select_ids(Order, ids, lock="update")}
         facts: list[Fact] = []

@@ -62,10 +62,14 @@ def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH)
 
 
 def _due(limit: int) -> list[Position]:
-    positions = fast.select(Position, "protection_due ORDER BY opened_at, id LIMIT %s", [limit], lock="skip")
+    waiting = fast.tuples(
+        "SELECT id, account_id FROM trading_position WHERE protection_due ORDER BY opened_at, id LIMIT %s", [limit]
+    )
+    # The account is every stage's first lock; what another engine looked after meanwhile is not due any more.
+    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")}
+    positions = fast.select_ids(Position, sorted(row[0] for row in waiting), "protection_due")
     executions = {e.pk: e for e in fast.select_ids(Execution, sorted({p.entry_execution_id for p in positions}))}
     attach_causes(list(executions.values()))
-    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({p.account_id for p in positions}))}
     for position in positions:
         position.entry_execution = executions[position.entry_execution_id]
         position.subscription = position.entry_execution.subscription

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
@@ -155,20 +157,28 @@ def _gone(order: Order, now: datetime) -> Fact:
 
 
 def take_over(dead: Collection[uuid.UUID], now: datetime) -> int:
-    """What dead engines were sending is in doubt from now on; what they were cancelling or amending may be asked again."""
+    """Take over from dead engines: what they had in hand is in doubt, and all protection is looked at before anything new."""
+    found = orphaned(dead, now)
     with unit("reconcile.take_over"):
-        orders = list(
-            Order.objects.select_for_update()
-            .filter(status__in=[s.value for s in ACTIVE], sender__in=dead)
-            .order_by("pk")
-        )
+        Position.objects.filter(is_open=True).update(protection_due=True)
+        ring_on_commit("reconcile", "look_up", "protect", "measure", "decide", "place", "fan_out")
+    return found
+
+
+def orphaned(senders: Collection[uuid.UUID], now: datetime) -> int:
+    """Orders that these engines have in hand, and nobody works on: being sent is in doubt, being cancelled or amended is asked again."""
+    in_hand = Q(busy=True) | Q(status=OrderStatus.SENDING.value)
+    active = [status.value for status in ACTIVE]
+    with unit("reconcile.orphaned"):
+        found = Order.objects.select_for_update().filter(in_hand, status__in=active, sender__in=senders).order_by("pk")
+        orders = list(found)
         for order in orders:
             order.busy = False
             if order.state is OrderStatus.SENDING:
-                move(order, OrderStatus.UNKNOWN, now, "the engine that was sending it is gone")
+                move(order, OrderStatus.UNKNOWN, now, "whoever was sending it is gone")
         fast.update(orders, ORDER_STATE)
-        Position.objects.filter(is_open=True).update(protection_due=True)
-        ring_on_commit("reconcile", "look_up", "protect", "measure", "decide", "place", "fan_out")
+        if orders:
+            ring_on_commit("look_up", "place")
     return len(orders)
 
 

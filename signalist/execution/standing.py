@@ -1,6 +1,7 @@
 """What a batch of decisions needs to know, read in a constant number of queries whatever its size.
 
-Accounts are locked in id order before anything about them is read, so that two engines cannot spend the same money.
+Accounts are locked in id order before anything about them is read, so that two engines cannot spend the same money; their active
+orders are locked too, so that none is sent by another engine while it is being withdrawn here.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def picture(executions: Sequence[Execution], now: datetime) -> Picture:
     for position in positions:
         books[position.account_id].positions.append(position)
     orders_of: dict[int, list[Order]] = defaultdict(list)
-    for order in fast.select_ids(Order, account_ids, STILL_ACTIVE, column="account_id"):
+    for order in fast.select_ids(Order, account_ids, STILL_ACTIVE, column="account_id", lock="update"):
         orders_of[order.subscription_id].append(order)
     instrument_ids = {e.subscription.instrument_id for e in executions} | {p.instrument_id for p in positions}
     _money(books, now)

@@ -87,7 +87,7 @@ def _opened(
     }
     orders = {
         order.client_order_id: order
-        for order in fast.select_ids(Order, sorted(ids | set(named)), column="client_order_id")
+        for order in fast.select_ids(Order, sorted(ids | set(named)), column="client_order_id", lock="update")
     }
     attach(list(orders.values()))
     fill_ids = sorted({f.venue_fill_id for r in reports.values() for f in r.fills})
