@@ -270,7 +270,8 @@ def write_answers(errands: Sequence[Errand], now: datetime) -> None:
         fast.update([e.attempt for e in errands], ("response", "success", "error_type", "error_message", "latency_ms"))
         _after_refusals(list(fresh.values()))
         emit(facts)
-        ring_on_commit("place", "reconcile", "protect", "decide")
+        in_doubt = any(order.state is OrderStatus.UNKNOWN for order in fresh.values())
+        ring_on_commit("place", "reconcile", "protect", "decide", *(["look_up"] if in_doubt else []))
 
 
 def _complete(errand: Errand) -> None:

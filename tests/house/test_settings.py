@@ -142,7 +142,7 @@ def test_sqlite_takes_its_write_lock_at_once_and_survives_the_power_in_productio
 
 def test_postgresql_assumes_the_role_that_it_is_given(production: dict[str, str]) -> None:
     production["DATABASE_URL"] = "postgres://theo:pw@/signalist?host=/run/postgresql"
-    assert _setting("settings.DATABASES['default']['OPTIONS']", production) == "{}"
+    assert "assume_role" not in _setting("settings.DATABASES['default']['OPTIONS']", production)
     production["DATABASE_ROLE"] = "signalist_web"
-    assert _setting("settings.DATABASES['default']['OPTIONS']", production) == "{'assume_role': 'signalist_web'}"
+    assert "'assume_role': 'signalist_web'" in _setting("settings.DATABASES['default']['OPTIONS']", production)
     assert _setting("settings.DATABASES['default']['HOST']", production) == "/run/postgresql"

@@ -1,0 +1,180 @@
+"""The house's commands as other programs run them: processes of their own, on databases of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120
+_NOT_INHERITED = ("DATABASE_", "SIGNALIST_FAILPOINT", "DJANGO_ALLOW_ASYNC_UNSAFE", "PYTEST_")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDatabase:
+    """A database that a test has for itself; `url` is what DATABASE_URL takes."""
+
+    url: str
+
+    @property
+    def vendor(self) -> str:
+        return "sqlite" if self.url.startswith("sqlite") else "postgresql"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The variables of a command that works on it. Nothing here has to survive a power cut."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+        return inherited | {"DATABASE_URL": self.url, "SIGNALIST_SQLITE_SYNCHRONOUS": "OFF"} | more
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a plain SELECT finds, past Django and its doors."""
+        if self.vendor == "sqlite":
+            connection = sqlite3.connect(urlsplit(self.url).path[1:])
+            try:
+                return connection.execute(statement).fetchall()
+            finally:
+                connection.close()
+        with psycopg.connect(self.url) as other:
+            other.execute("SELECT set_config('app.across', 'tests', true)")
+            return other.execute(statement).fetchall()
+
+    def numbers(self, statement: str) -> dict[str, Decimal]:
+        """What a SELECT of (name, number) finds."""
+        return {name: Decimal(str(number)) for name, number in self.rows(statement)}
+
+
+class Databases:
+    """Makes databases for tests, on SQLite files in a folder or on the server of the test run, and removes them again."""
+
+    def __init__(self, settings: Mapping[str, Any], folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+        self._made: list[OwnDatabase] = []
+        self._on_server = settings["ENGINE"] == "django.db.backends.postgresql"
+
+    def empty(self, *, vendor: str | None = None) -> OwnDatabase:
+        """A database without a table."""
+        return self._new(None, vendor)
+
+    def copy(self, source: OwnDatabase) -> OwnDatabase:
+        """A database with everything that `source` holds; nobody may be using it."""
+        return self._new(source, source.vendor)
+
+    def drop(self) -> None:
+        """Remove all that were made."""
+        for database in self._made:
+            if database.vendor == "postgresql":
+                self._order(f'DROP DATABASE IF EXISTS "{_name(database)}" WITH (FORCE)')
+
+    def _new(self, source: OwnDatabase | None, vendor: str | None) -> OwnDatabase:
+        name = f"flows_{os.getpid()}_{len(self._made)}"
+        if vendor == "sqlite" or not self._on_server:
+            database = OwnDatabase(f"sqlite:///{self._folder / name}.sqlite3")
+            if source is not None:
+                shutil.copy(urlsplit(source.url).path[1:], self._folder / f"{name}.sqlite3")
+        else:
+            template = f' TEMPLATE "{_name(source)}"' if source is not None else ""
+            self._order(f'CREATE DATABASE "{name}"{template}')
+            database = OwnDatabase(self._url(name))
+        self._made.append(database)
+        return database
+
+    def _url(self, name: str) -> str:
+        host = str(self._settings["HOST"])
+        login = f"{quote(self._settings['USER'], safe='')}:{quote(self._settings['PASSWORD'], safe='')}"
+        query = f"?host={quote(host, safe='/')}" if host.startswith("/") else ""
+        place = f":{self._settings['PORT']}" if query else f"{host}:{self._settings['PORT']}"
+        return f"postgres://{login}@{place}/{name}{query}"
+
+    def _order(self, statement: str) -> None:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]  # names of our own making
+
+
+def url_of(settings: Mapping[str, Any]) -> str:
+    """What DATABASE_URL would have to say for Django's `settings` of a PostgreSQL database."""
+    return Databases(settings, Path())._url(settings["NAME"])
+
+
+def _name(database: OwnDatabase) -> str:
+    return unquote(urlsplit(database.url).path[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The one JSON object on standard output; the status must be 0."""
+        assert self.status == 0, self.err
+        told: dict[str, Any] = json.loads(self.out)
+        return told
+
+    @property
+    def was_killed(self) -> bool:
+        return self.status == -signal.SIGKILL
+
+
+def manage(database: OwnDatabase, *arguments: str, module: Sequence[str] = ("manage.py",), **more: str) -> Said:
+    """Run a command of `manage.py` to its end; `more` are further environment variables."""
+    done = subprocess.run(
+        [sys.executable, *module, *arguments],
+        cwd=ROOT,
+        env=database.environment(**more),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def replay(
+    database: OwnDatabase,
+    recording: Path,
+    *options: str,
+    subscribers: int = 3,
+    seed: int = 0,
+    strategy: str = "moving-average-crossover",
+    failpoint: str = "",
+    module: Sequence[str] = ("manage.py",),
+) -> Said:
+    """Replay a recording of BTC-PERP minutes; `failpoint` is where the process kills itself."""
+    arguments = ["--instrument", "BTC-PERP", "--timeframe", "1m", "--strategy", strategy, "--speed", "max", "--json"]
+    arguments += ["--subscribers", str(subscribers), "--seed", str(seed), *options]
+    armed = {"SIGNALIST_FAILPOINT": failpoint} if failpoint else {}
+    return manage(database, "replay", str(recording), *arguments, module=module, **armed)
+
+
+def passages(database: OwnDatabase, recording: Path, out: Path) -> dict[str, int]:
+    """How often an undisturbed replay passes each failpoint."""
+    assert replay(database, recording, module=("-m", "tests.flows.passages", str(out))).status == 0
+    counted: dict[str, int] = json.loads(out.read_text(encoding="utf-8"))
+    return counted
+
+
+def engine(database: OwnDatabase, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    """Start `manage.py engine`; the caller ends it."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "engine", *arguments],
+        cwd=ROOT,
+        env=database.environment(**more),
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,152 @@
+"""Reads from the source where the pipeline commits and calls venues, and what is not marked there as a place to die."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SIGNALIST = Path(__file__).resolve().parents[2] / "signalist"
+UNITS = {"unit", "statement_unit"}
+VENUE_METHODS = {"place", "cancel", "amend", "look_up", "reports", "balance", "positions"}
+# People call these, not the engine: a person sees whether it was done, and the unique key makes a repetition harmless.
+BY_PEOPLE = {"actions.py"}
+# How a commit can be written down past a unit.
+PAST_A_UNIT = {"atomic", "commit", "set_autocommit", "savepoint_commit", "non_atomic_requests", "on_commit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A failpoint: its name, and where it is written down."""
+
+    name: str
+    place: str
+
+
+def markers(root: Path = SIGNALIST) -> list[Marker]:
+    """Every failpoint in the Python files under `root`; that of a unit stands behind its commit."""
+    found = []
+    for path in _sources(root):
+        for call in _calls(_tree(path)):
+            name, text = _called_name(call), _literal(call)
+            if text is not None and name in UNITS | {"failpoint"}:
+                found.append(Marker(text if name == "failpoint" else f"{text}.committed", _place(path, call)))
+    return found
+
+
+def violations(root: Path) -> list[str]:
+    """What in the stages under `root` is not marked, a sentence each."""
+    stages = [path for path in _sources(root) if path.name not in BY_PEOPLE]
+    found = [problem for path in stages for problem in _commits(path)]
+    found += [problem for path in stages for problem in _venue_calls(path)]
+    named = Counter(marker.name for marker in markers(root))
+    found += [f"{name} is the name of {count} places" for name, count in named.items() if count > 1]
+    return found
+
+
+# --- Commits -------------------------------------------------------------------------------------
+
+
+def _commits(path: Path) -> Iterator[str]:
+    """Transactions past a unit, and units whose name is not written out."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Attribute | ast.Name) and _word(node) in PAST_A_UNIT:
+            yield f"{_place(path, node)}: {_word(node)} commits past a unit"
+        if isinstance(node, ast.Call) and _called_name(node) in UNITS and _literal(node) is None:
+            yield f"{_place(path, node)}: the name of a unit is not written out"
+        if isinstance(node, ast.With):
+            for item in node.items:
+                if isinstance(item.context_expr, ast.Call) and _called_name(item.context_expr) in UNITS:
+                    yield from _nested(path, node)
+
+
+def _nested(path: Path, unit: ast.With) -> Iterator[str]:
+    """A unit within a unit does not commit where its failpoint stands."""
+    for statement in unit.body:
+        for call in _calls(statement):
+            if _called_name(call) in UNITS:
+                yield f"{_place(path, call)}: a unit within a unit"
+
+
+# --- Calls of venues -----------------------------------------------------------------------------
+
+
+def _venue_calls(path: Path) -> Iterator[str]:
+    """Calls of a session that do not stand between two failpoints, nor does every call of the function that makes them."""
+    tree = _tree(path)
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in functions:
+        bare = [call for call in _calls(function) if _is_venue_call(call) and not _between(function, call)]
+        if not bare:
+            continue
+        callers = [(other, call) for other in functions for call in _calls(other) if _called_name(call) == function.name]
+        if not callers or not all(_between(other, call) for other, call in callers):
+            for call in bare:
+                assert isinstance(call.func, ast.Attribute)
+                yield f"{_place(path, call)}: {call.func.attr} is called without a failpoint before and behind it"
+
+
+def _is_venue_call(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in VENUE_METHODS
+
+
+def _between(function: ast.AST, call: ast.Call) -> bool:
+    """Whether the block that holds `call` has a failpoint before and one behind its statement."""
+    for block in _blocks(function):
+        for index, statement in enumerate(block):
+            if any(node is call for node in ast.walk(statement)):
+                if _has_failpoint(block[:index]) and _has_failpoint(block[index + 1 :]):
+                    return True
+    return False
+
+
+def _blocks(function: ast.AST) -> Iterator[Sequence[ast.stmt]]:
+    for node in ast.walk(function):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list):
+                yield block
+
+
+def _has_failpoint(statements: Sequence[ast.stmt]) -> bool:
+    return any(
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Call)
+        and _called_name(statement.value) == "failpoint"
+        for statement in statements
+    )
+
+
+# --- Reading -------------------------------------------------------------------------------------
+
+
+def _sources(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*.py") if "migrations" not in path.parts)
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    return (child for child in ast.walk(node) if isinstance(child, ast.Call))
+
+
+def _called_name(call: ast.Call) -> str:
+    return _word(call.func)
+
+
+def _word(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _literal(call: ast.Call) -> str | None:
+    """The text that the call is given, where it is written out."""
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+def _place(path: Path, node: ast.AST) -> str:
+    return f"{path.name}:{getattr(node, 'lineno', 0)}"
