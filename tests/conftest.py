@@ -12,6 +12,8 @@ import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
 
+from signalist.markets.selectors import forget_instruments
+from signalist.strategies.selectors import forget_schedules
 from tenants.doors import across_tenants
 
 if TYPE_CHECKING:
@@ -80,6 +82,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if leaving:
         config.hook.pytest_deselected(items=leaving)
         items[:] = [item for item in items if item not in leaving]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Each test has rows of its own; what a process keeps of instruments and schedules is another test's."""
+    forget_instruments()
+    forget_schedules()
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ from signalist.execution.models import EngineProcess
 from signalist.execution.place import place
 from signalist.execution.protect import protect
 from signalist.logs import logger
-from signalist.markets.selectors import Shown
+from signalist.markets.selectors import Shown, forget_instruments
 from signalist.sandbox.outcomes import Failed
 from signalist.strategies import run as runs
 from signalist.strategies.models import StrategyRun
+from signalist.strategies.selectors import forget_schedules
 from tenants.doors import across_tenants
 
 T = TypeVar("T")
@@ -129,7 +130,9 @@ class Engine:
             await self.database(lambda: reconcile.take_over(dead, self.clock.now()))
 
     async def watch(self) -> None:
-        """Listen to all accounts and read their reports once: the safety net under the streams."""
+        """Listen to all accounts, read their reports once (the safety net under the streams), and forget what may have changed."""
+        forget_instruments()
+        forget_schedules()
         accounts = await self.database(lambda: list(Account.objects.order_by("pk")))
         for account in accounts:
             self._listen(account)

@@ -21,10 +21,15 @@ _known_instruments: dict[int, rows.Instrument] = {}
 
 
 def instruments(ids: Iterable[int]) -> dict[int, rows.Instrument]:
-    """Instruments by id, each read once per process: a change of a venue's rules is a new reading, which a restart makes."""
+    """Instruments by id, read once and kept until `forget_instruments`."""
     missing = sorted(set(ids) - _known_instruments.keys())
     _known_instruments.update({row.pk: row for row in fast.select_ids(rows.Instrument, missing)})
     return _known_instruments
+
+
+def forget_instruments() -> None:
+    """Read instruments anew from now on: a venue may have changed its rules."""
+    _known_instruments.clear()
 
 
 def latest_prices(instrument_ids: Iterable[int]) -> dict[int, tuple[Decimal, datetime]]:

@@ -170,11 +170,7 @@ def passages(database: OwnDatabase, recording: Path, out: Path) -> dict[str, int
 
 
 def engine(database: OwnDatabase, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    """Start `manage.py engine`; the caller ends it."""
+    """Start `manage.py engine`; the caller ends it. What it says is the test's own output."""
     return subprocess.Popen(
-        [sys.executable, "manage.py", "engine", *arguments],
-        cwd=ROOT,
-        env=database.environment(**more),
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "manage.py", "engine", *arguments], cwd=ROOT, env=database.environment(**more), text=True
     )

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 from tests.flows.commands import Databases, OwnDatabase, manage
+from tests.flows.scene import Scene, opened
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,10 @@ def migrated(databases: Databases) -> OwnDatabase:
 def own_database(databases: Databases, migrated: OwnDatabase) -> OwnDatabase:
     """A migrated database that a test has for itself."""
     return databases.copy(migrated)
+
+
+@pytest.fixture
+def scene(transactional_db: None) -> Iterator[Scene]:
+    """The small world, with a market that fills whole orders at the price that is seen."""
+    with opened() as world:
+        yield world

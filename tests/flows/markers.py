@@ -14,7 +14,7 @@ VENUE_METHODS = {"place", "cancel", "amend", "look_up", "reports", "balance", "p
 # People call these, not the engine: a person sees whether it was done, and the unique key makes a repetition harmless.
 BY_PEOPLE = {"actions.py"}
 # How a commit can be written down past a unit.
-PAST_A_UNIT = {"atomic", "commit", "set_autocommit", "savepoint_commit", "non_atomic_requests", "on_commit"}
+PAST_A_UNIT = {"atomic", "commit", "set_autocommit", "savepoint_commit", "non_atomic_requests"}
 
 
 @dataclass(frozen=True, slots=True)

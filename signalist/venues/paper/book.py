@@ -43,7 +43,10 @@ class PaperPosition:
 
 @dataclass(slots=True)
 class PaperOrder:
-    """An order in the venue's book. `active_from` is when it could first trade with what the market does next."""
+    """An order in the venue's book. `active_from` is when it could first trade with what the market does next.
+
+    A market order that was filled in part has the price of that part, at which the rest stays paid for.
+    """
 
     ref: str
     client_order_id: str
@@ -71,6 +74,14 @@ class PaperOrder:
     @property
     def is_open(self) -> bool:
         return self.status in (OrderStatus.WORKING, OrderStatus.PARTIAL)
+
+    @property
+    def locked(self) -> Decimal:
+        """The money that an open order keeps ready for what may still be filled; nothing where it only reduces."""
+        level = self.price or self.trigger
+        if self.reduce_only or level is None or not self.is_open:
+            return ZERO
+        return self.remaining * level / self.leverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +121,9 @@ class Book:
 
     def available(self, ref: str) -> Decimal:
         """Cash that is locked neither by positions nor by open orders that would open one."""
-        locked = sum((p.margin for p in self.positions.values() if p.ref == ref), ZERO)
-        for order in self.orders.values():
-            if order.ref == ref and order.is_open and not order.reduce_only and order.price is not None:
-                locked += order.remaining * order.price / order.leverage
-        return self.accounts[ref].cash - locked
+        margins = sum((p.margin for p in self.positions.values() if p.ref == ref), ZERO)
+        orders = sum((o.locked for o in self.orders.values() if o.ref == ref), ZERO)
+        return self.accounts[ref].cash - margins - orders
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ is `on_bars`: candles and ticks fill what rests, and after a restart the candles
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,11 +20,12 @@ from signalist.domain.money import ZERO
 from signalist.domain.orders import OrderType, Side
 from signalist.failpoints import failpoint
 from signalist.venues.base import OrderRequest
-from signalist.venues.errors import BadCredential, NoMarket, Refused, UnknownInstrument, VenueError
-from signalist.venues.paper.book import Book, BookAudit, BookStore, MarketView, PaperOrder, TapeRow
+from signalist.venues.errors import BadCredential, NoAnswer, NoMarket, UnknownInstrument, VenueError
+from signalist.venues.paper.book import Book, BookAudit, BookStore, MarketView, PaperOrder
 from signalist.venues.paper.matching_desk import Desk, Terms, resting
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 # An order that reached the venue within this time of a bar's begin counts as having stood in it.
 GRACE = timedelta(seconds=1)
@@ -102,9 +104,12 @@ class PaperExchange:
 
     async def amend(self, ref: str, client_order_id: str, quantity: Decimal) -> PaperOrder:
         """Change an open order's quantity."""
-        return await self._submit(
-            ref, client_order_id, lambda desk: desk.amend(_own(desk.book, ref, client_order_id), quantity)
-        )
+
+        def work(desk: Desk) -> PaperOrder:
+            order = _own(desk.book, ref, client_order_id)
+            return desk.amend(order, quantity, None if order is None else self._market.spec(order.symbol))
+
+        return await self._submit(ref, client_order_id, work)
 
     async def read(self, question: Callable[[], T]) -> T:
         """Ask the store something."""
@@ -175,10 +180,14 @@ class PaperExchange:
             batch, self._waiting = self._waiting, []
             try:
                 results, touched = await self._in_thread(lambda batch=batch: self._transact(batch))  # type: ignore[misc]
-            except Exception as error:  # noqa: BLE001 every caller must hear of it, whatever it was
+            except Exception as error:
+                # Whatever it was, every caller must hear that nothing is certain, as from any venue that breaks.
+                logger.exception("The paper venue could not work off its requests.")
                 for waiting in batch:
                     if not waiting.answer.done():
-                        waiting.answer.set_exception(error)
+                        lost = NoAnswer(f"The venue did not answer ({type(error).__name__}).")
+                        lost.__cause__ = error
+                        waiting.answer.set_exception(lost)
                 continue
             self._own_transactions += 1
             failpoint("paper.committed")
@@ -239,12 +248,6 @@ class PaperExchange:
 
 
 def _own(book: Book, ref: str, client_order_id: str) -> PaperOrder | None:
+    """The account's order; another account's is as if it were not there."""
     order = book.orders.get(client_order_id)
-    if order is not None and order.ref != ref:
-        raise Refused("The order belongs to another account.")
-    return order
-
-
-def tape_after(rows: Sequence[tuple[int, TapeRow]], cursor: str) -> str:
-    """The cursor behind the last of `rows`, or the old one."""
-    return str(rows[-1][0]) if rows else cursor
+    return order if order is not None and order.ref == ref else None

@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.matching import Hit, Resting, first_part, marketable, slipped
-from signalist.domain.money import ZERO, settle
+from signalist.domain.money import ZERO, exact, settle
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import DuplicateOrder, InsufficientFunds, OrderNotOpen, Refused
 from signalist.venues.paper.book import Book, PaperOrder, TapeRow
+
+LONGEST_ID, LONGEST_TAG = 36, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Desk:
         elif order.type is OrderType.MARKET:
             key = order.client_order_id
             quantity = first_part(self.terms.seed, key, quantity, spec.lot, self.terms.partial_chance)
+            order.price = paid if quantity < order.quantity else None
         self._fill(order, spec, quantity, paid, self.terms.taker_fee)
 
     def fill_hit(self, order: PaperOrder, hit: Hit, spec: InstrumentSpec) -> None:
@@ -88,20 +92,24 @@ class Desk:
         self._close(order, OrderStatus.CANCELLED, "cancelled on request", report=False)
         return order
 
-    def amend(self, order: PaperOrder | None, quantity: Decimal) -> PaperOrder:
-        """Change an open order's whole quantity in place. Raises OrderNotOpen or Refused."""
-        if order is None or not order.is_open:
+    def amend(self, order: PaperOrder | None, quantity: Decimal, spec: InstrumentSpec | None) -> PaperOrder:
+        """Change an open order's whole quantity in place. Raises OrderNotOpen, or Refused and its kin."""
+        if order is None or spec is None or not order.is_open:
             raise OrderNotOpen("The order is not open any more.")
+        _check_quantity(quantity, spec)
         if quantity <= order.filled:
             raise Refused(f"The order has already filled {order.filled}; it cannot be amended to {quantity}.")
+        level = order.price or order.trigger
+        if quantity > order.quantity and not order.reduce_only and level is not None:
+            self._check_funds(order.ref, (quantity - order.quantity) * level, order.leverage, spec)
         order.quantity, order.changed = quantity, True
         return order
 
     def _check(self, ref: str, request: OrderRequest, spec: InstrumentSpec, price: Decimal) -> None:
         if request.client_order_id in self.book.orders:
             raise DuplicateOrder(f"There already is an order {request.client_order_id}.")
-        if spec.quantity(request.quantity) != request.quantity or request.quantity <= 0:
-            raise Refused(f"The quantity {request.quantity} is not a multiple of {spec.lot}.")
+        _check_form(request)
+        _check_quantity(request.quantity, spec)
         for level in (request.price, request.trigger):
             if level is not None and spec.price(level) != level:
                 raise Refused(f"The price {level} is not a multiple of {spec.tick}.")
@@ -109,18 +117,22 @@ class Desk:
             raise Refused(f"Leverage {request.leverage} is not offered; the most is {spec.max_leverage}.")
         if request.reduce_only:
             return
-        problem = spec.too_small(request.quantity, request.price or price)
+        level = request.price or request.trigger or price
+        problem = spec.too_small(request.quantity, level)
         if problem is not None:
             raise Refused(problem)
-        cost = request.quantity * (request.price or price) * (1 / request.leverage + self.terms.taker_fee)
-        position = self.book.position(ref, request.symbol)
-        opens = position.quantity * request.side.sign >= 0
-        if opens and cost > self.book.available(ref):
-            raise InsufficientFunds(
-                f"The order needs {settle(cost)} {spec.quote}; {settle(self.book.available(ref))} is free."
-            )
-        if not opens and not spec.can_short and request.quantity > abs(position.quantity):
-            raise InsufficientFunds(f"Only {abs(position.quantity)} {spec.base} can be sold.")
+        held = self.book.position(ref, request.symbol).quantity * request.side.sign
+        opening = request.quantity - min(request.quantity, max(-held, ZERO))
+        if opening and request.side is Side.SELL and not spec.can_short:
+            raise InsufficientFunds(f"Only {max(-held, ZERO)} {spec.base} can be sold.")
+        if opening:
+            self._check_funds(ref, opening * level, request.leverage, spec)
+
+    def _check_funds(self, ref: str, notional: Decimal, leverage: Decimal, spec: InstrumentSpec) -> None:
+        """Refuse what the free money does not pay for, with the taker's fee."""
+        cost, free = notional / leverage + notional * self.terms.taker_fee, self.book.available(ref)
+        if cost > free:
+            raise InsufficientFunds(f"The order needs {settle(cost)} {spec.quote}; {settle(free)} is free.")
 
     def _fill(
         self, order: PaperOrder, spec: InstrumentSpec, quantity: Decimal, price: Decimal, fee_rate: Decimal
@@ -188,6 +200,26 @@ class Desk:
         )
         balance = self.book.accounts[order.ref].cash
         self.book.tape.append(replace(row, balance=balance, available=settle(self.book.available(order.ref))))
+
+
+def _check_form(request: OrderRequest) -> None:
+    """Refuse what is no complete order, or has numbers or names that no book can hold."""
+    if not 0 < len(request.client_order_id) <= LONGEST_ID or len(request.tag) > LONGEST_TAG:
+        raise Refused(f"An order has an id of at most {LONGEST_ID} characters and a tag of at most {LONGEST_TAG}.")
+    if request.type is OrderType.LIMIT and request.price is None:
+        raise Refused("A limit order needs a price.")
+    if request.type in (OrderType.STOP, OrderType.TAKE_PROFIT) and request.trigger is None:
+        raise Refused(f"A {request.type.lower()} order needs a trigger.")
+    try:
+        for number in (request.quantity, request.price, request.trigger, request.leverage):
+            exact(ZERO if number is None else number)
+    except DomainError as error:
+        raise Refused(str(error)) from error
+
+
+def _check_quantity(quantity: Decimal, spec: InstrumentSpec) -> None:
+    if not quantity.is_finite() or quantity <= 0 or spec.quantity(quantity) != quantity:
+        raise Refused(f"The quantity {quantity} is not a multiple of {spec.lot}.")
 
 
 def resting(order: PaperOrder) -> Resting:

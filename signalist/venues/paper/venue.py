@@ -135,10 +135,12 @@ class _TapeReader:
         self._currencies: dict[str, str] = {}
 
     async def after(self, ref: str, cursor: int) -> Sequence[tuple[int, TapeRow]]:
-        self._asked[ref] = cursor
+        self._asked[ref] = min(cursor, self._asked.get(ref, cursor))
         if self._turn is None:
             self._turn = asyncio.get_running_loop().create_task(self._read())
-        return (await self._turn).get(ref, ())
+        # Shielded: whoever gives up waiting must not take the answer from the others.
+        rows = (await asyncio.shield(self._turn)).get(ref, ())
+        return [(number, row) for number, row in rows if number > cursor]
 
     async def currency(self, ref: str) -> str:
         """The account's currency, which never changes."""

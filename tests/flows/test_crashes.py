@@ -1,0 +1,210 @@
+"""Kill -9 at every marked place of the pipeline, then start again: the venue's book shows one entry and one stop, and nothing is lost.
+
+The counts say at which passage of a failpoint the process dies; they are chosen so that it dies while it trades. The recording
+has its first signals at its fiftieth candle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows.books import assert_books_balance, entries_per_tag
+from tests.flows.commands import Databases, OwnDatabase, passages, replay
+from tests.flows.markers import markers
+from tests.flows.recordings import swings
+
+BARS = 110
+Kill = tuple[str, int]
+
+NOT_IN_A_REPLAY = {
+    "feed.prices.committed": "prices between two closes come from a live feed; a replay stores its prices with the candles",
+}
+
+# Each is one life after another on one database: the process dies at the first place, is started again, dies at the second …
+WHILE_NOTHING_IS_UNDER_WAY: dict[str, list[Kill]] = {
+    "before and after a candle": [
+        ("engine.heartbeat.committed", 1),
+        ("feed.candles.committed", 45),
+        ("engine.register.committed", 1),
+        ("run.take_over.committed", 1),
+        ("reconcile.orphaned.committed", 1),
+        ("reconcile.take_over.committed", 1),
+        ("run.claim.committed", 1),
+        ("run.finish_quiet.committed", 2),
+        ("replay.venue_done", 1),
+    ],
+    "at every step from the signal to the order": [
+        ("run.finish.committed", 1),
+        ("fan_out.signal.committed", 1),
+        ("fan_out.signal.committed", 1),
+        ("decide.batch.committed", 1),
+    ],
+    "at every step from the answer to the closed trade": [
+        ("place.answers.committed", 1),
+        ("reconcile.call", 1),
+        ("reconcile.called", 2),
+        ("reconcile.reports.committed", 1),
+        ("protect.batch.committed", 1),
+        ("place.answers.committed", 1),
+        ("paper.market_committed", 1),
+        ("measure.trades.committed", 2),
+        ("engine.ended.committed", 1),
+    ],
+}
+ONCE_THE_VENUE_HAS_IT: dict[str, list[Kill]] = {
+    "entries": [("place.called", 1), ("place.called", 2)],
+    "protection, looked up": [
+        ("place.called", 4),
+        ("look_up.call", 1),
+        ("look_up.called", 2),
+        ("look_up.answers.committed", 1),
+    ],
+    "withdrawals and exits": [("place.called", 10), ("paper.committed", 1), ("paper.committed", 2)],
+}
+BEFORE_THE_VENUE_HAS_IT: dict[str, list[Kill]] = {
+    "entries": [("place.claim.committed", 2), ("look_up.call", 1), ("look_up.answers.committed", 1), ("place.call", 1)],
+    "protection": [("place.call", 4), ("place.call", 4), ("place.claim.committed", 3)],
+}
+BOUNDED = WHILE_NOTHING_IS_UNDER_WAY, ONCE_THE_VENUE_HAS_IT, BEFORE_THE_VENUE_HAS_IT
+
+
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """The recording, and what it comes to when nothing dies."""
+
+    recording: Path
+    passages: dict[str, int]
+    report: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    databases: Databases, migrated: OwnDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Undisturbed:
+    """The same replay in peace, with its passages counted."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    recording, database = swings(folder / "swings.csv", BARS, seed=4), databases.copy(migrated)
+    counted = passages(database, recording, folder / "passages.json")
+    report = replay(database, recording).report
+    assert report["trades"] > 5 and report["orders"]["WORKING"] > 0, "the recording does not trade enough to be killed in"
+    return Undisturbed(recording, counted, report)
+
+
+def killed(database: OwnDatabase, recording: Path, kills: Sequence[Kill]) -> dict[str, Any]:
+    """Kill the replay at each place in turn, then let it end; the report of its last life."""
+    for name, count in kills:
+        died = replay(database, recording, failpoint=f"{name}:{count}")
+        assert died.was_killed, f"it did not die at {name}:{count} but ended with {died.status}: {died.err[-500:]}"
+    return replay(database, recording).report
+
+
+def assert_nothing_went_wrong(database: OwnDatabase, report: dict[str, Any]) -> None:
+    """Nothing doubled, nothing bare, nothing left in doubt, and the books as they must be."""
+    assert report["candles"] == report["runs"] == BARS
+    assert report["runs_by_status"].keys() == {"NO_SIGNAL", "SUCCESS"}
+    assert (report["duplicates"], report["unprotected"], report["executions"]["pending"]) == (0, 0, 0)
+    assert report["orders"].keys() <= {"FILLED", "CANCELLED", "REJECTED", "WORKING", "PARTIAL"}
+    assert_books_balance(database)
+
+
+@pytest.mark.parametrize("lives", WHILE_NOTHING_IS_UNDER_WAY)
+def test_a_death_while_nothing_is_under_way_changes_nothing(
+    lives: str, undisturbed: Undisturbed, own_database: OwnDatabase
+) -> None:
+    report = killed(own_database, undisturbed.recording, WHILE_NOTHING_IS_UNDER_WAY[lives])
+    assert_nothing_went_wrong(own_database, report)
+    assert report["digest"] == undisturbed.report["digest"]
+    assert report["orders"] == undisturbed.report["orders"]
+
+
+@pytest.mark.parametrize("lives", ONCE_THE_VENUE_HAS_IT)
+def test_what_the_venue_had_received_is_adopted(
+    lives: str, undisturbed: Undisturbed, own_database: OwnDatabase
+) -> None:
+    report = killed(own_database, undisturbed.recording, ONCE_THE_VENUE_HAS_IT[lives])
+    assert_nothing_went_wrong(own_database, report)
+    assert report["digest"] == undisturbed.report["digest"]
+    assert report["orders"] == undisturbed.report["orders"]
+
+
+@pytest.mark.parametrize("lives", BEFORE_THE_VENUE_HAS_IT)
+def test_what_the_venue_had_not_received_is_given_up_and_never_sent_again(
+    lives: str, undisturbed: Undisturbed, own_database: OwnDatabase
+) -> None:
+    report = killed(own_database, undisturbed.recording, BEFORE_THE_VENUE_HAS_IT[lives])
+    assert_nothing_went_wrong(own_database, report)
+    lost = own_database.rows(
+        "SELECT client_order_id, reason, looks FROM trading_order WHERE status = 'REJECTED' AND attempts = 1"
+    )
+    assert len(lost) == report["orders"]["REJECTED"] >= 3
+    assert {(reason, looks) for _, reason, looks in lost} == {("the venue never received it", 2)}
+    received = {key for (key,) in own_database.rows("SELECT client_order_id FROM accounts_paperorder")}
+    assert received.isdisjoint(key for key, _, _ in lost)
+    placed = own_database.rows("SELECT COUNT(*) FROM trading_orderattempt WHERE action = 'PLACE' GROUP BY order_id")
+    assert set(placed) == {(1,)}
+
+
+def test_a_lost_entry_is_no_entry_and_its_money_is_free_again(
+    undisturbed: Undisturbed, own_database: OwnDatabase
+) -> None:
+    report = killed(own_database, undisturbed.recording, [("place.claim.committed", 2)])
+    assert report["trades"] < undisturbed.report["trades"]
+    entries = sum(entries_per_tag(own_database).values())
+    taken = report["executions"]["taken"] + report["executions"]["resized"]
+    assert taken - report["orders"]["REJECTED"] >= entries > 0
+    held = own_database.rows(
+        "SELECT COUNT(*) FROM trading_reservation r JOIN trading_order o ON o.id = r.order_id"
+        " WHERE o.status = 'REJECTED' AND NOT r.released"
+    )
+    assert held == [(0,)]
+
+
+def test_a_lost_stop_is_replaced_by_the_next_of_its_leg(undisturbed: Undisturbed, own_database: OwnDatabase) -> None:
+    report = killed(own_database, undisturbed.recording, [("place.call", 4)])
+    replaced = own_database.rows(
+        "SELECT a.n, b.n, b.status FROM trading_order a JOIN trading_order b"
+        " ON b.execution_id = a.execution_id AND b.leg = a.leg AND b.n = a.n + 1"
+        " WHERE a.leg = 'STOP' AND a.status = 'REJECTED'"
+    )
+    assert [(0, 1)] * 3 == [(first, second) for first, second, _ in replaced]
+    assert report["digest"] == undisturbed.report["digest"]
+
+
+def test_the_bounded_part_dies_at_every_marked_place_once() -> None:
+    died_at = {name for part in BOUNDED for kills in part.values() for name, _ in kills}
+    assert died_at == {marker.name for marker in markers()} - NOT_IN_A_REPLAY.keys()
+
+
+def test_a_place_that_is_excused_is_indeed_not_passed(undisturbed: Undisturbed) -> None:
+    assert NOT_IN_A_REPLAY.keys() <= {marker.name for marker in markers()}
+    assert not NOT_IN_A_REPLAY.keys() & undisturbed.passages.keys()
+
+
+# --- The whole matrix ----------------------------------------------------------------------------
+
+PARTS = (0.0, 0.3, 0.6, 0.9)
+ALL_PLACES = sorted({marker.name for marker in markers()} - NOT_IN_A_REPLAY.keys())
+# Passed only by a process that finds a dead one's work in doubt: the process before it dies here.
+AFTER_A_DEATH: dict[str, Kill] = {
+    name: ("place.call", 4) for name in ALL_PLACES if name.startswith(("look_up.", "run.take_over", "reconcile."))
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", ALL_PLACES)
+def test_a_death_at_any_passage_leaves_balanced_books(
+    name: str, part: float, undisturbed: Undisturbed, own_database: OwnDatabase
+) -> None:
+    passed = undisturbed.passages.get(name, 0)
+    if passed:
+        kills = [(name, 1 + int(part * (passed - 1)))]
+    else:
+        kills = [AFTER_A_DEATH[name], (name, 1)]
+    report = killed(own_database, undisturbed.recording, kills)
+    assert_nothing_went_wrong(own_database, report)
