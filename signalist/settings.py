@@ -102,7 +102,12 @@ def _sqlite(address: environment.Database) -> dict[str, Any]:
         "SIGNALIST_SQLITE_SYNCHRONOUS", "FULL" if PRODUCTION else "NORMAL", choices=("OFF", "NORMAL", "FULL", "EXTRA")
     )
     path = BASE_DIR / address.name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise environment.Misconfigured(
+            f"Set DATABASE_URL to a file whose folder can be made: {path.parent} cannot ({error.strerror})."
+        ) from None
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": path,

@@ -42,6 +42,10 @@ class Sessions:
             self._open[key] = self._venue(account.venue).open(account.venue_ref)
         return self._open[key]
 
+    def drop(self, account: OpensAs) -> None:
+        """Forget the account's session, which its venue has ended; the next use opens it anew."""
+        self._open.pop((account.venue, account.venue_ref), None)
+
     def _venue(self, code: str) -> Venue:
         venue = self._venues.get(code)
         if venue is None:

@@ -146,7 +146,8 @@ def prepared(model: type[models.Model], name: str, value: Any) -> Any:
 def _lock(kind: str) -> str:
     if not kind or not _on_postgresql():
         return ""
-    return " FOR UPDATE SKIP LOCKED" if kind == "skip" else " FOR UPDATE"
+    # Not against foreign keys: a row that is locked here may still be pointed to, as the fan-out does with accounts.
+    return " FOR NO KEY UPDATE SKIP LOCKED" if kind == "skip" else " FOR NO KEY UPDATE"
 
 
 @cache

@@ -69,17 +69,24 @@ class OrderStatus(StrEnum):
     EXPIRED = "EXPIRED"
 
     @property
+    def is_open(self) -> bool:
+        """Whether an order in this state rests at its venue."""
+        return self in (OrderStatus.WORKING, OrderStatus.PARTIAL)
+
+    @property
     def is_final(self) -> bool:
-        return not TRANSITIONS[self]
+        return self in _FINAL
 
 
 _S = OrderStatus
+_FINAL = frozenset({_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED})
 _ANSWERED = frozenset({_S.WORKING, _S.PARTIAL, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED})
 
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     # Dropped before it was sent: cancelled (no longer wanted) or expired (past its deadline).
     _S.CREATED: frozenset({_S.SENDING, _S.CANCELLED, _S.EXPIRED}),
-    _S.SENDING: _ANSWERED | {_S.UNKNOWN},
+    # Back to CREATED only where the venue says that it did not look at the request: what is in doubt is never sent again.
+    _S.SENDING: _ANSWERED | {_S.UNKNOWN, _S.CREATED},
     # An unknown order is never sent again; it is looked up until the venue says what became of it.
     _S.UNKNOWN: _ANSWERED,
     # An order whose cancel came too late is in doubt until it has been looked up.
@@ -88,7 +95,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.FILLED: frozenset(),
     # An order that turns up later under our id is adopted: what it filled is ours, whatever we had believed.
     _S.CANCELLED: frozenset(),
-    _S.REJECTED: frozenset(),
+    # Given up as never received, and there all the same.
+    _S.REJECTED: frozenset({_S.WORKING}),
     _S.EXPIRED: frozenset(),
 }
 

@@ -86,13 +86,13 @@ def opened(fill: FillFact) -> Holding:
     if fill.leg is not Leg.ENTRY:
         raise DomainError(f"A fill of a {fill.leg} order has no position to close.")
     direction = Direction.LONG if fill.side is Side.BUY else Direction.SHORT
-    return Holding(direction, fill.quantity, fill.quantity * fill.price, ZERO, ZERO, fill.fee, fill.time)
+    return Holding(direction, fill.quantity, settle(fill.quantity * fill.price), ZERO, ZERO, fill.fee, fill.time)
 
 
 def folded(holding: Holding, fill: FillFact) -> Holding:
     """The position after one more fill. Raises DomainError when more is closed than is open: the books and the venue differ."""
     adds = (fill.side is Side.BUY) == (holding.direction is Direction.LONG)
-    value = fill.quantity * fill.price
+    value = settle(fill.quantity * fill.price)
     if adds:
         return replace(
             holding,

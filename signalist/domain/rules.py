@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
+from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 
 from .instruments import InstrumentSpec
-from .money import DIGITS, ZERO
+from .money import WIDE, ZERO
 from .signals import Direction, Levels, levels_error
 from .sizing import margin, notional_quantity, risk_quantity
 
 Numbers = Mapping[str, Decimal | int | str | None]
 
-# Costs are rounded up and what they are paid from down: no cap is passed by a last digit.
-_UP = Context(prec=DIGITS, rounding=ROUND_CEILING)
-_DOWN = Context(prec=DIGITS, rounding=ROUND_FLOOR)
+# Products are exact and the one quotient is cut, with fewer digits than the rounding to the lot has: no cap is passed by a last one.
+_DOWN = Context(prec=WIDE.prec - 8, rounding=ROUND_FLOOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +201,10 @@ def _asked(request: EntryRequest) -> Decimal:
 
 def _caps(request: EntryRequest, bounds: Mapping[str, Bound]) -> dict[str, tuple[Decimal, Bound]]:
     """The largest quantity that each rule admits, with the limit behind it. Balance always binds: an order is paid for, with its fee."""
-    price, standing = request.price, request.standing
-    with localcontext(_UP):
-        cost_per_unit = price / request.leverage + price * request.fee_rate
+    price, leverage, standing = request.price, request.leverage, request.standing
     with localcontext(_DOWN):
-        caps = {"balance": (standing.available / cost_per_unit, Bound(standing.available, "account"))}
+        paid_for = standing.available * leverage / (price * (1 + request.fee_rate * leverage))
+        caps = {"balance": (paid_for, Bound(standing.available, "account"))}
         if (exposure := bounds.get("exposure_fraction")) is not None:
             caps["exposure"] = ((exposure.value * standing.equity - standing.exposure) / price, exposure)
         if (position := bounds.get("position_fraction")) is not None:

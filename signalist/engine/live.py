@@ -68,14 +68,22 @@ class LiveEngine:
         try:
             await self._market_moves()
             await self.engine.start()
+            beating = asyncio.create_task(self._beat())
             while not self._stopping.is_set():
                 await self._turn()
                 try:
                     await asyncio.wait_for(self._stopping.wait(), POLL_EVERY)
                 except TimeoutError:
                     continue
+            beating.cancel()
         finally:
             await self.engine.stop()
+
+    async def _beat(self) -> None:
+        """Show that the engine lives, also while a venue keeps it waiting."""
+        while True:
+            await self.engine.heartbeat()
+            await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _turn(self) -> None:
         await self._market_moves()
@@ -84,8 +92,6 @@ class LiveEngine:
             await self.engine.poll()
         if self._is_due("take_over", TAKE_OVER_EVERY):
             await self.engine.take_over()
-        if self._is_due("heartbeat", HEARTBEAT_EVERY):
-            await self.engine.heartbeat()
         await self.engine.drain()
         if await self.engine.run_due():
             await self.engine.drain()

@@ -123,11 +123,15 @@ class Engine:
         """Take over from engines that are no more."""
         dead = await self.database(lambda: engines.dead_engines(self._machine))
         if dead:
-            inherited = await self.database(lambda: runs.take_over(self.id, dead))
-            for run in inherited:
-                shown = await self.database(lambda run=run: self.strategies.window(run).at(run.candle_close))  # type: ignore[misc]
-                await self._run(run, shown)
+            await self._adopt_runs(dead)
             await self.database(lambda: reconcile.take_over(dead, self.clock.now()))
+            await self.database(lambda: engines.taken_over(dead, self._machine))
+
+    async def _adopt_runs(self, engine_ids: set[uuid.UUID]) -> None:
+        """Make the runs that these engines had claimed and not finished."""
+        for run in await self.database(lambda: runs.take_over(self.id, engine_ids)):
+            shown = await self.database(lambda run=run: self.strategies.window(run).at(run.candle_close))  # type: ignore[misc]
+            await self._run(run, shown)
 
     async def watch(self) -> None:
         """Listen to all accounts, read their reports once (the safety net under the streams), and forget what may have changed."""
@@ -148,6 +152,7 @@ class Engine:
         """The safety net: ask everything, whether rung or not. Between two drains nothing of this engine's is on its way."""
         if await self.database(lambda: reconcile.orphaned({self.id}, self.clock.now())):
             log.warning("orphaned_orders_found", engine=str(self.id))
+        await self._adopt_runs({self.id})
         self._dirty |= set(await self.database(reconcile.accounts_to_watch))
         self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
 
@@ -175,7 +180,6 @@ class Engine:
             if self._dirty:
                 dirty, self._dirty = self._dirty, set()
                 await reconcile.reconcile(self.sessions, clock, database, dirty)
-            self.wakes.take("reconcile")
             if self.wakes.take("look_up"):
                 await reconcile.look_up(self.sessions, clock, database)
             if self.wakes.take("measure"):

@@ -9,10 +9,11 @@ from django.db import transaction
 
 from signalist.accounts.models import Account
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.orders import NAMESPACE
+from signalist.domain.errors import DomainError
+from signalist.domain.orders import ACTIVE, NAMESPACE, Leg
 from signalist.domain.signals import Direction, SignalKind
 from signalist.events.outbox import Fact, emit
-from signalist.trading.models import Execution, Instruction, InstructionKind, Position
+from signalist.trading.models import Execution, ExecutionStatus, Instruction, InstructionKind, Order, Position
 from tenants.models import User
 
 
@@ -21,8 +22,10 @@ def close(position: Position, key: str, reason: str, now: datetime, by: User | N
     return _instruct(InstructionKind.CLOSE, position.account, [position], key, reason, now, by)
 
 
+@transaction.atomic
 def flatten(account: Account, key: str, reason: str, now: datetime, by: User | None = None) -> Instruction:
-    """Close every open position of an account."""
+    """Close every open position of an account, and take back what would open another."""
+    Account.objects.select_for_update().get(pk=account.pk)
     positions = list(Position.objects.filter(account=account, is_open=True).order_by("pk"))
     return _instruct(InstructionKind.FLATTEN, account, positions, key, reason, now, by)
 
@@ -50,12 +53,25 @@ def _instruct(
                 "created_at": now,
             },
         )
+        if instruction.account_id != account.pk or instruction.kind != kind:
+            raise DomainError(f"The key {key!r} already names another command; choose a new one.")
+        if made and kind is InstructionKind.FLATTEN:
+            _withdraw_entries(account, now)
         if made:
             Execution.objects.bulk_create([_exit(instruction, position, now) for position in positions])
             payload = {"instruction": str(instruction.public_id), "kind": kind.value, "positions": len(positions)}
             emit([Fact("instruction_given", account.tenant_id, now, payload)])
             ring_on_commit("decide")
     return instruction
+
+
+def _withdraw_entries(account: Account, now: datetime) -> None:
+    """What is about to open a position is taken back: decisions not yet made, and entries under way."""
+    waiting = Execution.objects.filter(account=account, status=ExecutionStatus.PENDING, kind__in=["LONG", "SHORT"])
+    waiting.update(status=ExecutionStatus.SKIPPED, rule="flattened", numbers={}, decided_at=now)
+    entries = Order.objects.filter(account=account, leg=Leg.ENTRY.value, status__in=[s.value for s in ACTIVE])
+    entries.update(cancel_wanted=True)
+    ring_on_commit("place")
 
 
 def _exit(instruction: Instruction, position: Position, now: datetime) -> Execution:

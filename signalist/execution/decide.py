@@ -30,6 +30,7 @@ from signalist.trading.keys import order_ids
 from signalist.trading.models import (
     Execution,
     ExecutionStatus,
+    InstructionKind,
     Order,
     Position,
     Reservation,
@@ -68,6 +69,8 @@ def decide(now: datetime, limit: int = BATCH) -> int:
             else:
                 _exit(execution, known, outcome)
         _write(outcome, known)
+        if len(executions) == limit and outcome.decided:
+            ring_on_commit("decide")
     return len(outcome.decided)
 
 
@@ -83,7 +86,8 @@ def _claimed(limit: int) -> list[Execution]:
 
 def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
     account = known.accounts[execution.account_id].account
-    if account.state == AccountState.HALTED:
+    emergency = execution.instruction is not None and execution.instruction.kind == InstructionKind.EMERGENCY
+    if account.state == AccountState.HALTED and not emergency:
         _record(execution, ExecutionStatus.DENIED, "account_halted", {"reason": account.state_reason}, known, outcome)
         return
     position = known.position_of.get(execution.subscription_id)
@@ -170,7 +174,7 @@ def _hindrance(execution: Execution, known: Picture, book: AccountBook) -> Hindr
         return ExecutionStatus.SKIPPED, "paused", {}
     position = known.position_of.get(execution.subscription_id)
     exiting, entering = exits_and_entries_under_way(known.orders_of[execution.subscription_id])
-    if position is not None and (exiting or position.is_closing):
+    if (position is not None and (exiting or position.is_closing)) or execution.subscription_id in known.exits_waiting:
         return WAIT
     if position is not None:
         same = position.direction == execution.signal_kind.direction.value

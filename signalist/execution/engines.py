@@ -1,6 +1,6 @@
 """Which engines live: registration, heartbeat, and telling the dead from the living.
 
-An engine on this machine is dead when its process is gone; one elsewhere when it has not been seen for ten seconds.
+An engine on this machine is dead when its process is gone; one elsewhere when it has not been seen for half a minute.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from signalist.clock import Clock
 from signalist.db.units import unit
 from signalist.execution.models import EngineProcess
 
-SILENT_AFTER = timedelta(seconds=10)
+# Several times what a venue may take to answer: a slow engine is not a dead one.
+SILENT_AFTER = timedelta(seconds=30)
 
 
 class AnotherEngine(RuntimeError):
@@ -37,7 +38,7 @@ def register(clock: Clock, *, alone: bool = False) -> EngineProcess:
 def heartbeat(engine: EngineProcess, clock: Clock) -> None:
     """Show that this engine lives."""
     with unit("engine.heartbeat"):
-        EngineProcess.objects.filter(pk=engine.pk).update(seen_at=clock.now())
+        EngineProcess.objects.filter(pk=engine.pk).update(seen_at=clock.now(), ended_at=None, taken_over=False)
 
 
 def ended(engine: EngineProcess, clock: Clock) -> None:
@@ -47,10 +48,15 @@ def ended(engine: EngineProcess, clock: Clock) -> None:
 
 
 def dead_engines(clock: Clock) -> set[uuid.UUID]:
-    """The engines that are no more, ended or vanished."""
-    return {
-        engine.pk for engine in EngineProcess.objects.all() if engine.ended_at is not None or _is_dead(engine, clock)
-    }
+    """The engines that are no more, ended or vanished, and that nobody has taken over from yet."""
+    others = EngineProcess.objects.filter(taken_over=False)
+    return {engine.pk for engine in others if engine.ended_at is not None or _is_dead(engine, clock)}
+
+
+def taken_over(dead: set[uuid.UUID], clock: Clock) -> None:
+    """What these engines left behind is in other hands now; one that was only silent says so with its next heartbeat."""
+    with unit("engine.taken_over"):
+        EngineProcess.objects.filter(pk__in=dead).update(taken_over=True, ended_at=clock.now())
 
 
 def _is_dead(engine: EngineProcess, clock: Clock) -> bool:
@@ -69,8 +75,9 @@ def _runs(pid: int) -> bool:
 
 
 def _boot() -> str:
-    """Names this machine's present boot; process ids of another one mean nothing here."""
+    """Names this machine's present boot and our view of its processes: ids of another machine or container mean nothing here."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return f"unknown-{uuid.getnode():x}"

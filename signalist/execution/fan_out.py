@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import connection
 
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import ring_on_commit, wakes
 from signalist.events.outbox import Fact, emit
 from signalist.strategies.models import Signal
 
@@ -29,7 +29,7 @@ ON CONFLICT DO NOTHING
 def fan_out(now: datetime, limit: int = 100) -> int:
     """Give every subscriber of the waiting signals an execution to decide; returns how many were made."""
     made = 0
-    waiting = (
+    waiting = list(
         Signal.objects.filter(fanned_out_at__isnull=True)
         .order_by("candle_close", "id")
         .values_list("id", "public_id")[:limit]
@@ -42,4 +42,6 @@ def fan_out(now: datetime, limit: int = 100) -> int:
             emit([Fact("signal_fanned_out", None, now, {"signal": str(public_id), "executions": count})])
             ring_on_commit("decide")
         made += count
+    if len(waiting) == limit:
+        wakes.ring("fan_out")
     return made

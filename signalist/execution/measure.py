@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, datetime
 
+from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
+from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import ZERO
 from signalist.events.outbox import Fact, emit
 from signalist.trading.models import DailyResult, Trade
@@ -15,7 +17,12 @@ from signalist.trading.models import DailyResult, Trade
 def measure(now: datetime, limit: int = 500) -> int:
     """Count the trades that have not been counted yet; returns how many."""
     with unit("measure.trades"):
-        trades = fast.select(Trade, "NOT measured ORDER BY id LIMIT %s", [limit], lock="skip")
+        # Two engines that counted trades of one day at once would each miss the other's: the account is the lock.
+        waiting = fast.tuples(
+            "SELECT id, account_id FROM trading_trade WHERE NOT measured ORDER BY id LIMIT %s", [limit]
+        )
+        fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")
+        trades = fast.select_ids(Trade, sorted(row[0] for row in waiting), "NOT measured")
         if not trades:
             return 0
         by_day: dict[tuple[int, date], list[Trade]] = defaultdict(list)
@@ -32,6 +39,8 @@ def measure(now: datetime, limit: int = 500) -> int:
             trade.measured = True
         fast.update(trades, ("measured",))
         emit([_measured(result, now) for result in results])
+        if len(waiting) == limit:
+            ring_on_commit("measure")
     return len(trades)
 
 

@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from signalist.accounts.models import Account, AccountState
@@ -29,11 +29,19 @@ from signalist.trading.folding import release_reservations
 from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position
 from signalist.trading.transitions import ORDER_ANSWERED, ORDER_SENT, move, move_if_allowed
 from signalist.venues.base import Ack, OrderReport, OrderRequest
-from signalist.venues.errors import BadCredential, Next, NoAnswer, OrderNotOpen, VenueError
+from signalist.venues.errors import Next, NoAnswer, OrderNotOpen, VenueError
 
 BATCH = 400
 _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
-_WAITING = f"{STILL_ACTIVE} AND NOT busy AND (status = 'CREATED' OR cancel_wanted OR wanted_quantity IS NOT NULL) ORDER BY id LIMIT %s"
+# Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time.
+_WAITING = (
+    f"{STILL_ACTIVE} AND NOT busy AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
+    " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL)))"
+    " ORDER BY CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END, id LIMIT %s"
+)
+# A stop that the venue will not cancel does not hold its exit back for ever: both are reduce-only.
+PATIENCE = 5
+LONGEST_PAUSE = 60
 
 
 @dataclass(slots=True)
@@ -73,7 +81,7 @@ async def place(
 def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
     """Commit what is about to be sent."""
     with unit("place.claim"):
-        orders = _candidates(limit)
+        orders = _candidates(now, limit)
         if not orders:
             return Round()
         positions = {
@@ -92,13 +100,15 @@ def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
         emit([_fact("order_dropped", order, now) for order in work.dropped])
         if work.dropped:
             ring_on_commit("protect", "decide")
+        if len(orders) == limit and (work.errands or work.dropped):
+            ring_on_commit("place")
     work.errands.sort(key=_urgency)
     return work
 
 
-def _candidates(limit: int) -> list[Order]:
+def _candidates(now: datetime, limit: int) -> list[Order]:
     """Orders to send, cancel or amend; those that another engine has in hand are passed over."""
-    orders = fast.select(Order, _WAITING, [limit], lock="skip")
+    orders = fast.select(Order, _WAITING, [fast.prepared(Order, "not_before", now), limit], lock="skip")
     known = instruments({order.instrument_id for order in orders})
     for order in orders:
         order.instrument = known[order.instrument_id]
@@ -113,7 +123,8 @@ def _still_protected(exits: Sequence[Order]) -> set[int]:
     active = fast.select_ids(
         Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id"
     )
-    return {order.position_id for order in active if order.position_id and order.state in AT_VENUE}
+    holding = [order for order in active if order.state in AT_VENUE and order.attempts <= PATIENCE]
+    return {order.position_id for order in holding if order.position_id}
 
 
 def _claim_one(
@@ -216,6 +227,8 @@ async def _run(errand: Errand, sessions: Sessions) -> None:
         failpoint("place.called")
     except VenueError as error:
         errand.error = error
+        if error.next is Next.RECONNECT:
+            sessions.drop(errand.account)
     except TimeoutError:
         errand.error = NoAnswer("The venue did not answer in time.")
     except Exception as error:  # noqa: BLE001 an adapter that breaks stops nobody else; its order is in doubt
@@ -271,7 +284,7 @@ def write_answers(errands: Sequence[Errand], now: datetime) -> None:
         _after_refusals(list(fresh.values()))
         emit(facts)
         in_doubt = any(order.state is OrderStatus.UNKNOWN for order in fresh.values())
-        ring_on_commit("place", "reconcile", "protect", "decide", *(["look_up"] if in_doubt else []))
+        ring_on_commit("place", "protect", "decide", *(["look_up"] if in_doubt else []))
 
 
 def _complete(errand: Errand) -> None:
@@ -294,26 +307,46 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
         order.venue_order_id = errand.answer.venue_order_id
         if order.state in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
             move(order, OrderStatus.WORKING, now)
-    elif errand.error is not None:
-        # Placing is never repeated, so "not carried out" is as final as "no"; only doubt stays open.
-        in_doubt = errand.error.next in (Next.UNKNOWN, Next.RECONNECT) and not isinstance(errand.error, BadCredential)
-        to = OrderStatus.UNKNOWN if in_doubt else OrderStatus.REJECTED
-        move_if_allowed(order, to, now, f"{errand.error.code}: {errand.error}")
+        return
+    error = errand.error
+    assert error is not None
+    reason = f"{error.code}: {error}"
+    if error.next is Next.RETRY and order.state is OrderStatus.SENDING:
+        # The venue did not look at it: it may go again, later, and an entry only until its deadline.
+        move(order, OrderStatus.CREATED, now, reason)
+        order.not_before = now + _pause(order)
+    elif error.next is Next.FINAL:
+        move_if_allowed(order, OrderStatus.REJECTED, now, reason)
+    else:
+        move_if_allowed(order, OrderStatus.UNKNOWN, now, reason)
 
 
 def _changed(order: Order, errand: Errand, now: datetime) -> None:
     """After a cancel or an amendment. One that came too late leaves the order in doubt until it has been looked up."""
+    asked = errand.order
     if isinstance(errand.answer, OrderReport):
         if errand.attempt.action == AttemptAction.CANCEL:
             move_if_allowed(order, OrderStatus.CANCELLED, now, "cancelled on request")
-        else:
-            order.quantity, order.wanted_quantity = errand.answer.quantity, None
+            return
+        order.quantity = errand.answer.quantity
+        if order.wanted_quantity == asked.wanted_quantity:
+            order.wanted_quantity = None
+        if order.filled >= order.quantity:
+            move_if_allowed(order, OrderStatus.FILLED, now)
     elif isinstance(errand.error, OrderNotOpen):
         order.cancel_wanted, order.wanted_quantity = False, None
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))
-    elif errand.error is not None and errand.error.next is Next.FINAL:
-        order.cancel_wanted, order.wanted_quantity = False, None
+    elif errand.error is not None:
+        order.not_before = now + _pause(order)
         order.reason = f"{errand.error.code}: {errand.error}"[:200]
+        if errand.error.next is Next.FINAL and errand.attempt.action == AttemptAction.AMEND:
+            # The venue will not amend it: withdraw it, and protection is written anew.
+            order.wanted_quantity, order.cancel_wanted = None, True
+
+
+def _pause(order: Order) -> timedelta:
+    """How long to leave a venue alone that did not take a request: longer with every attempt, a minute at most."""
+    return timedelta(seconds=min(2**order.attempts, LONGEST_PAUSE))
 
 
 def _after_refusals(orders: Sequence[Order]) -> None:

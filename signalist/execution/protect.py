@@ -53,7 +53,7 @@ def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH)
         active: dict[int, list[Order]] = defaultdict(list)
         for order in fast.select_ids(Order, ids, STILL_ACTIVE, column="position_id", lock="update"):
             active[order.position_id or 0].append(order)
-        numbers = _next_numbers(ids)
+        numbers = _next_numbers(sorted({position.entry_execution_id for position in positions}))
         changes = Changes(now)
         for position in positions:
             _look_after(position, active[position.pk], numbers, can_amend(position.account.venue), changes)
@@ -77,12 +77,13 @@ def _due(limit: int) -> list[Position]:
     return positions
 
 
-def _next_numbers(position_ids: Sequence[int]) -> dict[tuple[int, str], int]:
-    mine, ids = fast.among("position_id", position_ids)
+def _next_numbers(execution_ids: Sequence[int]) -> dict[tuple[int, str], int]:
+    """The next number of each leg of these executions: replacements are counted within a leg."""
+    mine, ids = fast.among("execution_id", execution_ids)
     counted = fast.tuples(
-        f"SELECT position_id, leg, COUNT(*) FROM trading_order WHERE {mine} GROUP BY position_id, leg", ids
+        f"SELECT execution_id, leg, COUNT(*) FROM trading_order WHERE {mine} GROUP BY execution_id, leg", ids
     )
-    return {(position_id, leg): count for position_id, leg, count in counted}
+    return {(execution_id, leg): count for execution_id, leg, count in counted}
 
 
 def _look_after(
@@ -104,17 +105,18 @@ def _look_after(
 def _see_closed(
     position: Position, active: Sequence[Order], numbers: dict[tuple[int, str], int], amends: bool, changes: Changes
 ) -> None:
-    """A position that is closed or being closed: its legs go, but an exit that lingers at the venue leaves a stop under what is open."""
+    """A position that is closed or being closed: its legs go; an exit that lingers leaves a stop under what is open."""
     exit_order = next((order for order in active if order.leg == Leg.EXIT), None)
     lingers = position.is_open and exit_order is not None and exit_order.state in _LINGERING
     stop = next((order for order in active if order.leg == Leg.STOP), None)
-    if lingers and position.stop is not None and (stop is None or not stop.cancel_wanted):
+    may_cover = position.refused_stops < MAX_REFUSED_STOPS and (stop is None or not stop.cancel_wanted)
+    if lingers and position.stop is not None and may_cover:
         _cover(position, Leg.STOP, position.stop, stop, numbers, amends, changes)
     for order in active:
         if order.leg == Leg.TARGET or (order.leg == Leg.STOP and not lingers):
             _withdraw(order, changes)
     if position.is_open and exit_order is None:
-        _exit_again(position, numbers, changes)
+        _exit_again(position, changes)
 
 
 def _cover(
@@ -129,7 +131,14 @@ def _cover(
     """Make one leg cover what is open: created, resized in place, or withdrawn to be replaced once the cancel is confirmed."""
     if order is None:
         changes.created.append(
-            _leg(position, leg, level, position.quantity, numbers.get((position.pk, leg.value), 0), changes.now)
+            _leg(
+                position,
+                leg,
+                level,
+                position.quantity,
+                numbers.get((position.entry_execution_id, leg.value), 0),
+                changes.now,
+            )
         )
         return
     wanted = order.filled + position.quantity
@@ -181,7 +190,7 @@ def _withdraw(order: Order, changes: Changes) -> None:
     changes.touched[order.pk] = order
 
 
-def _exit_again(position: Position, numbers: dict[tuple[int, str], int], changes: Changes) -> None:
+def _exit_again(position: Position, changes: Changes) -> None:
     """A position that is to be closed has no exit under way: its exit was refused or never arrived. Write the next one, a few times."""
     last = (
         Order.objects.filter(position_id=position.pk, leg=Leg.EXIT.value)
@@ -189,8 +198,9 @@ def _exit_again(position: Position, numbers: dict[tuple[int, str], int], changes
         .select_related("execution__signal", "execution__instruction", "execution__subscription")
         .first()
     )
-    n = numbers.get((position.pk, Leg.EXIT.value), 0)
-    if last is None or n >= MAX_EXITS:
+    if last is None or last.n + 1 >= MAX_EXITS:
+        # It stays open for a person to close: then at least with its stop.
+        position.is_closing, position.protection_due = False, True
         changes.stuck.append(position)
         return
     order = _leg(position, Leg.EXIT, Decimal(1), position.quantity, last.n + 1, changes.now)
@@ -206,12 +216,14 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
     Account.objects.filter(pk__in=[p.account_id for p in changes.stuck]).update(
         state=AccountState.HALTED, state_reason="a position cannot be closed; close it at the venue and resume"
     )
-    fast.update(positions, ("protection_due",))
+    fast.update(positions, ("protection_due", "is_closing"))
     fast.update(list(changes.touched.values()), ORDER_STATE)
     fast.insert(changes.created)
     emit(facts)
     if changes.created or changes.touched:
         ring_on_commit("place")
+    if changes.stuck or len(positions) == BATCH:
+        ring_on_commit("protect")
 
 
 def _close_at_market(position: Position, now: datetime) -> None:

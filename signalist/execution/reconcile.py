@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from signalist.accounts.models import Account
@@ -20,14 +21,18 @@ from signalist.clock import Clock
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
+from signalist.domain.errors import DomainError
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
 from signalist.failpoints import failpoint
-from signalist.trading.folding import fold, fold_orders, release_reservations
+from signalist.logs import logger
+from signalist.trading.folding import fold, fold_orders, halt, release_reservations
 from signalist.trading.models import AccountBalance, Order, Position
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports
-from signalist.venues.errors import NoAnswer, VenueError
+from signalist.venues.errors import Next, NoAnswer, VenueError
+
+log = logger(__name__)
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -51,7 +56,7 @@ async def reconcile(sessions: Sessions, clock: Clock, in_database: InDatabase, a
 
 async def look_up(sessions: Sessions, clock: Clock, in_database: InDatabase) -> int:
     """Look every order in doubt up once; returns how many found their fate."""
-    doubtful: list[tuple[Order, Account]] = await in_database(_in_doubt)
+    doubtful: list[tuple[Order, Account]] = await in_database(lambda: _in_doubt(clock.now()))
     if not doubtful:
         return 0
     answers = await asyncio.gather(*(_looked(sessions, order, account) for order, account in doubtful))
@@ -70,7 +75,8 @@ async def _reports(sessions: Sessions, account: Account, cursor: str) -> Reports
         answer = await asyncio.wait_for(sessions.of(account).reports(cursor), within)
         failpoint("reconcile.called")
         return answer
-    except (VenueError, TimeoutError):
+    except Exception as error:  # noqa: BLE001 one venue that breaks must not keep the others from being read
+        _not_asked(sessions, account, error)
         return None
 
 
@@ -81,10 +87,17 @@ async def _looked(sessions: Sessions, order: Order, account: Account) -> OrderRe
         answer = await asyncio.wait_for(sessions.of(account).look_up(order.client_order_id), within)
         failpoint("look_up.called")
         return answer
-    except VenueError as error:
-        return error
-    except TimeoutError:
-        return NoAnswer("The venue did not answer in time.")
+    except Exception as error:  # noqa: BLE001 as above; the order stays in doubt
+        _not_asked(sessions, account, error)
+        return (
+            error if isinstance(error, VenueError) else NoAnswer(f"{type(error).__name__} while talking to the venue")
+        )
+
+
+def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
+    if isinstance(error, VenueError) and error.next is Next.RECONNECT:
+        sessions.drop(account)
+    log.warning("venue_not_asked", account=account.pk, venue=account.venue, error=type(error).__name__)
 
 
 # --- Rows ----------------------------------------------------------------------------------------
@@ -108,13 +121,31 @@ def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime) -> int
         current = {key: answer for key, (asked, answer) in reports.items() if cursors.get(key, "") == asked}
         if not current:
             return 0
-        fills = fold(current, accounts, now)
+        fills = _folded(current, accounts, now)
         ring_on_commit("protect", "measure", "decide", "place")
     return fills
 
 
-def _in_doubt() -> list[tuple[Order, Account]]:
-    orders = Order.objects.filter(status=OrderStatus.UNKNOWN.value).order_by("pk").select_related("account")
+def _folded(reports: dict[int, Reports], accounts: dict[int, Account], now: datetime) -> int:
+    """Fold all accounts at once; where the books of one cannot hold what its venue reports, fold each by itself and halt that one."""
+    try:
+        with transaction.atomic():
+            return fold(reports, accounts, now)
+    except (DomainError, IntegrityError):
+        log.warning("accounts_folded_one_by_one", accounts=len(reports))
+    fills = 0
+    for key, report in sorted(reports.items()):
+        try:
+            with transaction.atomic():
+                fills += fold({key: report}, accounts, now)
+        except (DomainError, IntegrityError) as error:
+            halt(accounts[key], f"the venue's reports do not fit the books: {error}", now)
+    return fills
+
+
+def _in_doubt(now: datetime) -> list[tuple[Order, Account]]:
+    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
+    orders = Order.objects.filter(due, status=OrderStatus.UNKNOWN.value).order_by("pk").select_related("account")
     return [(order, order.account) for order in orders]
 
 
@@ -127,29 +158,32 @@ def write_looks(
     """Adopt what was found; count a look for what was not, and give it up after as many as the venue needs."""
     with unit("look_up.answers"):
         found = [answer for answer in answers if isinstance(answer, OrderReport)]
-        accounts = {account.pk: account for _, account in doubtful}
+        accounts = {a.pk: a for a in fast.select_ids(Account, sorted({a.pk for _, a in doubtful}), lock="update")}
         fold_orders(found, accounts, now)
         missing = [pair[0].pk for pair, answer in zip(doubtful, answers, strict=True) if answer is None]
-        given_up = _count_looks(missing, accounts, sessions, now)
+        looked = _count_looks(missing, accounts, sessions, now)
+        given_up = [order for order in looked if order.state.is_final]
         emit([_gone(order, now) for order in given_up])
-        ring_on_commit(
-            "reconcile", "protect", "place", "decide", *(["look_up"] if len(given_up) < len(missing) else [])
-        )
+        again = any(not order.state.is_final and order.not_before == now for order in looked)
+        ring_on_commit("protect", "place", "decide", *(["look_up"] if again else []))
     return len(found) + len(given_up)
 
 
 def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Sessions, now: datetime) -> list[Order]:
+    """Count a look that found nothing; after as many as the venue needs, its interval apart, the order was never received."""
     orders = list(Order.objects.select_for_update().filter(pk__in=ids, status=OrderStatus.UNKNOWN.value).order_by("pk"))
-    given_up = []
     for order in orders:
         order.looks += 1
-        if order.looks >= sessions.capabilities(accounts[order.account_id].venue).looks:
+        abilities = sessions.capabilities(accounts[order.account_id].venue)
+        if order.looks >= abilities.looks:
             move(order, OrderStatus.REJECTED, now, "the venue never received it")
-            given_up.append(order)
+        else:
+            order.not_before = now + timedelta(seconds=abilities.look_interval)
+    given_up = [order for order in orders if order.state.is_final]
     fast.update(orders, ORDER_STATE)
     release_reservations([order for order in given_up if order.leg == Leg.ENTRY])
     Position.objects.filter(pk__in=[o.position_id for o in given_up if o.position_id]).update(protection_due=True)
-    return given_up
+    return orders
 
 
 def _gone(order: Order, now: datetime) -> Fact:
@@ -161,7 +195,7 @@ def take_over(dead: Collection[uuid.UUID], now: datetime) -> int:
     found = orphaned(dead, now)
     with unit("reconcile.take_over"):
         Position.objects.filter(is_open=True).update(protection_due=True)
-        ring_on_commit("reconcile", "look_up", "protect", "measure", "decide", "place", "fan_out")
+        ring_on_commit("look_up", "protect", "measure", "decide", "place", "fan_out")
     return found
 
 

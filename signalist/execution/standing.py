@@ -58,6 +58,7 @@ class Picture:
     orders_of: dict[int, list[Order]]
     entries_today: dict[int, int]
     net_today: dict[int, Decimal]
+    exits_waiting: set[int]
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
 
@@ -125,6 +126,7 @@ def picture(executions: Sequence[Execution], now: datetime) -> Picture:
         orders_of=orders_of,
         entries_today=_entries_today(subscription_ids, now),
         net_today=_net_today(subscription_ids, now),
+        exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
     )
 
 
@@ -139,6 +141,17 @@ def _money(books: dict[int, AccountBook], now: datetime) -> None:
         book.held_amount += held.amount
         book.held_notional += held.notional
         book.slots += 1
+
+
+def _exits_waiting(subscription_ids: set[int], batch: set[int]) -> set[int]:
+    """The subscriptions with an exit that another engine is deciding now, or that waits: their entries come after it."""
+    mine, ids = fast.among("subscription_id", sorted(subscription_ids))
+    waiting = fast.tuples(
+        f"SELECT id, subscription_id FROM trading_execution WHERE {mine} AND status = 'PENDING'"
+        " AND kind IN ('EXIT_LONG', 'EXIT_SHORT')",
+        ids,
+    )
+    return {subscription_id for key, subscription_id in waiting if key not in batch}
 
 
 def _entries_today(subscription_ids: set[int], now: datetime) -> dict[int, int]:
@@ -156,11 +169,12 @@ def _net_today(subscription_ids: set[int], now: datetime) -> dict[int, Decimal]:
     """Closed trades of the day (UTC), whether `measure` has folded them yet or not."""
     results: dict[int, Decimal] = defaultdict(lambda: ZERO)
     today = f"day = '{now.date().isoformat()}'"
-    for result in fast.select_ids(DailyResult, sorted(subscription_ids), today, column="subscription_id"):
-        results[result.subscription_id] += result.net
+    # Fresh trades before folded days: one that is folded in between is counted twice for a moment, never not at all.
     for trade in fast.select(Trade, "NOT measured"):
         if trade.closed_at.date() == now.date():
             results[trade.subscription_id] += trade.net
+    for result in fast.select_ids(DailyResult, sorted(subscription_ids), today, column="subscription_id"):
+        results[result.subscription_id] += result.net
     return results
 
 

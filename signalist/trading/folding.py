@@ -71,6 +71,13 @@ def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: d
     return len(ledger.fills)
 
 
+def halt(account: Account, reason: str, now: datetime) -> None:
+    """Stop trading on an account whose books and venue differ, and say why; resumed by hand."""
+    account.state, account.state_reason = AccountState.HALTED, reason[:200]
+    fast.update([account], ("state", "state_reason"))
+    emit([Fact("account_halted", account.tenant_id, now, {"account": account.pk, "reason": reason})])
+
+
 def fold_orders(changes: Sequence[OrderReport], accounts: Mapping[int, Account], now: datetime) -> None:
     """Fold what look-ups found about single orders."""
     ledger = _opened({}, accounts, now, [change.client_order_id for change in changes])
@@ -92,9 +99,10 @@ def _opened(
     attach(list(orders.values()))
     fill_ids = sorted({f.venue_fill_id for r in reports.values() for f in r.fills})
     seen = {(fill.account_id, fill.venue_fill_id) for fill in fast.select_ids(Fill, fill_ids, column="venue_fill_id")}
-    positions = {
-        p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders.values() if o.position_id}))
-    }
+    of_orders = sorted({o.position_id for o in orders.values() if o.position_id})
+    entering = sorted({o.subscription_id for o in orders.values() if o.leg == Leg.ENTRY})
+    positions = {p.pk: p for p in fast.select_ids(Position, of_orders)}
+    positions |= {p.pk: p for p in fast.select_ids(Position, entering, "is_open", column="subscription_id")}
     return Ledger(now, accounts, orders, positions, seen)
 
 
@@ -119,7 +127,7 @@ def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
         _halt(ledger, account_id, f"the venue reports a fill of an order that is not ours: {report.client_order_id}")
         return
     order.filled += report.quantity
-    order.filled_value += report.quantity * report.price
+    order.filled_value += settle(report.quantity * report.price)
     order.fees += report.fee
     move_if_allowed(order, OrderStatus.FILLED if order.filled >= order.quantity else OrderStatus.PARTIAL, ledger.now)
     ledger.touched_orders[order.pk] = order
@@ -151,13 +159,19 @@ def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
 
 
 def _position_of(ledger: Ledger, order: Order) -> Position | None:
-    if order.position_id:
-        return ledger.positions[order.position_id]
-    return next((p for p in ledger.new_positions if p.entry_execution_id == order.execution_id), None)
+    """The position that the order's fills go to; None where an entry's fill opens one, also after its first was closed already."""
+    position = ledger.positions.get(order.position_id or 0) or order.position
+    if position is None:
+        same = (p for p in ledger.new_positions if p.entry_execution_id == order.execution_id and p.quantity > 0)
+        position = next(same, None)
+    return None if position is not None and not position.is_open and order.leg == Leg.ENTRY else position
 
 
 def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
     holding = opened(fact)
+    others = [*ledger.positions.values(), *ledger.new_positions]
+    if any(p.is_open and p.subscription_id == order.subscription_id for p in others):
+        raise DomainError("An entry filled while its subscription already holds another position.")
     position = Position(
         tenant_id=order.tenant_id,
         subscription_id=order.subscription_id,
@@ -256,9 +270,16 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     if to in (OrderStatus.FILLED, OrderStatus.PARTIAL):
         # In doubt until now: the venue has it. Its fills follow as reports and move it on.
         to = OrderStatus.WORKING
+    given_up = order.state is OrderStatus.REJECTED
+    if given_up and not change.status.is_open:
+        return
     moved = move_if_allowed(order, to, ledger.now, change.reason)
-    order.busy = False
+    order.not_before = None
     ledger.touched_orders[order.pk] = order
+    if given_up and moved:
+        # It turned up after we had given it up, and may have been replaced: it is ours, and it is taken down.
+        order.cancel_wanted = True
+        ledger.facts.append(Fact("order_turned_up", order.tenant_id, ledger.now, {"order": order.pk, "leg": order.leg}))
     if moved and to.is_final and order.position_id and Leg(order.leg).protects:
         position = ledger.positions[order.position_id]
         position.protection_due = True
@@ -278,10 +299,11 @@ def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
 
 
 def _save(ledger: Ledger) -> None:
+    # What closed is written before what opened: a subscription holds one open position at a time.
+    fast.update(list(ledger.touched_positions.values()), _POSITION)
     fast.insert(ledger.new_positions, returning=True)
-    opening = [
-        order for order in ledger.touched_orders.values() if order.position_id is None and order.position is not None
-    ]
+    orders = list(ledger.touched_orders.values())
+    opening = [order for order in orders if order.position is not None and order.position_id is None]
     for order in opening:
         order.position_id = order.position.pk  # type: ignore[union-attr]
     fast.update(opening, ("position",))
@@ -289,12 +311,11 @@ def _save(ledger: Ledger) -> None:
         fill.position_id = fill.position.pk if fill.position is not None else None
     for trade in ledger.trades:
         trade.position_id = trade.position.pk
-    fast.update(list(ledger.touched_orders.values()), ORDER_FILLED)
-    fast.update(list(ledger.touched_positions.values()), _POSITION)
+    fast.update(orders, ORDER_FILLED)
     fast.insert(ledger.fills)
     fast.insert(ledger.trades)
     fast.update(ledger.halted, ("state", "state_reason"))
-    release_reservations([order for order in ledger.touched_orders.values() if order.leg == Leg.ENTRY])
+    release_reservations([order for order in orders if order.leg == Leg.ENTRY])
     emit(ledger.facts)
 
 

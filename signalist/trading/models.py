@@ -168,12 +168,15 @@ class Execution(TenantRow):
 
 
 class Position(TenantRow):
-    """Open exposure of a subscription in one instrument, folded from fills; kept when closed. One is open at a time."""
+    """Open exposure of a subscription in one instrument, folded from fills; kept when closed. One is open at a time.
+
+    An execution makes one position, and another where the rest of its entry fills after the first was closed.
+    """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, db_index=False, related_name="+")
-    entry_execution = models.OneToOneField(Execution, on_delete=models.PROTECT, related_name="position")
+    entry_execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="positions")
     direction = models.CharField(max_length=5)
     is_open = models.BooleanField(default=True)
     is_closing = models.BooleanField(default=False)
@@ -256,6 +259,7 @@ class Order(TenantRow):
     looks = models.PositiveSmallIntegerField(default=0)
     sender = models.UUIDField(null=True)
     busy = models.BooleanField(default=False)
+    not_before = models.DateTimeField(null=True)
     deadline = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

@@ -29,6 +29,7 @@ class Difference:
     name: str
     stored: Any
     computed: Any
+    writable: bool = True
 
     def __str__(self) -> str:
         return f"{type(self.row).__name__} {self.row.pk} {self.name}: stored {_text(self.stored)}, computed {_text(self.computed)}"
@@ -41,7 +42,7 @@ def differences() -> Iterator[Difference]:
     for fill in Fill.objects.order_by("pk").iterator():
         by_order[fill.order_id].append(fill)
         if fill.position_id is None:
-            yield Difference(fill, "position", None, "a position that holds it")
+            yield Difference(fill, "position", None, "a position that holds it", writable=False)
         else:
             by_position[fill.position_id].append(fill)
     legs: dict[int, Leg] = {}
@@ -62,7 +63,7 @@ def rebuild() -> int:
     changed: dict[tuple[type, int], tuple[Any, set[str]]] = {}
     for difference in list(differences()):
         row = difference.row
-        if row.pk is None or not hasattr(row, difference.name) or difference.name == "position":
+        if not difference.writable:
             continue
         setattr(row, difference.name, difference.computed)
         changed.setdefault((type(row), row.pk), (row, set()))[1].add(difference.name)
@@ -80,7 +81,9 @@ def _order(order: Order, fills: list[Fill]) -> Iterator[Difference]:
     }
     yield from _compared(order, computed)
     if order.state is OrderStatus.FILLED and filled < order.quantity:
-        yield Difference(order, "status", order.status, "not FILLED: its fills do not add up to its quantity")
+        yield Difference(
+            order, "status", order.status, "not FILLED: its fills do not add up to its quantity", writable=False
+        )
 
 
 def _folded(fills: list[Fill], legs: dict[int, Leg]) -> Holding | None:
@@ -97,7 +100,7 @@ def _folded(fills: list[Fill], legs: dict[int, Leg]) -> Holding | None:
 
 def _position(position: Position, holding: Holding | None) -> Iterator[Difference]:
     if holding is None:
-        yield Difference(position, "fills", "a position", "fills that make no position")
+        yield Difference(position, "fills", "a position", "fills that make no position", writable=False)
         return
     names = ("quantity", "entry_quantity", "entry_value", "exit_quantity", "exit_value", "fees")
     computed: dict[str, Any] = {name: getattr(holding, name) for name in names}
@@ -111,7 +114,7 @@ def _trades(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
         traded.add(trade.position_id)
         holding = holdings.get(trade.position_id)
         if holding is None or not holding.is_flat:
-            yield Difference(trade, "position", "closed", "not closed by its fills")
+            yield Difference(trade, "position", "closed", "not closed by its fills", writable=False)
             continue
         computed = {
             "quantity": holding.entry_quantity,
@@ -121,7 +124,7 @@ def _trades(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
         yield from _compared(trade, computed | {"gross": holding.gross, "fees": holding.fees, "net": holding.net})
     for key, holding in holdings.items():
         if holding is not None and holding.is_flat and key not in traded:
-            yield Difference(Trade(position_id=key), "trade", None, f"one for position {key}")
+            yield Difference(Trade(position_id=key), "trade", None, f"one for position {key}", writable=False)
 
 
 def _days() -> Iterator[Difference]:
@@ -139,9 +142,8 @@ def _days() -> Iterator[Difference]:
         yield from _compared(result, sums.pop((result.subscription_id, result.day), {"trades": 0}))
     for (subscription_id, day_), computed in sums.items():
         missing = DailyResult(subscription_id=subscription_id, day=day_)
-        yield Difference(
-            missing, "day", None, f"{computed['trades']} trades of subscription {subscription_id} on {day_}"
-        )
+        lost = f"{computed['trades']} trades of subscription {subscription_id} on {day_}"
+        yield Difference(missing, "day", None, lost, writable=False)
 
 
 def _reservations() -> Iterator[Difference]:

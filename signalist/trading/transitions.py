@@ -15,7 +15,7 @@ def move(order: Order, to: OrderStatus, now: datetime, reason: str = "") -> None
     if reason:
         order.reason = reason[:200]
     if to.is_final:
-        order.cancel_wanted, order.wanted_quantity, order.busy = False, None, False
+        order.cancel_wanted, order.wanted_quantity, order.busy, order.not_before = False, None, False, None
 
 
 def move_if_allowed(order: Order, to: OrderStatus, now: datetime, reason: str = "") -> bool:
@@ -26,7 +26,17 @@ def move_if_allowed(order: Order, to: OrderStatus, now: datetime, reason: str = 
     return True
 
 
-ORDER_STATE = ("status", "quantity", "wanted_quantity", "cancel_wanted", "reason", "looks", "busy", "updated_at")
+ORDER_STATE = (
+    "status",
+    "quantity",
+    "wanted_quantity",
+    "cancel_wanted",
+    "reason",
+    "looks",
+    "busy",
+    "not_before",
+    "updated_at",
+)
 """The columns of an order that any stage may change: what is asked of it and where it stands."""
 
 ORDER_SENT = (*ORDER_STATE, "attempts", "sender")

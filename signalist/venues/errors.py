@@ -69,8 +69,9 @@ class NoMarket(Refused):
 
 
 class DuplicateOrder(Refused):
-    """The venue already holds an order under this client order id."""
+    """The venue already holds an order under this client order id: since each is sent once, it is ours, and is looked up."""
 
+    next = Next.UNKNOWN
     code = "duplicate_order"
 
 

@@ -99,14 +99,20 @@ def test_a_trigger_order_takes_and_only_a_limit_makes(order: Resting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "target"), [(_stop(SELL, 95), _target(SELL, 105)), (_stop(BUY, 105), _target(BUY, 95))]
+    ("stop", "target"),
+    [
+        (_stop(SELL, 95), _target(SELL, 105)),
+        (_stop(BUY, 105), _target(BUY, 95)),
+        (_stop(SELL, 91), _target(SELL, 101)),
+        (_stop(BUY, 109), _target(BUY, 99)),
+    ],
 )
-def test_a_bar_that_reaches_both_fills_the_stop_before_the_target(stop: Resting, target: Resting) -> None:
+def test_a_bar_that_reaches_both_fills_the_stop_first_however_far_it_is(stop: Resting, target: Resting) -> None:
     assert [hit.order for hit in hits([target, stop], WIDE)] == [stop, target]
 
 
 def test_a_bar_that_reaches_both_fills_the_stop_before_a_limit_target() -> None:
-    stop, target = _stop(SELL, 95), _limit(SELL, 105)
+    stop, target = _stop(SELL, 91), _limit(SELL, 101)
     assert [hit.order for hit in hits([target, stop], WIDE)] == [stop, target]
 
 

@@ -51,20 +51,34 @@ def test_an_order_moves_where_the_table_says_and_nowhere_else(current: OrderStat
 @pytest.mark.parametrize("status", OrderStatus)
 def test_filled_cancelled_rejected_and_expired_are_final_and_nothing_else_is(status: OrderStatus) -> None:
     assert status.is_final == (status in FINAL)
+    assert status.is_open == (status in {S.WORKING, S.PARTIAL})
 
 
 def test_an_order_that_has_not_been_sent_can_still_be_dropped() -> None:
     assert TRANSITIONS[S.CREATED] == {S.SENDING, S.CANCELLED, S.EXPIRED}
 
 
-def test_an_order_that_may_have_been_sent_is_never_sent_again() -> None:
-    """A CREATED order may be sent; nothing that was ever SENDING comes back to where it could be."""
-    reached, new = set[OrderStatus](), {S.SENDING}
+def test_what_is_final_stays_so_but_for_an_order_that_was_given_up_and_turns_up_all_the_same() -> None:
+    assert {status: TRANSITIONS[status] for status in FINAL if TRANSITIONS[status]} == {S.REJECTED: {S.WORKING}}
+
+
+def _reachable(*begin: OrderStatus) -> set[OrderStatus]:
+    """Everything that an order in one of these states can still come to be, these included."""
+    reached, new = set[OrderStatus](), set(begin)
     while new:
         reached |= new
         new = set().union(*(TRANSITIONS[status] for status in new)) - reached
-    assert S.CREATED not in reached
-    assert S.SENDING not in {to for status in reached for to in TRANSITIONS[status]}
+    return reached
+
+
+def test_an_order_that_is_in_doubt_or_was_taken_is_never_sent_again() -> None:
+    assert _reachable(S.UNKNOWN, S.WORKING, S.PARTIAL).isdisjoint({S.CREATED, S.SENDING})
+
+
+def test_only_an_order_that_the_venue_did_not_look_at_may_be_sent_once_more() -> None:
+    """`venues.errors.Next.RETRY`: certainly not carried out."""
+    assert {status for status in OrderStatus if S.CREATED in TRANSITIONS[status]} == {S.SENDING}
+    assert {status for status in OrderStatus if S.SENDING in TRANSITIONS[status]} == {S.CREATED}
 
 
 def test_every_order_at_a_venue_can_come_to_be_filled_cancelled_or_in_doubt() -> None:

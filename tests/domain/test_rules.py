@@ -229,6 +229,12 @@ def test_leverage_pays_for_more_but_asks_for_no_more() -> None:
     assert _resized(_asked({"available": D(1_000)}, leverage=D(5)), "balance").quantity == D("0.110")
 
 
+def test_money_that_is_just_enough_is_enough_whatever_the_leverage() -> None:
+    decision = decide_entry(_asked({"available": D(3_000)}, leverage=D(3), fee_rate=D(0)))
+    assert isinstance(decision, Allowed)
+    assert decision.quantity == D("0.2")
+
+
 def test_it_resizes_to_the_exposure_that_is_left() -> None:
     decision = _resized(_limited({"exposure": D(45_500)}, exposure_fraction=D("0.5")), "exposure")
     assert decision.quantity == D("0.1")

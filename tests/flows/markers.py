@@ -81,7 +81,9 @@ def _venue_calls(path: Path) -> Iterator[str]:
         bare = [call for call in _calls(function) if _is_venue_call(call) and not _between(function, call)]
         if not bare:
             continue
-        callers = [(other, call) for other in functions for call in _calls(other) if _called_name(call) == function.name]
+        callers = [
+            (other, call) for other in functions for call in _calls(other) if _called_name(call) == function.name
+        ]
         if not callers or not all(_between(other, call) for other, call in callers):
             for call in bare:
                 assert isinstance(call.func, ast.Attribute)
@@ -96,9 +98,9 @@ def _between(function: ast.AST, call: ast.Call) -> bool:
     """Whether the block that holds `call` has a failpoint before and one behind its statement."""
     for block in _blocks(function):
         for index, statement in enumerate(block):
-            if any(node is call for node in ast.walk(statement)):
-                if _has_failpoint(block[:index]) and _has_failpoint(block[index + 1 :]):
-                    return True
+            holds = any(node is call for node in ast.walk(statement))
+            if holds and _has_failpoint(block[:index]) and _has_failpoint(block[index + 1 :]):
+                return True
     return False
 
 

@@ -65,7 +65,9 @@ _SILENT = "from signalist_strategy import Signals\nparameters = {}\nhistory = 1\
 class Scene:
     """The world. `market` is how the paper venue fills, `capabilities` what it is said to be able to do."""
 
-    def __init__(self, market: Market = CALM, capabilities: Capabilities = CAPABILITIES, time_limit: float = 5.0) -> None:
+    def __init__(
+        self, market: Market = CALM, capabilities: Capabilities = CAPABILITIES, time_limit: float = 5.0
+    ) -> None:
         forget_instruments()
         forget_schedules()
         wakes.clear()
@@ -123,12 +125,13 @@ class Scene:
         )
         return Schedule.objects.create(version=version, instrument=instrument, timeframe=MINUTE.code)
 
-    def account(self, name: str = "Theo", *, deposit: str = "100000", currency: str = "USD") -> Account:
-        """A tenant of one with a funded paper account."""
+    def account(self, name: str = "Theo", *, deposit: str | None = "100000", currency: str = "USD") -> Account:
+        """A tenant of one with a funded paper account; without a deposit the venue does not know the account."""
         tenant = Tenant.objects.create(name=name, base_currency=currency)
         ref = f"{name.lower()}-{tenant.pk}"
         made = Account.objects.create(tenant=tenant, name=name, venue=PAPER, venue_ref=ref, currency=currency)
-        self.store.open_account(ref, currency, Decimal(deposit))
+        if deposit is not None:
+            self.store.open_account(ref, currency, Decimal(deposit))
         self.drive(self.engine.watch())
         self.settle()
         return made
@@ -138,7 +141,7 @@ class Scene:
         name: str = "Theo",
         *,
         account: Account | None = None,
-        deposit: str = "100000",
+        deposit: str | None = "100000",
         capital: str = "100000",
         risk: str | None = "0.01",
         notional: str | None = None,
@@ -190,7 +193,9 @@ class Scene:
         self.drive(self.engine.run_due())
         self.settle()
 
-    def signal(self, *said: SignalRow | SignalKind, schedule: Schedule | None = None, wait: bool = False) -> list[Signal]:
+    def signal(
+        self, *said: SignalRow | SignalKind, schedule: Schedule | None = None, wait: bool = False
+    ) -> list[Signal]:
         """A strategy says this about the candle that closed just now, and the engine works, unless it is to `wait`."""
         schedule = schedule or self.crossover
         said_rows = tuple(row if isinstance(row, SignalRow) else SignalRow(row) for row in said)

@@ -83,15 +83,15 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
-    databases: Databases, migrated: OwnDatabase, tmp_path_factory: pytest.TempPathFactory
-) -> Undisturbed:
+def undisturbed(databases: Databases, migrated: OwnDatabase, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """The same replay in peace, with its passages counted."""
     folder = tmp_path_factory.mktemp("undisturbed")
     recording, database = swings(folder / "swings.csv", BARS, seed=4), databases.copy(migrated)
     counted = passages(database, recording, folder / "passages.json")
     report = replay(database, recording).report
-    assert report["trades"] > 5 and report["orders"]["WORKING"] > 0, "the recording does not trade enough to be killed in"
+    assert report["trades"] > 5 and report["orders"]["WORKING"] > 0, (
+        "the recording does not trade enough to be killed in"
+    )
     return Undisturbed(recording, counted, report)
 
 
@@ -171,7 +171,7 @@ def test_a_lost_stop_is_replaced_by_the_next_of_its_leg(undisturbed: Undisturbed
         " ON b.execution_id = a.execution_id AND b.leg = a.leg AND b.n = a.n + 1"
         " WHERE a.leg = 'STOP' AND a.status = 'REJECTED'"
     )
-    assert [(0, 1)] * 3 == [(first, second) for first, second, _ in replaced]
+    assert [(first, second) for first, second, _ in replaced] == [(0, 1)] * 3
     assert report["digest"] == undisturbed.report["digest"]
 
 
@@ -202,9 +202,6 @@ def test_a_death_at_any_passage_leaves_balanced_books(
     name: str, part: float, undisturbed: Undisturbed, own_database: OwnDatabase
 ) -> None:
     passed = undisturbed.passages.get(name, 0)
-    if passed:
-        kills = [(name, 1 + int(part * (passed - 1)))]
-    else:
-        kills = [AFTER_A_DEATH[name], (name, 1)]
+    kills = [(name, 1 + int(part * (passed - 1)))] if passed else [AFTER_A_DEATH[name], (name, 1)]
     report = killed(own_database, undisturbed.recording, kills)
     assert_nothing_went_wrong(own_database, report)

@@ -55,7 +55,9 @@ def test_it_takes_an_entry_in_the_size_of_its_risk_and_records_its_numbers(world
     world.signal(BUY)
     taken = world.execution(theo)
     assert decision(taken) == ("TAKEN", "")
-    assert (taken.price, taken.stop, taken.target, taken.quantity) == tuple(map(Decimal, ("40000", "39600", "40800", "2.5")))
+    assert (taken.price, taken.stop, taken.target, taken.quantity) == tuple(
+        map(Decimal, ("40000", "39600", "40800", "2.5"))
+    )
     assert taken.numbers == {
         "price": "40000",
         "stop": "39600",
@@ -140,9 +142,7 @@ def test_money_is_reserved_while_an_entry_is_under_way_and_not_longer(world: Sce
 
 
 def test_an_account_whose_balance_nobody_knows_is_denied(world: Scene) -> None:
-    stranger, theo = world.subscriber("Stan"), world.subscriber("Theo")
-    Account.objects.filter(pk=stranger.account_id).update(venue_ref="not known there")
-    world.engine.sessions._open.clear()
+    stranger, theo = world.subscriber("Stan", deposit=None), world.subscriber("Theo")
     world.signal(BUY)
     assert decision(world.execution(stranger)) == ("DENIED", "balance_unknown")
     assert world.execution(theo).status == "TAKEN"
@@ -154,10 +154,22 @@ def test_an_account_whose_balance_nobody_knows_is_denied(world: Scene) -> None:
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        (entry(LONG, "40400", "40800"), "the stop 40400.0000000000 of a long must lie below the price 40000.0000000000"),
-        (entry(LONG, "40000", "40800"), "the stop 40000.0000000000 of a long must lie below the price 40000.0000000000"),
-        (entry(SHORT, "39600", "39200"), "the stop 39600.0000000000 of a short must lie above the price 40000.0000000000"),
-        (entry(LONG, "39600", "39900"), "the target 39900.0000000000 of a long must lie above the price 40000.0000000000"),
+        (
+            entry(LONG, "40400", "40800"),
+            "the stop 40400.0000000000 of a long must lie below the price 40000.0000000000",
+        ),
+        (
+            entry(LONG, "40000", "40800"),
+            "the stop 40000.0000000000 of a long must lie below the price 40000.0000000000",
+        ),
+        (
+            entry(SHORT, "39600", "39200"),
+            "the stop 39600.0000000000 of a short must lie above the price 40000.0000000000",
+        ),
+        (
+            entry(LONG, "39600", "39900"),
+            "the target 39900.0000000000 of a long must lie above the price 40000.0000000000",
+        ),
     ],
 )
 def test_it_denies_a_stop_or_target_on_the_wrong_side(world: Scene, said: object, problem: str) -> None:

@@ -52,7 +52,9 @@ def test_the_report_has_every_key_that_programs_rely_on(finished: Finished) -> N
     assert report["executions"].keys() >= DECISIONS
     assert report["orders"].keys() <= STATES
     counts = [report[name] for name in ("candles", "runs", "signals", "fills", "trades", "duplicates", "unprotected")]
-    assert all(isinstance(count, int) for count in [*counts, *report["executions"].values(), *report["orders"].values()])
+    assert all(
+        isinstance(count, int) for count in [*counts, *report["executions"].values(), *report["orders"].values()]
+    )
     assert re.fullmatch(r"[0-9a-f]{64}", report["digest"])
     assert Decimal(report["net_pnl"]).is_finite()
     assert report["seconds"] > 0 and report["candles_per_second"] > 0
@@ -139,7 +141,9 @@ def test_a_database_with_another_replay_of_the_same_is_refused(finished: Finishe
     answer = replay(databases.copy(finished.database), finished.recording, subscribers=SUBSCRIBERS, seed=8)
     assert answer.status == 2
     assert answer.out == ""
-    assert answer.err.startswith("This database holds a replay of the same strategy and instrument with other subscribers")
+    assert answer.err.startswith(
+        "This database holds a replay of the same strategy and instrument with other subscribers"
+    )
 
 
 def test_without_json_the_report_is_a_list_for_people(finished: Finished, databases: Databases) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -86,13 +87,13 @@ class Following:
         return self
 
 
-def request(side: Side, quantity: str | Decimal, type: OrderType = OrderType.MARKET, **changes: Any) -> OrderRequest:
+def request(side: Side, quantity: str | Decimal, kind: OrderType = OrderType.MARKET, **changes: Any) -> OrderRequest:
     """A request for the bench's perpetual under a fresh id."""
     values: dict[str, Any] = {
         "client_order_id": str(uuid.uuid4()),
         "symbol": "ABC-PERP",
         "side": side,
-        "type": type,
+        "type": kind,
         "quantity": D(quantity),
         "price": None,
         "trigger": None,
@@ -423,7 +424,7 @@ class Battery:
         self, bench: Bench, change: dict[str, Any]
     ) -> None:
         session, other = bench.account(), bench.account()
-        bad, good = request(BUY, "1", **{"type": OrderType.MARKET, **change}), request(BUY, "1")
+        bad, good = replace(request(BUY, "1"), **change), request(BUY, "1")
         refused, taken = await asyncio.gather(session.place(bad), other.place(good), return_exceptions=True)
         assert isinstance(refused, Refused), refused
         assert refused.next is Next.FINAL

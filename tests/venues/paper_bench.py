@@ -22,6 +22,7 @@ from signalist.venues.paper.venue import PaperVenue
 T = TypeVar("T")
 D = Decimal
 
+DEPOSIT = D(10_000)
 BEGIN = datetime(2022, 1, 1, tzinfo=UTC)
 TERMS = Terms(taker_fee=D("0.001"), maker_fee=D("0.0005"), slippage=D("0.001"), partial_chance=D(0), seed=1)
 PERPETUAL = InstrumentSpec(
@@ -136,7 +137,7 @@ class PaperBench:
     def taken_at(self, price: Decimal, side: Side) -> Decimal:
         return slipped(price, side, self.terms.slippage, PERPETUAL.tick)
 
-    def account(self, cash: Decimal = D(10_000)) -> Session:
+    def account(self, cash: Decimal = DEPOSIT) -> Session:
         self._opened += 1
         self.store.open_account(f"account-{self._opened}", "USD", cash)
         return self.venue.open(f"account-{self._opened}")
