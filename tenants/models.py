@@ -66,6 +66,9 @@ class TenantsManager(models.Manager["Tenant"]):
     def get_queryset(self) -> models.QuerySet[Tenant]:
         door = required()
         rows = super().get_queryset()
+        if door.user_id is not None:
+            memberships = Membership.objects.filter(user_id=door.user_id)
+            return rows.filter(pk__in=memberships.values("tenant_id"))
         return rows if door.tenant_id is None else rows.filter(pk=door.tenant_id)
 
 

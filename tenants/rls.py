@@ -76,20 +76,24 @@ def _make_role(cursor: Any, role: str) -> None:
 
 def _police(cursor: Any, model: type[models.Model], present: set[str]) -> None:
     table = model._meta.db_table
-    own = getattr(model, "tenant_policy", "false").format(**_SETTINGS)
+    seen = getattr(model, "tenant_policy", "false").format(**_SETTINGS)
+    # What a tenant sees may be more than what it may change: a user's own memberships, events that belong to nobody.
+    own = f"{'id' if table == 'tenants_tenant' else 'tenant_id'} = {_SETTINGS['tenant']}"
     policies = {
-        "tenant_rows": ("PUBLIC", own),
-        "owner_across": ("CURRENT_USER", "current_setting('app.across', true) <> ''"),
+        "tenant_rows": ("ALL", "PUBLIC", own),
+        "tenant_sees": ("SELECT", "PUBLIC", seen),
+        "owner_across": ("ALL", "CURRENT_USER", "current_setting('app.across', true) <> ''"),
     }
     if ENGINE in present:
-        policies["engine_rows"] = (ENGINE, getattr(model, "engine_policy", "true"))
+        policies["engine_rows"] = ("ALL", ENGINE, getattr(model, "engine_policy", "true"))
     if TAIL in present and table == "events_event":
-        policies["tail_rows"] = (TAIL, "true")
+        policies["tail_rows"] = ("SELECT", TAIL, "true")
     cursor.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
     cursor.execute(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY')
-    for name, (role, rule) in policies.items():
+    for name, (command, role, rule) in policies.items():
+        check = f"WITH CHECK ({rule})" if command == "ALL" else ""
         cursor.execute(f'DROP POLICY IF EXISTS {name} ON "{table}"')
-        cursor.execute(f'CREATE POLICY {name} ON "{table}" TO {role} USING ({rule}) WITH CHECK ({rule})')
+        cursor.execute(f'CREATE POLICY {name} ON "{table}" FOR {command} TO {role} USING ({rule}) {check}')
 
 
 def _grant(cursor: Any, role: str, tables: set[str]) -> None:
@@ -98,12 +102,17 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
         cursor.execute(f"GRANT SELECT ON events_event TO {TAIL}")
         return
     hidden = _NOT_FOR_WEB if role == WEB else _NOT_FOR_ENGINE
-    shown = sorted(table for table in tables if not table.startswith(hidden))
-    for table in shown:
-        rights = "SELECT" if table == "django_migrations" else "SELECT, INSERT, UPDATE, DELETE"
-        cursor.execute(f'GRANT {rights} ON "{table}" TO {role}')
-    for table in sorted(tables - set(shown)):
+    ledgers = {m._meta.db_table for m in installed.get_models() if getattr(m, "append_only", False)}
+    for table in sorted(tables):
         cursor.execute(f'REVOKE ALL ON "{table}" FROM {role}')
+        if table.startswith(hidden):
+            continue
+        rights = "SELECT, INSERT, UPDATE, DELETE"
+        if table in ledgers:
+            rights = "SELECT, INSERT"
+        elif table == "django_migrations":
+            rights = "SELECT"
+        cursor.execute(f'GRANT {rights} ON "{table}" TO {role}')
     cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}")
 
 

@@ -12,8 +12,6 @@ import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
 
-from signalist.markets.selectors import forget_instruments
-from signalist.strategies.selectors import forget_schedules
 from tenants.doors import across_tenants
 
 if TYPE_CHECKING:
@@ -87,6 +85,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     """Each test has rows of its own; what a process keeps of instruments and schedules is another test's."""
+    from signalist.markets.selectors import forget_instruments
+    from signalist.strategies.selectors import forget_schedules
+
     forget_instruments()
     forget_schedules()
 

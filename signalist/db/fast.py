@@ -21,6 +21,7 @@ from django.db.models.base import ModelState
 from django.db.models.expressions import Col
 
 from signalist.db.fields import ExactDecimalField
+from signalist.db.scope import visible
 from signalist.domain.money import QUANTUM, WIDE, exact
 
 M = TypeVar("M", bound=models.Model)
@@ -36,7 +37,9 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
     `lock`: "" none, "update" locks the rows, "skip" also passes over rows that others have locked; nothing on SQLite, whose one
     writer holds the whole database.
     """
-    statement = f"{_selection(model)} WHERE {condition}{_lock(lock)}"
+    scope = visible(model)
+    mine = f"{scope} AND " if scope else ""
+    statement = f"{_selection(model)} WHERE {mine}{condition}{_lock(lock)}"
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         found = cursor.fetchall()
@@ -90,11 +93,16 @@ def tuples(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ..
 
 def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) -> None:
     """INSERT `rows` (all of one model). With `returning` they get their primary keys; `conflict` is what follows the VALUES."""
+    _check_owners(rows)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        _insert(rows[start : start + _ROWS_AT_ONCE], conflict, returning)
+
+
+def _check_owners(rows: Sequence[M]) -> None:
+    """A row that knows whose it is refuses to be written through another's door."""
     for row in rows:
         if (check := getattr(row, "check_owner", None)) is not None:
             check()
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        _insert(rows[start : start + _ROWS_AT_ONCE], conflict, returning)
 
 
 def _insert(rows: Sequence[M], conflict: str, returning: bool) -> None:
@@ -117,6 +125,7 @@ def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
     """UPDATE each of `rows` (all of one model) in the columns of the fields `names`, found by the unique field `key`."""
     if not rows:
         return
+    _check_owners(rows)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         _update(rows[start : start + _ROWS_AT_ONCE], tuple(names), key)
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Func
 
+from signalist.db.scope import visible
+
 
 class WritingTransaction(Func):
     """The id of the present transaction as a number; 0 on SQLite, where one writer makes the row's id enough."""
@@ -18,10 +20,20 @@ class WritingTransaction(Func):
         return "0", ()
 
 
+class EventManager(models.Manager["Event"]):
+    """Behind the door of one tenant only its events, and those that belong to nobody."""
+
+    def get_queryset(self) -> models.QuerySet[Event]:
+        rows = super().get_queryset()
+        scope = visible(self.model)
+        return rows.extra(where=[scope]) if scope else rows  # noqa: S610 the condition is the model's own
+
+
 class Event(models.Model):
     """A fact, past tense (`order_filled`). `tenant_id` is a plain column, null for facts that belong to nobody (a closed candle)."""
 
     tenant_policy: ClassVar[str] = "tenant_id = {tenant} OR tenant_id IS NULL"
+    append_only: ClassVar[bool] = True
     engine_policy: ClassVar[str] = "true"
 
     xid = models.BigIntegerField(db_default=WritingTransaction())
@@ -30,6 +42,8 @@ class Event(models.Model):
     version = models.PositiveSmallIntegerField(default=1)
     payload = models.JSONField(default=dict)
     at = models.DateTimeField()
+
+    objects: ClassVar[EventManager] = EventManager()
 
     class Meta:
         indexes = [models.Index(fields=["xid", "id"], name="event_commit_order")]

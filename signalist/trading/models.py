@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -327,6 +328,8 @@ class OrderAttempt(TenantRow):
 
 class Fill(TenantRow):
     """One fill, append-only. `venue_fill_id` makes a report that comes twice one fill."""
+
+    append_only: ClassVar[bool] = True
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")

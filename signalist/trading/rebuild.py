@@ -54,7 +54,7 @@ def differences() -> Iterator[Difference]:
         holdings[position.pk] = holding = _folded(by_position.get(position.pk, []), legs)
         yield from _position(position, holding)
     yield from _trades(holdings)
-    yield from _days()
+    yield from _days(holdings)
     yield from _reservations()
 
 
@@ -127,17 +127,19 @@ def _trades(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
             yield Difference(Trade(position_id=key), "trade", None, f"one for position {key}", writable=False)
 
 
-def _days() -> Iterator[Difference]:
-    """The days' results against the trades that have been counted into them."""
+def _days(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
+    """The days' results against the trades that have been counted into them, as the fills make those."""
     sums: dict[tuple[int, date], dict[str, Any]] = defaultdict(
         lambda: {"trades": 0, "wins": 0, "gross": ZERO, "fees": ZERO, "net": ZERO}
     )
     for trade in Trade.objects.filter(measured=True).iterator():
         day = sums[trade.subscription_id, trade.closed_at.date()]
+        holding = holdings.get(trade.position_id)
+        booked: Trade | Holding = trade if holding is None or not holding.is_flat else holding
         day["trades"] += 1
-        day["wins"] += trade.net > 0
+        day["wins"] += booked.net > 0
         for name in ("gross", "fees", "net"):
-            day[name] += getattr(trade, name)
+            day[name] += getattr(booked, name)
     for result in DailyResult.objects.order_by("pk").iterator():
         yield from _compared(result, sums.pop((result.subscription_id, result.day), {"trades": 0}))
     for (subscription_id, day_), computed in sums.items():

@@ -5,43 +5,52 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('tenants', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='account',
-            name='credential',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.credential'),
+            model_name="account",
+            name="credential",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="tenants.credential",
+            ),
         ),
         migrations.AddField(
-            model_name='account',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant'),
+            model_name="account",
+            name="tenant",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"),
         ),
         migrations.AddIndex(
-            model_name='paperorder',
-            index=models.Index(condition=models.Q(('status__in', ['WORKING', 'PARTIAL'])), fields=['symbol'], name='paper_order_open'),
+            model_name="paperorder",
+            index=models.Index(
+                condition=models.Q(("status__in", ["WORKING", "PARTIAL"])), fields=["symbol"], name="paper_order_open"
+            ),
         ),
         migrations.AddIndex(
-            model_name='paperorder',
-            index=models.Index(condition=models.Q(('status__in', ['WORKING', 'PARTIAL'])), fields=['ref'], name='paper_order_open_ref'),
+            model_name="paperorder",
+            index=models.Index(
+                condition=models.Q(("status__in", ["WORKING", "PARTIAL"])), fields=["ref"], name="paper_order_open_ref"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paperposition',
-            constraint=models.UniqueConstraint(fields=('ref', 'symbol'), name='paper_position_unique'),
+            model_name="paperposition",
+            constraint=models.UniqueConstraint(fields=("ref", "symbol"), name="paper_position_unique"),
         ),
         migrations.AddIndex(
-            model_name='papertape',
-            index=models.Index(fields=['ref', 'id'], name='paper_tape_ref'),
+            model_name="papertape",
+            index=models.Index(fields=["ref", "id"], name="paper_tape_ref"),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('venue', 'venue_ref'), name='account_ref_unique'),
+            model_name="account",
+            constraint=models.UniqueConstraint(fields=("venue", "venue_ref"), name="account_ref_unique"),
         ),
     ]

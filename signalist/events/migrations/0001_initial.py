@@ -5,26 +5,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('xid', models.BigIntegerField(db_default=signalist.events.models.WritingTransaction())),
-                ('tenant_id', models.BigIntegerField(null=True)),
-                ('kind', models.CharField(max_length=50)),
-                ('version', models.PositiveSmallIntegerField(default=1)),
-                ('payload', models.JSONField(default=dict)),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("xid", models.BigIntegerField(db_default=signalist.events.models.WritingTransaction())),
+                ("tenant_id", models.BigIntegerField(null=True)),
+                ("kind", models.CharField(max_length=50)),
+                ("version", models.PositiveSmallIntegerField(default=1)),
+                ("payload", models.JSONField(default=dict)),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['xid', 'id'], name='event_commit_order')],
+                "indexes": [models.Index(fields=["xid", "id"], name="event_commit_order")],
             },
         ),
     ]

@@ -6,79 +6,100 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AssetPair',
+            name="AssetPair",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=30, unique=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.CharField(max_length=30, unique=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Instrument',
+            name="Instrument",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('venue', models.CharField(max_length=20)),
-                ('symbol', models.CharField(max_length=40)),
-                ('base', models.CharField(max_length=15)),
-                ('quote', models.CharField(max_length=15)),
-                ('kind', models.CharField(max_length=12)),
-                ('tick', signalist.db.fields.ExactDecimalField()),
-                ('lot', signalist.db.fields.ExactDecimalField()),
-                ('min_quantity', signalist.db.fields.ExactDecimalField()),
-                ('min_notional', signalist.db.fields.ExactDecimalField()),
-                ('max_leverage', signalist.db.fields.ExactDecimalField(default=1)),
-                ('is_active', models.BooleanField(default=True)),
-                ('pair', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='instruments', to='markets.assetpair')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("venue", models.CharField(max_length=20)),
+                ("symbol", models.CharField(max_length=40)),
+                ("base", models.CharField(max_length=15)),
+                ("quote", models.CharField(max_length=15)),
+                ("kind", models.CharField(max_length=12)),
+                ("tick", signalist.db.fields.ExactDecimalField()),
+                ("lot", signalist.db.fields.ExactDecimalField()),
+                ("min_quantity", signalist.db.fields.ExactDecimalField()),
+                ("min_notional", signalist.db.fields.ExactDecimalField()),
+                ("max_leverage", signalist.db.fields.ExactDecimalField(default=1)),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "pair",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="instruments",
+                        to="markets.assetpair",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='FxRate',
+            name="FxRate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('base', models.CharField(max_length=15)),
-                ('quote', models.CharField(max_length=15)),
-                ('at', models.DateTimeField()),
-                ('rate', signalist.db.fields.ExactDecimalField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("base", models.CharField(max_length=15)),
+                ("quote", models.CharField(max_length=15)),
+                ("at", models.DateTimeField()),
+                ("rate", signalist.db.fields.ExactDecimalField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('base', 'quote', 'at'), name='fx_rate_unique')],
+                "constraints": [models.UniqueConstraint(fields=("base", "quote", "at"), name="fx_rate_unique")],
             },
         ),
         migrations.CreateModel(
-            name='LatestPrice',
+            name="LatestPrice",
             fields=[
-                ('instrument', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='latest', serialize=False, to='markets.instrument')),
-                ('price', signalist.db.fields.ExactDecimalField()),
-                ('at', models.DateTimeField()),
+                (
+                    "instrument",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="latest",
+                        serialize=False,
+                        to="markets.instrument",
+                    ),
+                ),
+                ("price", signalist.db.fields.ExactDecimalField()),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Candle',
+            name="Candle",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('timeframe', models.CharField(max_length=3)),
-                ('close_time', models.DateTimeField()),
-                ('open', signalist.db.fields.ExactDecimalField()),
-                ('high', signalist.db.fields.ExactDecimalField()),
-                ('low', signalist.db.fields.ExactDecimalField()),
-                ('close', signalist.db.fields.ExactDecimalField()),
-                ('volume', signalist.db.fields.ExactDecimalField()),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.instrument')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("timeframe", models.CharField(max_length=3)),
+                ("close_time", models.DateTimeField()),
+                ("open", signalist.db.fields.ExactDecimalField()),
+                ("high", signalist.db.fields.ExactDecimalField()),
+                ("low", signalist.db.fields.ExactDecimalField()),
+                ("close", signalist.db.fields.ExactDecimalField()),
+                ("volume", signalist.db.fields.ExactDecimalField()),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="markets.instrument"
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='instrument',
-            constraint=models.UniqueConstraint(fields=('venue', 'symbol'), name='instrument_unique'),
+            model_name="instrument",
+            constraint=models.UniqueConstraint(fields=("venue", "symbol"), name="instrument_unique"),
         ),
         migrations.AddConstraint(
-            model_name='candle',
-            constraint=models.UniqueConstraint(fields=('instrument', 'timeframe', 'close_time'), name='candle_unique'),
+            model_name="candle",
+            constraint=models.UniqueConstraint(fields=("instrument", "timeframe", "close_time"), name="candle_unique"),
         ),
     ]

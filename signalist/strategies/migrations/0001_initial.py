@@ -8,78 +8,87 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('markets', '0001_initial'),
+        ("markets", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Strategy',
+            name="Strategy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('slug', models.SlugField(max_length=80, unique=True)),
-                ('name', models.CharField(max_length=100)),
-                ('description', models.TextField(blank=True)),
-                ('is_active', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(default=signalist.clock.utc_now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("slug", models.SlugField(max_length=80, unique=True)),
+                ("name", models.CharField(max_length=100)),
+                ("description", models.TextField(blank=True)),
+                ("is_active", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(default=signalist.clock.utc_now)),
             ],
         ),
         migrations.CreateModel(
-            name='StrategyRun',
+            name="StrategyRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('candle_close', models.DateTimeField()),
-                ('status', models.CharField(default='CLAIMED', max_length=10)),
-                ('engine', models.UUIDField()),
-                ('claimed_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('duration_ms', models.FloatField(null=True)),
-                ('error_kind', models.CharField(blank=True, max_length=30)),
-                ('error', models.TextField(blank=True)),
-                ('error_line', models.IntegerField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("candle_close", models.DateTimeField()),
+                ("status", models.CharField(default="CLAIMED", max_length=10)),
+                ("engine", models.UUIDField()),
+                ("claimed_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("duration_ms", models.FloatField(null=True)),
+                ("error_kind", models.CharField(blank=True, max_length=30)),
+                ("error", models.TextField(blank=True)),
+                ("error_line", models.IntegerField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='StrategyVersion',
+            name="StrategyVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('source', models.TextField()),
-                ('content_hash', models.CharField(max_length=64)),
-                ('parameters', models.JSONField(default=dict)),
-                ('history', models.PositiveIntegerField()),
-                ('created_at', models.DateTimeField(default=signalist.clock.utc_now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("source", models.TextField()),
+                ("content_hash", models.CharField(max_length=64)),
+                ("parameters", models.JSONField(default=dict)),
+                ("history", models.PositiveIntegerField()),
+                ("created_at", models.DateTimeField(default=signalist.clock.utc_now)),
             ],
         ),
         migrations.CreateModel(
-            name='Schedule',
+            name="Schedule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('timeframe', models.CharField(max_length=3)),
-                ('is_active', models.BooleanField(default=True)),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.instrument')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("timeframe", models.CharField(max_length=3)),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="markets.instrument"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Signal',
+            name="Signal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(editable=False, unique=True)),
-                ('kind', models.CharField(max_length=10)),
-                ('candle_close', models.DateTimeField()),
-                ('reference_price', signalist.db.fields.ExactDecimalField()),
-                ('stop', signalist.db.fields.ExactDecimalField(null=True)),
-                ('target', signalist.db.fields.ExactDecimalField(null=True)),
-                ('strength', signalist.db.fields.ExactDecimalField(null=True)),
-                ('confidence', signalist.db.fields.ExactDecimalField(null=True)),
-                ('emitted_at', models.DateTimeField()),
-                ('deadline', models.DateTimeField()),
-                ('fanned_out_at', models.DateTimeField(null=True)),
-                ('schedule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='strategies.schedule')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("public_id", models.UUIDField(editable=False, unique=True)),
+                ("kind", models.CharField(max_length=10)),
+                ("candle_close", models.DateTimeField()),
+                ("reference_price", signalist.db.fields.ExactDecimalField()),
+                ("stop", signalist.db.fields.ExactDecimalField(null=True)),
+                ("target", signalist.db.fields.ExactDecimalField(null=True)),
+                ("strength", signalist.db.fields.ExactDecimalField(null=True)),
+                ("confidence", signalist.db.fields.ExactDecimalField(null=True)),
+                ("emitted_at", models.DateTimeField()),
+                ("deadline", models.DateTimeField()),
+                ("fanned_out_at", models.DateTimeField(null=True)),
+                (
+                    "schedule",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="strategies.schedule"
+                    ),
+                ),
             ],
         ),
     ]

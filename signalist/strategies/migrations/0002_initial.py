@@ -6,62 +6,73 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('strategies', '0001_initial'),
+        ("strategies", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='strategy',
-            name='author',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="strategy",
+            name="author",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='strategyrun',
-            name='schedule',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='strategies.schedule'),
+            model_name="strategyrun",
+            name="schedule",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="strategies.schedule"
+            ),
         ),
         migrations.AddField(
-            model_name='signal',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='signals', to='strategies.strategyrun'),
+            model_name="signal",
+            name="run",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="signals", to="strategies.strategyrun"
+            ),
         ),
         migrations.AddField(
-            model_name='strategyversion',
-            name='strategy',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='strategies.strategy'),
+            model_name="strategyversion",
+            name="strategy",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="versions", to="strategies.strategy"
+            ),
         ),
         migrations.AddField(
-            model_name='schedule',
-            name='version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='schedules', to='strategies.strategyversion'),
+            model_name="schedule",
+            name="version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="schedules", to="strategies.strategyversion"
+            ),
         ),
         migrations.AddIndex(
-            model_name='strategyrun',
-            index=models.Index(condition=models.Q(('status', 'CLAIMED')), fields=['status'], name='strategy_run_open'),
+            model_name="strategyrun",
+            index=models.Index(condition=models.Q(("status", "CLAIMED")), fields=["status"], name="strategy_run_open"),
         ),
         migrations.AddConstraint(
-            model_name='strategyrun',
-            constraint=models.UniqueConstraint(fields=('schedule', 'candle_close'), name='strategy_run_once'),
+            model_name="strategyrun",
+            constraint=models.UniqueConstraint(fields=("schedule", "candle_close"), name="strategy_run_once"),
         ),
         migrations.AddIndex(
-            model_name='signal',
-            index=models.Index(condition=models.Q(('fanned_out_at__isnull', True)), fields=['fanned_out_at'], name='signal_to_fan_out'),
+            model_name="signal",
+            index=models.Index(
+                condition=models.Q(("fanned_out_at__isnull", True)), fields=["fanned_out_at"], name="signal_to_fan_out"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signal',
-            constraint=models.UniqueConstraint(fields=('run', 'kind'), name='signal_unique'),
+            model_name="signal",
+            constraint=models.UniqueConstraint(fields=("run", "kind"), name="signal_unique"),
         ),
         migrations.AddConstraint(
-            model_name='strategyversion',
-            constraint=models.UniqueConstraint(fields=('strategy', 'number'), name='strategy_version_unique'),
+            model_name="strategyversion",
+            constraint=models.UniqueConstraint(fields=("strategy", "number"), name="strategy_version_unique"),
         ),
         migrations.AddConstraint(
-            model_name='schedule',
-            constraint=models.UniqueConstraint(fields=('version', 'instrument', 'timeframe'), name='schedule_unique'),
+            model_name="schedule",
+            constraint=models.UniqueConstraint(fields=("version", "instrument", "timeframe"), name="schedule_unique"),
         ),
     ]

@@ -9,393 +9,773 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('markets', '0001_initial'),
-        ('strategies', '0001_initial'),
-        ('tenants', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("markets", "0001_initial"),
+        ("strategies", "0001_initial"),
+        ("tenants", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AccountBalance',
+            name="AccountBalance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('total', signalist.db.fields.ExactDecimalField()),
-                ('available', signalist.db.fields.ExactDecimalField()),
-                ('cursor', models.CharField(blank=True, max_length=100)),
-                ('at', models.DateTimeField()),
-                ('account', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='balance', to='accounts.account')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("total", signalist.db.fields.ExactDecimalField()),
+                ("available", signalist.db.fields.ExactDecimalField()),
+                ("cursor", models.CharField(blank=True, max_length=100)),
+                ("at", models.DateTimeField()),
+                (
+                    "account",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="balance", to="accounts.account"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Instruction',
+            name="Instruction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('key', models.CharField(max_length=120)),
-                ('kind', models.CharField(choices=[('CLOSE', 'Close'), ('FLATTEN', 'Flatten'), ('EMERGENCY', 'Emergency')], max_length=12)),
-                ('reason', models.CharField(max_length=200)),
-                ('created_at', models.DateTimeField()),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('by', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("key", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("CLOSE", "Close"), ("FLATTEN", "Flatten"), ("EMERGENCY", "Emergency")], max_length=12
+                    ),
+                ),
+                ("reason", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.account"
+                    ),
+                ),
+                (
+                    "by",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Execution',
+            name="Execution",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=10)),
-                ('status', models.CharField(default='PENDING', max_length=8)),
-                ('rule', models.CharField(default='', max_length=30)),
-                ('numbers', models.JSONField(null=True)),
-                ('price', signalist.db.fields.ExactDecimalField(null=True)),
-                ('stop', signalist.db.fields.ExactDecimalField(null=True)),
-                ('target', signalist.db.fields.ExactDecimalField(null=True)),
-                ('quantity', signalist.db.fields.ExactDecimalField(null=True)),
-                ('deadline', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('signal', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='strategies.signal')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
-                ('instruction', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.instruction')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=10)),
+                ("status", models.CharField(default="PENDING", max_length=8)),
+                ("rule", models.CharField(default="", max_length=30)),
+                ("numbers", models.JSONField(null=True)),
+                ("price", signalist.db.fields.ExactDecimalField(null=True)),
+                ("stop", signalist.db.fields.ExactDecimalField(null=True)),
+                ("target", signalist.db.fields.ExactDecimalField(null=True)),
+                ("quantity", signalist.db.fields.ExactDecimalField(null=True)),
+                ("deadline", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "signal",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="strategies.signal",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
+                (
+                    "instruction",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="trading.instruction",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Subscription',
+            name="Subscription",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('capital', signalist.db.fields.ExactDecimalField()),
-                ('risk_fraction', signalist.db.fields.ExactDecimalField(blank=True, null=True)),
-                ('notional_fraction', signalist.db.fields.ExactDecimalField(blank=True, null=True)),
-                ('leverage', signalist.db.fields.ExactDecimalField(default=1)),
-                ('max_open_positions', models.PositiveIntegerField(blank=True, null=True)),
-                ('max_daily_entries', models.PositiveIntegerField(blank=True, null=True)),
-                ('daily_loss_amount', signalist.db.fields.ExactDecimalField(blank=True, null=True)),
-                ('daily_loss_fraction', signalist.db.fields.ExactDecimalField(blank=True, null=True)),
-                ('max_exposure_fraction', signalist.db.fields.ExactDecimalField(blank=True, null=True)),
-                ('max_position_fraction', signalist.db.fields.ExactDecimalField(blank=True, null=True)),
-                ('status', models.CharField(choices=[('ACTIVE', 'Active'), ('PAUSED', 'Paused'), ('ENDED', 'Ended')], default='ACTIVE', max_length=8)),
-                ('started_at', models.DateTimeField()),
-                ('paused_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='subscriptions', to='accounts.account')),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.instrument')),
-                ('schedule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='strategies.schedule')),
-                ('strategy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='strategies.strategy')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("capital", signalist.db.fields.ExactDecimalField()),
+                ("risk_fraction", signalist.db.fields.ExactDecimalField(blank=True, null=True)),
+                ("notional_fraction", signalist.db.fields.ExactDecimalField(blank=True, null=True)),
+                ("leverage", signalist.db.fields.ExactDecimalField(default=1)),
+                ("max_open_positions", models.PositiveIntegerField(blank=True, null=True)),
+                ("max_daily_entries", models.PositiveIntegerField(blank=True, null=True)),
+                ("daily_loss_amount", signalist.db.fields.ExactDecimalField(blank=True, null=True)),
+                ("daily_loss_fraction", signalist.db.fields.ExactDecimalField(blank=True, null=True)),
+                ("max_exposure_fraction", signalist.db.fields.ExactDecimalField(blank=True, null=True)),
+                ("max_position_fraction", signalist.db.fields.ExactDecimalField(blank=True, null=True)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("ACTIVE", "Active"), ("PAUSED", "Paused"), ("ENDED", "Ended")],
+                        default="ACTIVE",
+                        max_length=8,
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("paused_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="subscriptions", to="accounts.account"
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="markets.instrument"
+                    ),
+                ),
+                (
+                    "schedule",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="strategies.schedule"
+                    ),
+                ),
+                (
+                    "strategy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="strategies.strategy"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Position',
+            name="Position",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('direction', models.CharField(max_length=5)),
-                ('is_open', models.BooleanField(default=True)),
-                ('is_closing', models.BooleanField(default=False)),
-                ('quantity', signalist.db.fields.ExactDecimalField()),
-                ('entry_quantity', signalist.db.fields.ExactDecimalField()),
-                ('entry_value', signalist.db.fields.ExactDecimalField()),
-                ('exit_quantity', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('exit_value', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('fees', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('stop', signalist.db.fields.ExactDecimalField(null=True)),
-                ('target', signalist.db.fields.ExactDecimalField(null=True)),
-                ('protection_due', models.BooleanField(default=True)),
-                ('refused_stops', models.PositiveSmallIntegerField(default=0)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('entry_execution', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='positions', to='trading.execution')),
-                ('instrument', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.instrument')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
-                ('subscription', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.subscription')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("direction", models.CharField(max_length=5)),
+                ("is_open", models.BooleanField(default=True)),
+                ("is_closing", models.BooleanField(default=False)),
+                ("quantity", signalist.db.fields.ExactDecimalField()),
+                ("entry_quantity", signalist.db.fields.ExactDecimalField()),
+                ("entry_value", signalist.db.fields.ExactDecimalField()),
+                ("exit_quantity", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("exit_value", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("fees", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("stop", signalist.db.fields.ExactDecimalField(null=True)),
+                ("target", signalist.db.fields.ExactDecimalField(null=True)),
+                ("protection_due", models.BooleanField(default=True)),
+                ("refused_stops", models.PositiveSmallIntegerField(default=0)),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "entry_execution",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="positions", to="trading.execution"
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="markets.instrument",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trading.subscription"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('leg', models.CharField(max_length=6)),
-                ('n', models.PositiveSmallIntegerField(default=0)),
-                ('client_order_id', models.CharField(max_length=36, unique=True)),
-                ('venue_order_id', models.CharField(blank=True, max_length=64)),
-                ('tag', models.CharField(max_length=120)),
-                ('side', models.CharField(max_length=4)),
-                ('type', models.CharField(max_length=12)),
-                ('quantity', signalist.db.fields.ExactDecimalField()),
-                ('wanted_quantity', signalist.db.fields.ExactDecimalField(null=True)),
-                ('price', signalist.db.fields.ExactDecimalField(null=True)),
-                ('trigger', signalist.db.fields.ExactDecimalField(null=True)),
-                ('reduce_only', models.BooleanField(default=False)),
-                ('leverage', signalist.db.fields.ExactDecimalField(default=Decimal('1'))),
-                ('reference_price', signalist.db.fields.ExactDecimalField(null=True)),
-                ('status', models.CharField(default='CREATED', max_length=9)),
-                ('cancel_wanted', models.BooleanField(default=False)),
-                ('filled', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('filled_value', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('fees', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('looks', models.PositiveSmallIntegerField(default=0)),
-                ('sender', models.UUIDField(null=True)),
-                ('busy', models.BooleanField(default=False)),
-                ('not_before', models.DateTimeField(null=True)),
-                ('deadline', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('execution', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='trading.execution')),
-                ('instrument', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.instrument')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
-                ('position', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='trading.position')),
-                ('subscription', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.subscription')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("leg", models.CharField(max_length=6)),
+                ("n", models.PositiveSmallIntegerField(default=0)),
+                ("client_order_id", models.CharField(max_length=36, unique=True)),
+                ("venue_order_id", models.CharField(blank=True, max_length=64)),
+                ("tag", models.CharField(max_length=120)),
+                ("side", models.CharField(max_length=4)),
+                ("type", models.CharField(max_length=12)),
+                ("quantity", signalist.db.fields.ExactDecimalField()),
+                ("wanted_quantity", signalist.db.fields.ExactDecimalField(null=True)),
+                ("price", signalist.db.fields.ExactDecimalField(null=True)),
+                ("trigger", signalist.db.fields.ExactDecimalField(null=True)),
+                ("reduce_only", models.BooleanField(default=False)),
+                ("leverage", signalist.db.fields.ExactDecimalField(default=Decimal("1"))),
+                ("reference_price", signalist.db.fields.ExactDecimalField(null=True)),
+                ("status", models.CharField(default="CREATED", max_length=9)),
+                ("cancel_wanted", models.BooleanField(default=False)),
+                ("filled", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("filled_value", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("fees", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("looks", models.PositiveSmallIntegerField(default=0)),
+                ("sender", models.UUIDField(null=True)),
+                ("busy", models.BooleanField(default=False)),
+                ("not_before", models.DateTimeField(null=True)),
+                ("deadline", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "execution",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="orders",
+                        to="trading.execution",
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="markets.instrument",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
+                (
+                    "position",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="orders",
+                        to="trading.position",
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="trading.subscription",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.AddField(
-            model_name='instruction',
-            name='subscription',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.subscription'),
+            model_name="instruction",
+            name="subscription",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="trading.subscription",
+            ),
         ),
         migrations.AddField(
-            model_name='execution',
-            name='subscription',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.subscription'),
+            model_name="execution",
+            name="subscription",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trading.subscription"
+            ),
         ),
         migrations.CreateModel(
-            name='DailyResult',
+            name="DailyResult",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('trades', models.PositiveIntegerField(default=0)),
-                ('wins', models.PositiveIntegerField(default=0)),
-                ('gross', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('fees', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('net', signalist.db.fields.ExactDecimalField(default=Decimal('0'))),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
-                ('subscription', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.subscription')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("trades", models.PositiveIntegerField(default=0)),
+                ("wins", models.PositiveIntegerField(default=0)),
+                ("gross", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("fees", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                ("net", signalist.db.fields.ExactDecimalField(default=Decimal("0"))),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="trading.subscription",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Trade',
+            name="Trade",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('direction', models.CharField(max_length=5)),
-                ('quantity', signalist.db.fields.ExactDecimalField()),
-                ('entry_price', signalist.db.fields.ExactDecimalField()),
-                ('exit_price', signalist.db.fields.ExactDecimalField()),
-                ('gross', signalist.db.fields.ExactDecimalField()),
-                ('fees', signalist.db.fields.ExactDecimalField()),
-                ('net', signalist.db.fields.ExactDecimalField()),
-                ('currency', models.CharField(max_length=15)),
-                ('exit_type', models.CharField(choices=[('STOP_LOSS', 'Stop Loss'), ('TAKE_PROFIT', 'Take Profit'), ('SIGNAL', 'Signal'), ('MANUAL', 'Manual'), ('EMERGENCY', 'Emergency')], max_length=12)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField()),
-                ('measured', models.BooleanField(default=False)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('instrument', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.instrument')),
-                ('position', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='trade', to='trading.position')),
-                ('subscription', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.subscription')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("direction", models.CharField(max_length=5)),
+                ("quantity", signalist.db.fields.ExactDecimalField()),
+                ("entry_price", signalist.db.fields.ExactDecimalField()),
+                ("exit_price", signalist.db.fields.ExactDecimalField()),
+                ("gross", signalist.db.fields.ExactDecimalField()),
+                ("fees", signalist.db.fields.ExactDecimalField()),
+                ("net", signalist.db.fields.ExactDecimalField()),
+                ("currency", models.CharField(max_length=15)),
+                (
+                    "exit_type",
+                    models.CharField(
+                        choices=[
+                            ("STOP_LOSS", "Stop Loss"),
+                            ("TAKE_PROFIT", "Take Profit"),
+                            ("SIGNAL", "Signal"),
+                            ("MANUAL", "Manual"),
+                            ("EMERGENCY", "Emergency"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField()),
+                ("measured", models.BooleanField(default=False)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="markets.instrument",
+                    ),
+                ),
+                (
+                    "position",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="trade", to="trading.position"
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trading.subscription"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='AccountDay',
+            name="AccountDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('equity', signalist.db.fields.ExactDecimalField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("equity", signalist.db.fields.ExactDecimalField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
-                'constraints': [models.UniqueConstraint(fields=('account', 'day'), name='account_day_unique')],
+                "abstract": False,
+                "base_manager_name": "objects",
+                "constraints": [models.UniqueConstraint(fields=("account", "day"), name="account_day_unique")],
             },
         ),
         migrations.CreateModel(
-            name='OrderAttempt',
+            name="OrderAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveSmallIntegerField()),
-                ('action', models.CharField(choices=[('PLACE', 'Place'), ('CANCEL', 'Cancel'), ('AMEND', 'Amend')], max_length=6)),
-                ('request', models.JSONField()),
-                ('response', models.JSONField(null=True)),
-                ('success', models.BooleanField(null=True)),
-                ('error_type', models.CharField(blank=True, max_length=50)),
-                ('error_message', models.CharField(blank=True, max_length=300)),
-                ('latency_ms', models.FloatField(null=True)),
-                ('engine', models.UUIDField()),
-                ('sent_at', models.DateTimeField()),
-                ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='trading.order')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveSmallIntegerField()),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[("PLACE", "Place"), ("CANCEL", "Cancel"), ("AMEND", "Amend")], max_length=6
+                    ),
+                ),
+                ("request", models.JSONField()),
+                ("response", models.JSONField(null=True)),
+                ("success", models.BooleanField(null=True)),
+                ("error_type", models.CharField(blank=True, max_length=50)),
+                ("error_message", models.CharField(blank=True, max_length=300)),
+                ("latency_ms", models.FloatField(null=True)),
+                ("engine", models.UUIDField()),
+                ("sent_at", models.DateTimeField()),
+                (
+                    "order",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="trading.order",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
-                'constraints': [models.UniqueConstraint(fields=('order', 'number'), name='order_attempt_unique')],
+                "abstract": False,
+                "base_manager_name": "objects",
+                "constraints": [models.UniqueConstraint(fields=("order", "number"), name="order_attempt_unique")],
             },
         ),
         migrations.CreateModel(
-            name='Fill',
+            name="Fill",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('venue_fill_id', models.CharField(max_length=80)),
-                ('side', models.CharField(max_length=4)),
-                ('quantity', signalist.db.fields.ExactDecimalField()),
-                ('price', signalist.db.fields.ExactDecimalField()),
-                ('fee', signalist.db.fields.ExactDecimalField()),
-                ('fee_currency', models.CharField(max_length=15)),
-                ('time', models.DateTimeField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='trading.order')),
-                ('position', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='trading.position')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("venue_fill_id", models.CharField(max_length=80)),
+                ("side", models.CharField(max_length=4)),
+                ("quantity", signalist.db.fields.ExactDecimalField()),
+                ("price", signalist.db.fields.ExactDecimalField()),
+                ("fee", signalist.db.fields.ExactDecimalField()),
+                ("fee_currency", models.CharField(max_length=15)),
+                ("time", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="fills", to="trading.order"
+                    ),
+                ),
+                (
+                    "position",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="fills",
+                        to="trading.position",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
-                'constraints': [models.UniqueConstraint(fields=('venue_fill_id', 'account'), name='fill_once')],
+                "abstract": False,
+                "base_manager_name": "objects",
+                "constraints": [models.UniqueConstraint(fields=("venue_fill_id", "account"), name="fill_once")],
             },
         ),
         migrations.CreateModel(
-            name='Reservation',
+            name="Reservation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('amount', signalist.db.fields.ExactDecimalField()),
-                ('notional', signalist.db.fields.ExactDecimalField()),
-                ('released', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.account')),
-                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='reservation', to='trading.order')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("amount", signalist.db.fields.ExactDecimalField()),
+                ("notional", signalist.db.fields.ExactDecimalField()),
+                ("released", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "order",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="reservation", to="trading.order"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
-                'indexes': [models.Index(condition=models.Q(('released', False)), fields=['account'], name='reservation_held')],
+                "abstract": False,
+                "base_manager_name": "objects",
+                "indexes": [
+                    models.Index(condition=models.Q(("released", False)), fields=["account"], name="reservation_held")
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='subscription',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'ENDED'), _negated=True), fields=('account', 'strategy'), name='subscription_unique_while_live'),
+            model_name="subscription",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "ENDED"), _negated=True),
+                fields=("account", "strategy"),
+                name="subscription_unique_while_live",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subscription',
-            constraint=models.CheckConstraint(condition=models.Q(('risk_fraction__isnull', True), ('notional_fraction__isnull', True), _connector='XOR'), name='subscription_sized_once'),
+            model_name="subscription",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("risk_fraction__isnull", True), ("notional_fraction__isnull", True), _connector="XOR"
+                ),
+                name="subscription_sized_once",
+            ),
         ),
         migrations.AddIndex(
-            model_name='position',
-            index=models.Index(condition=models.Q(('protection_due', True)), fields=['opened_at'], name='position_protection_due'),
+            model_name="position",
+            index=models.Index(
+                condition=models.Q(("protection_due", True)), fields=["opened_at"], name="position_protection_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='position',
-            index=models.Index(condition=models.Q(('is_open', True)), fields=['account'], name='position_open'),
+            model_name="position",
+            index=models.Index(condition=models.Q(("is_open", True)), fields=["account"], name="position_open"),
         ),
         migrations.AddConstraint(
-            model_name='position',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_open', True)), fields=('subscription', 'instrument'), name='position_one_open'),
+            model_name="position",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_open", True)), fields=("subscription", "instrument"), name="position_one_open"
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('status__in', ['CREATED', 'SENDING', 'WORKING', 'UNKNOWN', 'PARTIAL'])), fields=['status'], name='order_under_way'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("status__in", ["CREATED", "SENDING", "WORKING", "UNKNOWN", "PARTIAL"])),
+                fields=["status"],
+                name="order_under_way",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('status__in', ['CREATED', 'SENDING', 'WORKING', 'UNKNOWN', 'PARTIAL'])), fields=['account'], name='order_active'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("status__in", ["CREATED", "SENDING", "WORKING", "UNKNOWN", "PARTIAL"])),
+                fields=["account"],
+                name="order_active",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['position', 'leg'], name='order_of_position'),
+            model_name="order",
+            index=models.Index(fields=["position", "leg"], name="order_of_position"),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('execution', 'leg', 'n'), name='order_natural_key'),
+            model_name="order",
+            constraint=models.UniqueConstraint(fields=("execution", "leg", "n"), name="order_natural_key"),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('leg', 'STOP'), ('status__in', ['CREATED', 'SENDING', 'WORKING', 'UNKNOWN', 'PARTIAL'])), fields=('position',), name='order_one_active_stop'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("leg", "STOP"), ("status__in", ["CREATED", "SENDING", "WORKING", "UNKNOWN", "PARTIAL"])
+                ),
+                fields=("position",),
+                name="order_one_active_stop",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('leg', 'TARGET'), ('status__in', ['CREATED', 'SENDING', 'WORKING', 'UNKNOWN', 'PARTIAL'])), fields=('position',), name='order_one_active_target'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("leg", "TARGET"), ("status__in", ["CREATED", "SENDING", "WORKING", "UNKNOWN", "PARTIAL"])
+                ),
+                fields=("position",),
+                name="order_one_active_target",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['CREATED', 'SENDING', 'WORKING', 'UNKNOWN', 'PARTIAL', 'FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED'])), name='order_status_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "CREATED",
+                            "SENDING",
+                            "WORKING",
+                            "UNKNOWN",
+                            "PARTIAL",
+                            "FILLED",
+                            "CANCELLED",
+                            "REJECTED",
+                            "EXPIRED",
+                        ],
+                    )
+                ),
+                name="order_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='instruction',
-            constraint=models.UniqueConstraint(fields=('tenant', 'key'), name='instruction_once'),
+            model_name="instruction",
+            constraint=models.UniqueConstraint(fields=("tenant", "key"), name="instruction_once"),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(condition=models.Q(('status', 'PENDING')), fields=['status'], name='execution_pending'),
+            model_name="execution",
+            index=models.Index(condition=models.Q(("status", "PENDING")), fields=["status"], name="execution_pending"),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(fields=['subscription', 'decided_at'], name='execution_by_day'),
+            model_name="execution",
+            index=models.Index(fields=["subscription", "decided_at"], name="execution_by_day"),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.UniqueConstraint(fields=('signal', 'subscription'), name='execution_once_per_signal'),
+            model_name="execution",
+            constraint=models.UniqueConstraint(fields=("signal", "subscription"), name="execution_once_per_signal"),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.UniqueConstraint(fields=('instruction', 'subscription'), name='execution_once_per_instruction'),
+            model_name="execution",
+            constraint=models.UniqueConstraint(
+                fields=("instruction", "subscription"), name="execution_once_per_instruction"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.CheckConstraint(condition=models.Q(('signal__isnull', True), ('instruction__isnull', True), _connector='XOR'), name='execution_has_one_cause'),
+            model_name="execution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("signal__isnull", True), ("instruction__isnull", True), _connector="XOR"),
+                name="execution_has_one_cause",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='dailyresult',
-            constraint=models.UniqueConstraint(fields=('subscription', 'day'), name='daily_result_unique'),
+            model_name="dailyresult",
+            constraint=models.UniqueConstraint(fields=("subscription", "day"), name="daily_result_unique"),
         ),
         migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(condition=models.Q(('measured', False)), fields=['measured'], name='trade_to_measure'),
+            model_name="trade",
+            index=models.Index(condition=models.Q(("measured", False)), fields=["measured"], name="trade_to_measure"),
         ),
     ]

@@ -1,0 +1,28 @@
+"""Whose rows plain statements may see: the floor below the tenants asks, the tenants' doors answer.
+
+PostgreSQL's row-level security answers by itself; on SQLite the same rule has to be part of the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import models
+
+
+class _Scope:
+    """The function that tells which tenant is behind the open door; nobody until the tenants have come up."""
+
+    tenant: Callable[[], int | None] = staticmethod(lambda: None)
+
+
+def asks(tenant: Callable[[], int | None]) -> None:
+    """Have `tenant` asked from now on: the id of the one tenant behind the door, None where the door goes across or is shut."""
+    _Scope.tenant = staticmethod(tenant)
+
+
+def visible(model: type[models.Model]) -> str:
+    """The condition, as SQL, under which rows of `model` belong to the tenant behind the door; "" where every row does."""
+    policy = getattr(model, "tenant_policy", None)
+    tenant = _Scope.tenant() if policy is not None else None
+    return "" if tenant is None else f"({policy.format(tenant=int(tenant), user='NULL')})"  # type: ignore[union-attr]

@@ -1,0 +1,267 @@
+"""Stage `run`: every closed candle runs every strategy that is due on it once, whoever asks, and never late."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection, connections
+
+from signalist.domain.signals import SignalKind
+from signalist.domain.strategies import SignalRow
+from signalist.events.models import Event
+from signalist.markets.models import Candle, Instrument
+from signalist.sandbox.outcomes import Failed, FailureKind, Ran
+from signalist.strategies.models import RunStatus, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
+from signalist.strategies.run import claim, finish, take_over
+from signalist.strategies.selectors import forget_schedules
+from tenants.doors import across_tenants
+
+NOON = datetime(2024, 5, 6, 12, 0, tzinfo=UTC)
+FIRST, SECOND = uuid.UUID(int=1), uuid.UUID(int=2)
+QUIET = Ran((), 3.0)
+PRICE = Decimal(40_000)
+
+
+def instrument(symbol: str = "BTC-PERP") -> Instrument:
+    steps = {"tick": Decimal("0.1"), "lot": 1, "min_quantity": 1, "min_notional": 1}
+    return Instrument.objects.create(venue="paper", symbol=symbol, base="BTC", quote="USD", kind="PERPETUAL", **steps)
+
+
+def schedule(slug: str, on: Instrument, frame: str = "1m", *, is_active: bool = True) -> Schedule:
+    strategy = Strategy.objects.create(slug=slug, name=slug)
+    version = StrategyVersion.objects.create(strategy=strategy, number=1, source="", content_hash="", history=1)
+    return Schedule.objects.create(version=version, instrument=on, timeframe=frame, is_active=is_active)
+
+
+def close(on: Instrument, at: datetime = NOON, frame: str = "1m") -> None:
+    Candle.objects.create(
+        instrument=on, timeframe=frame, close_time=at, open=PRICE, high=PRICE, low=PRICE, close=PRICE, volume=1
+    )
+
+
+@pytest.fixture(autouse=True)
+def door(db: None) -> Iterator[None]:
+    """The engine's door, and nothing known from the test before."""
+    forget_schedules()
+    with across_tenants("tests"):
+        yield
+    forget_schedules()
+
+
+@pytest.fixture
+def market() -> Instrument:
+    return instrument()
+
+
+@pytest.fixture
+def due(market: Instrument) -> Schedule:
+    """A strategy whose candle closed at noon."""
+    made = schedule("crossover", market)
+    close(market)
+    return made
+
+
+# --- Claiming ------------------------------------------------------------------------------------
+
+
+def test_a_candle_is_claimed_once_however_often_it_is_asked_for(due: Schedule) -> None:
+    (run,) = claim(FIRST, NOON)
+    assert (run.schedule, run.candle_close, run.status, run.engine) == (due, NOON, RunStatus.CLAIMED, FIRST)
+    assert claim(FIRST, NOON) == []
+    assert claim(SECOND, NOON + timedelta(seconds=1)) == []
+    assert StrategyRun.objects.get().engine == FIRST
+
+
+def test_every_strategy_that_is_due_is_claimed_and_no_other(market: Instrument, due: Schedule) -> None:
+    second = schedule("reversion", market)
+    schedule("resting", market, is_active=False)
+    schedule("slow", market, "5m")
+    schedule("elsewhere", instrument("ETH-PERP"))
+    assert {run.schedule_id for run in claim(FIRST, NOON)} == {due.pk, second.pk}
+
+
+def test_a_candle_of_another_timeframe_is_another_candle(market: Instrument, due: Schedule) -> None:
+    slow = schedule("slow", market, "5m")
+    close(market, frame="5m")
+    assert [(run.schedule_id, run.candle_close) for run in claim(FIRST, NOON)] == [(due.pk, NOON), (slow.pk, NOON)]
+
+
+def test_claims_come_in_the_order_of_their_candles(market: Instrument, due: Schedule) -> None:
+    close(market, NOON - timedelta(seconds=1))
+    closes = [run.candle_close for run in claim(FIRST, NOON)]
+    assert closes == sorted(closes) and len(closes) == 2
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0, "CLAIMED"), (2, "CLAIMED"), (2.001, "SKIPPED"), (599, "SKIPPED")])
+def test_a_candle_that_is_claimed_late_is_skipped(due: Schedule, seconds: float, status: str) -> None:
+    won = claim(FIRST, NOON + timedelta(seconds=seconds))
+    run = StrategyRun.objects.get()
+    assert run.status == status
+    if status == "SKIPPED":
+        assert won == []
+        assert (run.error_kind, run.finished_at) == ("late", NOON + timedelta(seconds=seconds))
+        assert run.error == "The candle was claimed too long after its close; old candles are not traded."
+    else:
+        assert [one.pk for one in won] == [run.pk]
+        assert run.finished_at is None
+
+
+def test_candles_from_before_an_outage_are_not_caught_up(due: Schedule) -> None:
+    assert claim(FIRST, NOON + timedelta(minutes=10)) == []
+    assert not StrategyRun.objects.exists()
+
+
+def test_a_candle_of_the_future_waits(market: Instrument) -> None:
+    schedule("crossover", market)
+    close(market, NOON + timedelta(minutes=1))
+    assert claim(FIRST, NOON) == []
+    assert len(claim(FIRST, NOON + timedelta(minutes=1))) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_engines_that_claim_at_the_same_time_share_the_candles(market: Instrument) -> None:
+    for number in range(6):
+        schedule(f"strategy-{number}", market)
+    close(market)
+    won: dict[uuid.UUID, list[int]] = {}
+    together = threading.Barrier(3)
+
+    def engine(name: uuid.UUID) -> None:
+        together.wait()
+        try:
+            won[name] = [run.schedule_id for run in claim(name, NOON)]
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=engine, args=(uuid.uuid4(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    claimed = [schedule_id for mine in won.values() for schedule_id in mine]
+    assert len(won) == 3
+    assert sorted(claimed) == sorted(Schedule.objects.values_list("pk", flat=True))
+    assert StrategyRun.objects.count() == 6
+
+
+# --- Taking over ---------------------------------------------------------------------------------
+
+
+def test_a_dead_engines_claims_are_taken_over_and_its_finished_runs_are_not(market: Instrument, due: Schedule) -> None:
+    (done,) = claim(FIRST, NOON)
+    finish(done, QUIET, PRICE, NOON)
+    close(market, NOON + timedelta(minutes=1))
+    (left,) = claim(FIRST, NOON + timedelta(minutes=1))
+    inherited = take_over(SECOND, {FIRST})
+    assert [run.pk for run in inherited] == [left.pk]
+    assert inherited[0].engine == SECOND
+    assert StrategyRun.objects.get(pk=done.pk).engine == FIRST
+
+
+def test_a_living_engines_claims_are_left_to_it(due: Schedule) -> None:
+    claim(FIRST, NOON)
+    assert take_over(SECOND, {uuid.UUID(int=3)}) == []
+    assert StrategyRun.objects.get().engine == FIRST
+
+
+def test_what_an_engine_answers_after_it_was_taken_over_from_is_ignored(due: Schedule) -> None:
+    (stale,) = claim(FIRST, NOON)
+    (mine,) = take_over(SECOND, {FIRST})
+    assert finish(stale, Ran((SignalRow(SignalKind.LONG, 39_600.0),), 1.0), PRICE, NOON) == 0
+    assert StrategyRun.objects.get().status == RunStatus.CLAIMED
+    assert not Signal.objects.exists()
+    assert finish(mine, Ran((SignalRow(SignalKind.LONG, 39_600.0),), 1.0), PRICE, NOON) == 1
+
+
+@pytest.mark.parametrize("answer", [QUIET, Ran((SignalRow(SignalKind.LONG),), 1.0), Failed(FailureKind.DIED, "gone")])
+def test_a_run_is_finished_once(due: Schedule, answer: Ran | Failed) -> None:
+    (run,) = claim(FIRST, NOON)
+    finish(run, answer, PRICE, NOON)
+    before = StrategyRun.objects.values().get()
+    assert finish(run, Ran((SignalRow(SignalKind.SHORT),), 9.0), PRICE, NOON + timedelta(seconds=5)) == 0
+    assert StrategyRun.objects.values().get() == before
+    assert not Signal.objects.filter(kind="SHORT").exists()
+
+
+# --- Answers -------------------------------------------------------------------------------------
+
+
+def test_a_run_that_says_nothing_is_recorded_without_an_event(due: Schedule) -> None:
+    (run,) = claim(FIRST, NOON)
+    assert finish(run, QUIET, PRICE, NOON + timedelta(seconds=1)) == 0
+    run.refresh_from_db()
+    assert (run.status, run.duration_ms, run.finished_at) == (RunStatus.NO_SIGNAL, 3.0, NOON + timedelta(seconds=1))
+    assert not Event.objects.exists()
+
+
+def test_what_a_run_says_becomes_signals_of_its_own_instrument(due: Schedule) -> None:
+    (run,) = claim(FIRST, NOON)
+    rows = (SignalRow(SignalKind.EXIT_SHORT), SignalRow(SignalKind.LONG, 39_600.04, 40_800.06, 0.25, 0.5))
+    assert finish(run, Ran(rows, 2.0), PRICE, NOON) == 2
+    leaving, entering = Signal.objects.order_by("pk")
+    assert (leaving.kind, entering.kind) == ("EXIT_SHORT", "LONG")
+    assert (entering.stop, entering.target) == (Decimal("39600.0"), Decimal("40800.1"))  # on the price grid
+    assert (entering.strength, entering.confidence) == (Decimal("0.25"), Decimal("0.5"))
+    assert (leaving.stop, leaving.target, leaving.strength) == (None, None, None)
+    assert entering.reference_price == PRICE
+    assert (entering.candle_close, entering.emitted_at, entering.fanned_out_at) == (NOON, NOON, None)
+    assert Event.objects.filter(kind="signal_generated", tenant_id=None).count() == 2
+
+
+def test_an_entry_has_ten_seconds_or_a_whole_short_candle(market: Instrument, due: Schedule) -> None:
+    short = schedule("scalper", market, "10s")
+    close(market, frame="10s")
+    for run in claim(FIRST, NOON):
+        finish(run, Ran((SignalRow(SignalKind.LONG),), 1.0), PRICE, NOON)
+    deadlines = dict(Signal.objects.values_list("schedule_id", "deadline"))
+    assert deadlines == {due.pk: NOON + timedelta(seconds=10), short.pk: NOON + timedelta(seconds=10)}
+
+
+def test_a_signals_name_says_strategy_version_instrument_candle_and_kind(due: Schedule) -> None:
+    from signalist.domain.orders import NAMESPACE
+
+    (run,) = claim(FIRST, NOON)
+    finish(run, Ran((SignalRow(SignalKind.LONG),), 1.0), PRICE, NOON)
+    name = "crossover@1|paper:BTC-PERP|2024-05-06T12:00:00Z_1m|LONG"
+    assert Signal.objects.get().public_id == uuid.uuid5(NAMESPACE, name)
+
+
+def test_a_failure_is_recorded_with_its_line_and_told(due: Schedule) -> None:
+    (run,) = claim(FIRST, NOON)
+    assert finish(run, Failed(FailureKind.RAISED, "KeyError: 'rsi'", 12), Decimal(0), NOON) == 0
+    run.refresh_from_db()
+    assert (run.status, run.error_kind, run.error, run.error_line) == (
+        RunStatus.FAILED,
+        "raised",
+        "KeyError: 'rsi'",
+        12,
+    )
+    told = Event.objects.get(kind="strategy_failed")
+    assert told.payload == {
+        "schedule": due.pk,
+        "candle": NOON.isoformat(),
+        "kind": "raised",
+        "message": "KeyError: 'rsi'",
+        "line": 12,
+    }
+    assert told.tenant_id is None
+
+
+def test_a_signal_and_its_event_are_written_together_or_not_at_all(
+    due: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(facts: object) -> None:
+        raise RuntimeError("the log is full")
+
+    monkeypatch.setattr("signalist.strategies.run.emit", broken)
+    (run,) = claim(FIRST, NOON)
+    with pytest.raises(RuntimeError, match="the log is full"):
+        finish(run, Ran((SignalRow(SignalKind.LONG),), 1.0), PRICE, NOON)
+    assert connection.in_atomic_block
+    assert StrategyRun.objects.get().status == RunStatus.CLAIMED
+    assert not Signal.objects.exists()
