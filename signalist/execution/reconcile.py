@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from signalist.accounts.models import Account
@@ -21,12 +20,11 @@ from signalist.clock import Clock
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.errors import DomainError
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
 from signalist.failpoints import failpoint
 from signalist.logs import logger
-from signalist.trading.folding import fold, fold_orders, halt, release_reservations
+from signalist.trading.folding import fold_each, fold_orders, release_reservations
 from signalist.trading.models import AccountBalance, Order, Position
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports
@@ -121,25 +119,8 @@ def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime) -> int
         current = {key: answer for key, (asked, answer) in reports.items() if cursors.get(key, "") == asked}
         if not current:
             return 0
-        fills = _folded(current, accounts, now)
+        fills = fold_each(current, accounts, now)
         ring_on_commit("protect", "measure", "decide", "place")
-    return fills
-
-
-def _folded(reports: dict[int, Reports], accounts: dict[int, Account], now: datetime) -> int:
-    """Fold all accounts at once; where the books of one cannot hold what its venue reports, fold each by itself and halt that one."""
-    try:
-        with transaction.atomic():
-            return fold(reports, accounts, now)
-    except (DomainError, IntegrityError):
-        log.warning("accounts_folded_one_by_one", accounts=len(reports))
-    fills = 0
-    for key, report in sorted(reports.items()):
-        try:
-            with transaction.atomic():
-                fills += fold({key: report}, accounts, now)
-        except (DomainError, IntegrityError) as error:
-            halt(accounts[key], f"the venue's reports do not fit the books: {error}", now)
     return fills
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import IntegrityError, transaction
+
 from signalist.accounts.models import Account, AccountState
 from signalist.db import fast
 from signalist.domain.errors import DomainError
@@ -19,6 +21,7 @@ from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.domain.positions import FillFact, folded, opened
 from signalist.domain.signals import Levels, reanchor
 from signalist.events.outbox import Fact, emit
+from signalist.logs import logger
 from signalist.markets.selectors import instruments
 from signalist.trading.models import (
     AccountBalance,
@@ -34,6 +37,8 @@ from signalist.trading.models import (
 from signalist.trading.selectors import attach_causes
 from signalist.trading.transitions import ORDER_FILLED, move_if_allowed
 from signalist.venues.base import FillReport, OrderReport, Reports
+
+log = logger(__name__)
 
 _POSITION = (
     "is_open is_closing quantity entry_quantity entry_value exit_quantity exit_value fees stop target protection_due closed_at"
@@ -69,6 +74,23 @@ def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: d
     _save(ledger)
     _save_balances(reports, accounts, now)
     return len(ledger.fills)
+
+
+def fold_each(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
+    """Fold all accounts at once; where the books of one cannot hold what its venue reports, fold each by itself and halt that one."""
+    try:
+        with transaction.atomic():
+            return fold(reports, accounts, now)
+    except (DomainError, IntegrityError):
+        log.warning("accounts_folded_one_by_one", accounts=len(reports))
+    fills = 0
+    for key, report in sorted(reports.items()):
+        try:
+            with transaction.atomic():
+                fills += fold({key: report}, accounts, now)
+        except (DomainError, IntegrityError) as error:
+            halt(accounts[key], f"the venue's reports do not fit the books: {error}", now)
+    return fills
 
 
 def halt(account: Account, reason: str, now: datetime) -> None:

@@ -17,6 +17,7 @@ from signalist.accounts.models import Account, PaperAccount, PaperDesk, PaperOrd
 from signalist.db import fast
 from signalist.domain.errors import DomainError
 from signalist.events.models import Event
+from signalist.trading.models import AccountDay
 from tenants.doors import OutsideTenant, across_tenants, acting_for
 from tenants.models import Membership
 from tests.cast import Cast
@@ -202,6 +203,53 @@ def test_any_row_comes_back_as_it_was_written(
     assert [_values(row) for row in PaperOrder.objects.order_by("id")] == [_values(row) for row in rows]
 
 
+# --- As it lies in the table --------------------------------------------------------------------
+
+
+def _stored(model: type[models.Model]) -> list[tuple[Any, ...]]:
+    """The rows as the driver gives them, without what distinguishes them."""
+    apart = {"id", "public_id", "client_order_id", "venue_ref", "account_id"}
+    columns = ", ".join(f'"{f.column}"' for f in model._meta.concrete_fields if f.column not in apart)
+    return fast.tuples(f'SELECT {columns} FROM "{model._meta.db_table}" ORDER BY id')
+
+
+@pytest.mark.parametrize("moment", [NOON, NOON.replace(microsecond=0), NOON.replace(microsecond=120_000)], ids=str)
+def test_quick_rows_lie_in_the_table_exactly_as_slow_ones(cast: Cast, moment: datetime) -> None:
+    """Or SQL would compare and order them differently."""
+
+    def account(ref: str) -> Account:
+        return Account(tenant=cast.acme, name="Paper", venue="paper", venue_ref=ref, currency="USD", created_at=moment)
+
+    with acting_for(cast.acme.pk):
+        quick, slow = account("quick"), account("slow")
+        fast.insert([quick], returning=True)
+        slow.save()
+        days = [AccountDay(tenant=cast.acme, account=a, day=moment.date(), equity=D("-0.10")) for a in (quick, slow)]
+        events = [Event(kind="told", payload={"ä": [1, None, "0.1"]}, at=moment, tenant_id=cast.acme.pk) for _ in "ab"]
+        orders = [_order(n, active_from=moment, reduce_only=True) for n in (1, 2)]
+        for first, second in (days, events, orders):
+            fast.insert([first])
+            second.save()
+        for model in (Account, AccountDay, Event, PaperOrder):
+            stored = _stored(model)
+            assert len(stored) == 2
+            assert stored[0] == stored[1]
+        assert Account.objects.get(public_id=quick.public_id) == quick
+        assert PaperOrder.objects.filter(active_from=moment, trigger=D("44000.5")).count() == 2
+
+
+def test_updated_columns_lie_in_the_table_exactly_as_the_orm_writes_them() -> None:
+    fast.insert([_order(n, active_from=NOON) for n in (1, 2)])
+    quick, slow = PaperOrder.objects.order_by("pk")
+    for row in (quick, slow):
+        row.price, row.trigger, row.active_from, row.reduce_only = D(7), None, NOON.replace(microsecond=0), False
+    names = ("price", "trigger", "active_from", "reduce_only")
+    fast.update([quick], names)
+    slow.save(update_fields=names)
+    first, second = _stored(PaperOrder)
+    assert first == second
+
+
 # --- Tenants -------------------------------------------------------------------------------------
 
 
@@ -227,3 +275,11 @@ def test_a_row_of_another_tenant_is_not_inserted(cast: Cast, account: Account) -
     account.tenant = cast.acme
     fast.insert([account], returning=True)
     assert Account.objects.get() == account
+
+
+def test_a_row_of_another_tenant_is_not_updated(cast: Cast, account: Account) -> None:
+    fast.insert([account], returning=True)
+    stolen = Account(pk=account.pk, tenant=cast.globex, name="changed")
+    with pytest.raises(OutsideTenant):
+        fast.update([stolen], ("name",))
+    assert Account.objects.get().name == "Paper"

@@ -13,8 +13,8 @@ UNITS = {"unit", "statement_unit"}
 VENUE_METHODS = {"place", "cancel", "amend", "look_up", "reports", "balance", "positions"}
 # People call these, not the engine: a person sees whether it was done, and the unique key makes a repetition harmless.
 BY_PEOPLE = {"actions.py"}
-# How a commit can be written down past a unit.
-PAST_A_UNIT = {"atomic", "commit", "set_autocommit", "savepoint_commit", "non_atomic_requests"}
+# How a commit can be written down past a unit. Within a unit, `atomic` is a savepoint and commits nothing.
+PAST_A_UNIT = {"atomic", "commit", "set_autocommit", "non_atomic_requests"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,32 @@ def violations(root: Path) -> list[str]:
 
 def _commits(path: Path) -> Iterator[str]:
     """Transactions past a unit, and units whose name is not written out."""
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Attribute | ast.Name) and _word(node) in PAST_A_UNIT:
+    tree = _tree(path)
+    savepoints = {id(node) for node in _savepoints(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name) and _word(node) in PAST_A_UNIT and id(node) not in savepoints:
             yield f"{_place(path, node)}: {_word(node)} commits past a unit"
         if isinstance(node, ast.Call) and _called_name(node) in UNITS and _literal(node) is None:
             yield f"{_place(path, node)}: the name of a unit is not written out"
-        if isinstance(node, ast.With):
-            for item in node.items:
-                if isinstance(item.context_expr, ast.Call) and _called_name(item.context_expr) in UNITS:
-                    yield from _nested(path, node)
+        if isinstance(node, ast.With) and _is_unit(node):
+            yield from _nested(path, node)
+
+
+def _savepoints(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every `atomic` in a function that is called, and only from within units."""
+    for function in _functions(tree):
+        called = [call for other in _functions(tree) for call in _calls(other) if _called_name(call) == function.name]
+        within = {id(call) for other in _functions(tree) for unit in _units(other) for call in _calls(unit)}
+        if called and all(id(call) in within for call in called):
+            yield from (node for node in ast.walk(function) if _word(node) == "atomic")
+
+
+def _units(function: ast.AST) -> Iterator[ast.With]:
+    return (node for node in ast.walk(function) if isinstance(node, ast.With) and _is_unit(node))
+
+
+def _is_unit(node: ast.With) -> bool:
+    return any(isinstance(i.context_expr, ast.Call) and _called_name(i.context_expr) in UNITS for i in node.items)
 
 
 def _nested(path: Path, unit: ast.With) -> Iterator[str]:
@@ -76,7 +93,7 @@ def _nested(path: Path, unit: ast.With) -> Iterator[str]:
 def _venue_calls(path: Path) -> Iterator[str]:
     """Calls of a session that do not stand between two failpoints, nor does every call of the function that makes them."""
     tree = _tree(path)
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = _functions(tree)
     for function in functions:
         bare = [call for call in _calls(function) if _is_venue_call(call) and not _between(function, call)]
         if not bare:
@@ -130,6 +147,10 @@ def _sources(root: Path) -> list[Path]:
 
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def _calls(node: ast.AST) -> Iterator[ast.Call]:

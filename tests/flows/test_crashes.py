@@ -34,6 +34,7 @@ WHILE_NOTHING_IS_UNDER_WAY: dict[str, list[Kill]] = {
         ("run.take_over.committed", 1),
         ("reconcile.orphaned.committed", 1),
         ("reconcile.take_over.committed", 1),
+        ("engine.taken_over.committed", 1),
         ("run.claim.committed", 1),
         ("run.finish_quiet.committed", 2),
         ("replay.venue_done", 1),
@@ -191,7 +192,9 @@ PARTS = (0.0, 0.3, 0.6, 0.9)
 ALL_PLACES = sorted({marker.name for marker in markers()} - NOT_IN_A_REPLAY.keys())
 # Passed only by a process that finds a dead one's work in doubt: the process before it dies here.
 AFTER_A_DEATH: dict[str, Kill] = {
-    name: ("place.call", 4) for name in ALL_PLACES if name.startswith(("look_up.", "run.take_over", "reconcile."))
+    name: ("place.call", 4)
+    for name in ALL_PLACES
+    if name.startswith(("look_up.", "run.take_over", "reconcile.", "engine.taken_over"))
 }
 
 

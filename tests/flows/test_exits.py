@@ -280,7 +280,7 @@ def test_an_exit_that_was_refused_is_written_anew(world: Scene) -> None:
     assert world.trade(theo).exit_type == "SIGNAL"
 
 
-def test_a_position_that_cannot_be_closed_halts_its_account_and_keeps_its_stop(world: Scene) -> None:
+def test_a_position_that_cannot_be_closed_halts_its_account_and_stays_protected(world: Scene) -> None:
     theo, vera = world.subscriber("Theo"), world.subscriber("Vera")
     world.signal(BUY)
     world.minute()
@@ -293,7 +293,7 @@ def test_a_position_that_cannot_be_closed_halts_its_account_and_keeps_its_stop(w
     )
     assert len(world.orders(theo, "EXIT")) == 5
     assert world.net(theo) == ALL
-    assert world.resting(theo) == {"STOP": ALL}
+    assert world.resting(theo) == {"STOP": ALL, "TARGET": ALL}
     assert world.trade(vera).exit_type == "SIGNAL"
 
 

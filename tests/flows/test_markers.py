@@ -46,6 +46,12 @@ PLANTED = {
         "with transaction.atomic():",
         "atomic commits past a unit",
     ),
+    "a savepoint that is a transaction for one of its callers": (
+        "reconcile.py",
+        "def _in_doubt(",
+        "def by_hand(reports, accounts, now):\n    return _folded(reports, accounts, now)\n\n\ndef _in_doubt(",
+        "atomic commits past a unit",
+    ),
     "a unit without a written name": (
         "measure.py",
         'unit("measure.trades")',
