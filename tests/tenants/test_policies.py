@@ -90,9 +90,11 @@ def test_every_table_of_tenants_has_its_policies_for_reading_and_writing(table: 
     policies = _sql(
         "SELECT policyname, cmd, permissive, with_check IS NOT NULL FROM pg_policies WHERE tablename = %s", table
     )
-    expected = {"tenant_rows", "owner_across", "engine_rows"} | ({"tail_rows"} if table == "events_event" else set())
-    assert {name for name, *_ in policies} == expected
-    assert all(rest == ["ALL", "PERMISSIVE", True] for _, *rest in policies)
+    changing = {"tenant_rows", "owner_across", "engine_rows"}
+    seeing = {"tenant_sees"} | ({"tail_rows"} if table == "events_event" else set())
+    assert {name for name, *_ in policies} == changing | seeing
+    for name, *rest in policies:
+        assert rest == (["ALL", "PERMISSIVE", True] if name in changing else ["SELECT", "PERMISSIVE", False])
 
 
 def test_no_table_with_a_tenant_was_forgotten() -> None:
@@ -256,11 +258,13 @@ def test_the_engine_sees_all_rows_of_the_money_path(rows: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_engine_may_read_and_write_every_table_of_tenants(table: str) -> None:
+def test_the_engine_may_write_every_table_of_tenants_and_only_append_to_the_ledgers(table: str) -> None:
     rights = (
-        "SELECT bool_and(has_table_privilege(%s, %s, r)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) r"
+        "SELECT has_table_privilege(%s, %s, r) "
+        "FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS a (r, n) ORDER BY n"
     )
-    assert _sql(rights, ENGINE, table) == [(True,)]
+    appended = table in {"trading_fill", "events_event"}
+    assert _sql(rights, ENGINE, table) == [(True,), (True,), (not appended,), (not appended,)]
 
 
 @pytest.mark.parametrize("table", ["django_session", "django_admin_log", "auth_group", "auth_permission"])
