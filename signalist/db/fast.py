@@ -37,9 +37,7 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
     `lock`: "" none, "update" locks the rows, "skip" also passes over rows that others have locked; nothing on SQLite, whose one
     writer holds the whole database.
     """
-    scope = visible(model)
-    mine = f"{scope} AND " if scope else ""
-    statement = f"{_selection(model)} WHERE {mine}{condition}{_lock(lock)}"
+    statement = f"{_selection(model)} {_seen(model)} WHERE {condition}{_lock(lock)}"
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         found = cursor.fetchall()
@@ -63,6 +61,13 @@ def _instance(model: type[M], names: Sequence[str], values: Sequence[Any]) -> M:
     return row
 
 
+def _seen(model: type[models.Model]) -> str:
+    """FROM what: the table, or on SQLite the rows of it that the door shows; on PostgreSQL the policies see to that."""
+    table = model._meta.db_table
+    scope = "" if _on_postgresql() else visible(model)
+    return f'FROM (SELECT * FROM "{table}" WHERE {scope}) AS "{table}"' if scope else f'FROM "{table}"'
+
+
 def select_ids(
     model: type[M], ids: Sequence[Any], condition: str = "", *, column: str = "id", lock: str = ""
 ) -> list[M]:
@@ -70,7 +75,7 @@ def select_ids(
     if not ids:
         return []
     chosen, parameters = among(column, ids)
-    more = f" AND {condition}" if condition else ""
+    more = f" AND ({condition})" if condition else ""
     return select(model, f'{chosen}{more} ORDER BY "id"', parameters, lock=lock)
 
 
@@ -137,6 +142,8 @@ def _update(rows: Sequence[M], names: tuple[str, ...], key: str) -> None:
             cursor.execute(statement, [_document(rows, fields)])
         else:
             statement, fields = _updating(type(rows[0]), names, key)
+            scope = visible(type(rows[0]))
+            statement += f" AND {scope}" if scope else ""
             cursor.executemany(statement, [_values(row, fields) for row in rows])
 
 
@@ -162,7 +169,7 @@ def _lock(kind: str) -> str:
 @cache
 def _selection(model: type[models.Model]) -> str:
     columns = ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
-    return f'SELECT {columns} FROM "{model._meta.db_table}"'
+    return f"SELECT {columns}"
 
 
 @cache

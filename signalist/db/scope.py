@@ -21,6 +21,11 @@ def asks(tenant: Callable[[], int | None]) -> None:
     _Scope.tenant = staticmethod(tenant)
 
 
+def tenant_behind_the_door() -> int | None:
+    """The one tenant that rows may be written for now; None where the door goes across or is shut."""
+    return _Scope.tenant()
+
+
 def visible(model: type[models.Model]) -> str:
     """The condition, as SQL, under which rows of `model` belong to the tenant behind the door; "" where every row does."""
     policy = getattr(model, "tenant_policy", None)

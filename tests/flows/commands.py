@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120
@@ -86,25 +87,28 @@ class Databases:
         else:
             template = f' TEMPLATE "{_name(source)}"' if source is not None else ""
             self._order(f'CREATE DATABASE "{name}"{template}')
-            database = OwnDatabase(self._url(name))
+            database = OwnDatabase(_url(self._settings, name))
         self._made.append(database)
         return database
 
-    def _url(self, name: str) -> str:
-        host = str(self._settings["HOST"])
-        login = f"{quote(self._settings['USER'], safe='')}:{quote(self._settings['PASSWORD'], safe='')}"
-        query = f"?host={quote(host, safe='/')}" if host.startswith("/") else ""
-        place = f":{self._settings['PORT']}" if query else f"{host}:{self._settings['PORT']}"
-        return f"postgres://{login}@{place}/{name}{query}"
-
     def _order(self, statement: str) -> None:
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(_url(self._settings, "postgres"), autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[arg-type]  # names of our own making
 
 
-def url_of(settings: Mapping[str, Any]) -> str:
-    """What DATABASE_URL would have to say for Django's `settings` of a PostgreSQL database."""
-    return Databases(settings, Path())._url(settings["NAME"])
+def of_the_test_run(connection: BaseDatabaseWrapper) -> OwnDatabase:
+    """The database that the tests of this process are on; a command sees what they have committed."""
+    if connection.vendor == "sqlite":
+        return OwnDatabase(f"sqlite:///{connection.settings_dict['NAME']}")
+    return OwnDatabase(_url(connection.settings_dict, connection.settings_dict["NAME"]))
+
+
+def _url(settings: Mapping[str, Any], name: str) -> str:
+    """What DATABASE_URL says for the database `name` of the server that Django's `settings` name."""
+    host = str(settings["HOST"])
+    login = f"{quote(settings['USER'], safe='')}:{quote(settings['PASSWORD'], safe='')}"
+    query = f"?host={quote(host, safe='/')}" if host.startswith("/") else ""
+    return f"postgres://{login}@{'' if query else host}:{settings['PORT']}/{name}{query}"
 
 
 def _name(database: OwnDatabase) -> str:

@@ -67,11 +67,15 @@ ONCE_THE_VENUE_HAS_IT: dict[str, list[Kill]] = {
     ],
     "withdrawals and exits": [("place.called", 10), ("paper.committed", 1), ("paper.committed", 2)],
 }
-BEFORE_THE_VENUE_HAS_IT: dict[str, list[Kill]] = {
-    "entries": [("place.claim.committed", 2), ("look_up.call", 1), ("look_up.answers.committed", 1), ("place.call", 1)],
-    "protection": [("place.call", 4), ("place.call", 4), ("place.claim.committed", 3)],
-}
-BOUNDED = WHILE_NOTHING_IS_UNDER_WAY, ONCE_THE_VENUE_HAS_IT, BEFORE_THE_VENUE_HAS_IT
+# The venue has not received what was on its way.
+LOST_ENTRIES: list[Kill] = [
+    ("place.claim.committed", 2),
+    ("look_up.call", 1),
+    ("look_up.answers.committed", 1),
+    ("place.call", 1),
+]
+LOST_PROTECTION: list[Kill] = [("place.call", 4), ("place.call", 4), ("place.claim.committed", 3)]
+BOUNDED = [*WHILE_NOTHING_IS_UNDER_WAY.values(), *ONCE_THE_VENUE_HAS_IT.values(), LOST_ENTRIES, LOST_PROTECTION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,51 +137,46 @@ def test_what_the_venue_had_received_is_adopted(
     assert report["orders"] == undisturbed.report["orders"]
 
 
-@pytest.mark.parametrize("lives", BEFORE_THE_VENUE_HAS_IT)
-def test_what_the_venue_had_not_received_is_given_up_and_never_sent_again(
-    lives: str, undisturbed: Undisturbed, own_database: OwnDatabase
-) -> None:
-    report = killed(own_database, undisturbed.recording, BEFORE_THE_VENUE_HAS_IT[lives])
-    assert_nothing_went_wrong(own_database, report)
-    lost = own_database.rows(
-        "SELECT client_order_id, reason, looks FROM trading_order WHERE status = 'REJECTED' AND attempts = 1"
-    )
+def assert_given_up_for_good(database: OwnDatabase, report: dict[str, Any]) -> None:
+    """What was lost on the way is rejected after two looks, the venue has never seen it, and no order was sent twice."""
+    lost = database.rows("SELECT client_order_id, reason, looks, attempts FROM trading_order WHERE status = 'REJECTED'")
     assert len(lost) == report["orders"]["REJECTED"] >= 3
-    assert {(reason, looks) for _, reason, looks in lost} == {("the venue never received it", 2)}
-    received = {key for (key,) in own_database.rows("SELECT client_order_id FROM accounts_paperorder")}
-    assert received.isdisjoint(key for key, _, _ in lost)
-    placed = own_database.rows("SELECT COUNT(*) FROM trading_orderattempt WHERE action = 'PLACE' GROUP BY order_id")
+    assert {(reason, looks, attempts) for _, reason, looks, attempts in lost} == {("the venue never received it", 2, 1)}
+    received = {key for (key,) in database.rows("SELECT client_order_id FROM accounts_paperorder")}
+    assert received.isdisjoint(key for key, *_ in lost)
+    placed = database.rows("SELECT COUNT(*) FROM trading_orderattempt WHERE action = 'PLACE' GROUP BY order_id")
     assert set(placed) == {(1,)}
 
 
-def test_a_lost_entry_is_no_entry_and_its_money_is_free_again(
+def test_an_entry_that_the_venue_never_received_is_given_up_and_its_money_is_free_again(
     undisturbed: Undisturbed, own_database: OwnDatabase
 ) -> None:
-    report = killed(own_database, undisturbed.recording, [("place.claim.committed", 2)])
+    report = killed(own_database, undisturbed.recording, LOST_ENTRIES)
+    assert_nothing_went_wrong(own_database, report)
+    assert_given_up_for_good(own_database, report)
     assert report["trades"] < undisturbed.report["trades"]
-    entries = sum(entries_per_tag(own_database).values())
     taken = report["executions"]["taken"] + report["executions"]["resized"]
-    assert taken - report["orders"]["REJECTED"] >= entries > 0
-    held = own_database.rows(
-        "SELECT COUNT(*) FROM trading_reservation r JOIN trading_order o ON o.id = r.order_id"
-        " WHERE o.status = 'REJECTED' AND NOT r.released"
-    )
-    assert held == [(0,)]
+    lost = own_database.rows("SELECT COUNT(*) FROM trading_order WHERE status = 'REJECTED' AND leg = 'ENTRY'")
+    exits = own_database.rows("SELECT COUNT(*) FROM trading_order WHERE leg = 'EXIT' AND n = 0")
+    assert sum(entries_per_tag(own_database).values()) == taken - lost[0][0] - exits[0][0] > 0
+    held = "SELECT COUNT(*) FROM trading_reservation r JOIN trading_order o ON o.id = r.order_id WHERE o.status = 'REJECTED'"
+    assert own_database.rows(f"{held} AND r.released") == lost
+    assert own_database.rows(f"{held} AND NOT r.released") == [(0,)]
 
 
-def test_a_lost_stop_is_replaced_by_the_next_of_its_leg(undisturbed: Undisturbed, own_database: OwnDatabase) -> None:
-    report = killed(own_database, undisturbed.recording, [("place.call", 4)])
-    replaced = own_database.rows(
-        "SELECT a.n, b.n, b.status FROM trading_order a JOIN trading_order b"
-        " ON b.execution_id = a.execution_id AND b.leg = a.leg AND b.n = a.n + 1"
-        " WHERE a.leg = 'STOP' AND a.status = 'REJECTED'"
-    )
-    assert [(first, second) for first, second, _ in replaced] == [(0, 1)] * 3
+def test_protection_that_the_venue_never_received_is_replaced_under_the_next_number(
+    undisturbed: Undisturbed, own_database: OwnDatabase
+) -> None:
+    report = killed(own_database, undisturbed.recording, LOST_PROTECTION)
+    assert_nothing_went_wrong(own_database, report)
+    assert_given_up_for_good(own_database, report)
+    numbers = own_database.rows("SELECT n, status FROM trading_order WHERE leg = 'STOP' AND n < 3 ORDER BY id LIMIT 9")
+    assert numbers == [(0, "REJECTED")] * 3 + [(1, "REJECTED")] * 3 + [(2, "CANCELLED")] * 3
     assert report["digest"] == undisturbed.report["digest"]
 
 
 def test_the_bounded_part_dies_at_every_marked_place_once() -> None:
-    died_at = {name for part in BOUNDED for kills in part.values() for name, _ in kills}
+    died_at = {name for kills in BOUNDED for name, _ in kills}
     assert died_at == {marker.name for marker in markers()} - NOT_IN_A_REPLAY.keys()
 
 

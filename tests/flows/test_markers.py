@@ -46,12 +46,6 @@ PLANTED = {
         "with transaction.atomic():",
         "atomic commits past a unit",
     ),
-    "a savepoint that is a transaction for one of its callers": (
-        "reconcile.py",
-        "def _in_doubt(",
-        "def by_hand(reports, accounts, now):\n    return _folded(reports, accounts, now)\n\n\ndef _in_doubt(",
-        "atomic commits past a unit",
-    ),
     "a unit without a written name": (
         "measure.py",
         'unit("measure.trades")',
@@ -117,3 +111,25 @@ def test_the_reader_of_markers_sees_all_three_ways_to_write_one(tmp_path: Path) 
     (tmp_path / "stage.py").write_text('failpoint("a")\nwith unit("b"): pass\nwith statement_unit("c"): pass\n')
     assert {marker.name for marker in markers(tmp_path)} == {"a", "b.committed", "c.committed"}
     assert {"unit", "statement_unit"} == UNITS
+
+
+SAVEPOINT = """
+def stage():
+    with unit("stage"):
+        part()
+
+
+def part():
+    with transaction.atomic():
+        pass
+"""
+
+
+def test_a_savepoint_within_a_unit_is_no_commit(tmp_path: Path) -> None:
+    (tmp_path / "stage.py").write_text(SAVEPOINT)
+    assert violations(tmp_path) == []
+
+
+def test_a_savepoint_that_is_a_transaction_for_one_of_its_callers_is_caught(tmp_path: Path) -> None:
+    (tmp_path / "stage.py").write_text(f"{SAVEPOINT}\n\ndef by_hand():\n    part()\n")
+    assert violations(tmp_path) == ["stage.py:8: atomic commits past a unit"]

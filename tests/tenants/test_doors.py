@@ -184,8 +184,10 @@ def test_across_tenants_all_rows_are_seen_for_a_purpose(accounts: dict[str, Acco
 
 def test_a_user_may_look_up_the_workspaces_they_belong_to(cast: Cast) -> None:
     with own_memberships(cast.theo.pk):
-        (membership,) = Membership.objects.filter(user=cast.theo).select_related("tenant")
-    assert (membership.tenant, membership.role) == (cast.acme, Role.TRADER)
+        (membership,) = Membership.objects.select_related("tenant")
+        assert list(Tenant.objects.all()) == [cast.acme]
+        assert list(Account.objects.all()) == []
+    assert (membership.user, membership.tenant, membership.role) == (cast.theo, cast.acme, Role.TRADER)
 
 
 # --- Rows of others ------------------------------------------------------------------------------

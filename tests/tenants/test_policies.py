@@ -227,6 +227,32 @@ def test_web_lets_a_user_see_their_own_memberships_and_workspaces(cast: Cast, ro
             assert list(Tenant.objects.values_list("name", flat=True)) == ["Globex"]
 
 
+def test_web_sees_more_than_it_may_change(cast: Cast, rows: dict[str, Any]) -> None:
+    """A user's own memberships, and events that belong to nobody."""
+    policy = "violates row-level security policy"
+    with role(WEB):
+        with own_memberships(cast.theo.pk):
+            assert _sql("UPDATE tenants_membership SET role = 'ADMIN' RETURNING id") == []
+            assert _sql("DELETE FROM tenants_membership RETURNING id") == []
+            assert _sql("UPDATE tenants_tenant SET name = 'mine' RETURNING id") == []
+        with acting_for(cast.acme.pk):
+            insert = (
+                "INSERT INTO events_event (tenant_id, kind, version, payload, at) VALUES (%s, 'told', 1, '{}', now())"
+            )
+            _refused(insert, None, why=policy)
+            _refused(insert, cast.globex.pk, why=policy)
+            _sql(insert, cast.acme.pk)
+            assert _sql("SELECT count(*) FROM events_event") == [(3,)]
+
+
+@pytest.mark.parametrize("table", ["trading_fill", "events_event"])
+def test_a_ledger_is_only_appended_to(table: str) -> None:
+    for name in (WEB, ENGINE):
+        with role(name), across_tenants("tests"):
+            _refused(f"UPDATE {table} SET id = id", why="permission denied")
+            _refused(f"DELETE FROM {table}", why="permission denied")
+
+
 def test_web_has_no_business_with_the_paper_venues_books(rows: dict[str, Any]) -> None:
     with role(WEB):
         _refused("SELECT * FROM accounts_paperaccount", why="permission denied")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.db import connection
 
 from signalist.trading.models import DailyResult, Fill, Order, Position, Reservation, Subscription, Trade
 from signalist.trading.rebuild import differences, rebuild
+from tests.flows.commands import manage, of_the_test_run
 from tests.flows.scene import LONG, Scene, entry, opened
 
 BUY = entry(LONG, "39600", "40800")
@@ -156,20 +156,17 @@ def test_fills_that_make_no_position_are_named(scene: Scene) -> None:
 
 def test_check_writes_nothing_and_ends_with_status_one(scene: Scene) -> None:
     Trade.objects.update(net=WRONG)
-    said = StringIO()
-    with pytest.raises(SystemExit) as ending:
-        call_command("rebuild", "--check", stdout=said)
-    assert ending.value.code == 1
-    assert said.getvalue().splitlines()[-1] == "1 differences."
+    said = manage(of_the_test_run(connection), "rebuild", "--check")
+    assert (said.status, said.out.splitlines()[-1]) == (1, "1 differences.")
     assert Trade.objects.get().net == WRONG
     rebuild()
 
 
 def test_without_check_it_repairs_and_says_so(scene: Scene) -> None:
     Trade.objects.update(net=WRONG)
-    said = StringIO()
-    call_command("rebuild", stdout=said)
-    assert said.getvalue().splitlines() == ["1 values rewritten.", "Everything agrees with the fills."]
+    said = manage(of_the_test_run(connection), "rebuild")
+    assert said.status == 0, said.err
+    assert said.out.splitlines() == ["1 values rewritten.", "Everything agrees with the fills."]
     assert Trade.objects.get().net == 1899
 
 
