@@ -142,8 +142,13 @@ def engines(database: OwnDatabase, *armed: str) -> Iterator[list[subprocess.Pope
         started = [stack.enter_context(engine(database, "--clock", "market", SIGNALIST_FAILPOINT=at)) for at in armed]
         for process in started:
             stack.callback(process.kill)
-        until(lambda: EngineProcess.objects.filter(ended_at__isnull=True).count() == len(armed), "the engines are up")
+        until(lambda: _living(started) == len(armed), "the engines are up")
         yield started
+
+
+def _living(started: Sequence[subprocess.Popen[str]]) -> int:
+    assert all(process.poll() is None for process in started), "an engine ended at once"
+    return EngineProcess.objects.filter(ended_at__isnull=True).count()
 
 
 def stopped(process: subprocess.Popen[str]) -> int:
@@ -208,7 +213,8 @@ def test_a_second_engine_on_sqlite_is_refused_with_a_sentence(databases: Databas
     assert manage(database, "migrate", "--verbosity", "0").status == 0
     with engine(database) as first:
         try:
-            until(lambda: database.rows("SELECT COUNT(*) FROM execution_engineprocess") == [(1,)], "the first is up")
+            counted = "SELECT COUNT(*) FROM execution_engineprocess"
+            until(lambda: first.poll() is not None or database.rows(counted) == [(1,)], "the first is up")
             second = manage(database, "engine")
             assert second.status == 2
             assert second.out == ""
