@@ -138,7 +138,14 @@ def _postgresql(address: environment.Database) -> dict[str, Any]:
         "CONN_MAX_AGE": 600,
         # No psycopg pool: the job runner forks, and forked children would share its sockets.
         # Statements are bound and prepared by the server: the same few run all day, and binding them here costs more than they do.
-        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 3} | ({"assume_role": role} if role else {}),
+        # Every statement that runs all day has an index that serves it. A plan that was prepared while its table was small must not
+        # go on as a scan when it is large; and no statement here runs long enough to be worth compiling.
+        "OPTIONS": {
+            "server_side_binding": True,
+            "prepare_threshold": 3,
+            "options": "-c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off -c jit=off",
+            **({"assume_role": role} if role else {}),
+        },
     }
 
 

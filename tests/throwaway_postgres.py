@@ -168,11 +168,18 @@ def _cluster(binaries: Path, home: Path) -> Iterator[str]:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **as_owner
         )
     try:
-        address = f"postgresql://{_ADMIN}:{quote(password, safe='')}@127.0.0.1:{port}/postgres"
+        address = f"postgresql://{_ADMIN}:{quote(password, safe='')}@{_host(home, port)}"
         _wait_until_it_answers(process, address, home / "server.log")
         yield address
     finally:
         _end(process, signal.SIGINT)  # a fast shutdown: open connections are cut
+
+
+def _host(home: Path, port: int) -> str:
+    """Where the server answers: its Unix socket, which costs a third less a round trip, or TCP where the path is too long for one."""
+    if len(str(home)) > 80:
+        return f"127.0.0.1:{port}/postgres"
+    return f":{port}/postgres?host={quote(str(home), safe='/')}"
 
 
 def _unprivileged(home: Path) -> dict[str, Any]:

@@ -119,28 +119,29 @@ class PaperStore:
 
     def _save(self, book: Book) -> None:
         orders = book.orders.values()
-        fast.insert([_order_row(o) for o in orders if o.new])
-        fast.update(
-            [_order_row(o) for o in orders if o.changed and not o.new],
-            ("quantity", "status", "filled", "reason"),
-            key="client_order_id",
-        )
-        fast.update(
-            [rows.PaperAccount(ref=a.ref, cash=a.cash) for a in book.accounts.values() if a.changed],
-            ("cash",),
-            key="ref",
-        )
         changed = [p for p in book.positions.values() if p.changed]
-        if changed:
-            fast.insert(
+        fast.write_together(
+            fast.Insert([_order_row(o) for o in orders if o.new]),
+            fast.Update(
+                [_order_row(o) for o in orders if o.changed and not o.new],
+                ("quantity", "status", "filled", "reason"),
+                key="client_order_id",
+            ),
+            fast.Update(
+                [rows.PaperAccount(ref=a.ref, cash=a.cash) for a in book.accounts.values() if a.changed],
+                ("cash",),
+                key="ref",
+            ),
+            fast.Insert(
                 [
                     rows.PaperPosition(ref=p.ref, symbol=p.symbol, quantity=p.quantity, value=p.value, margin=p.margin)
                     for p in changed
                 ],
-                conflict="ON CONFLICT (ref, symbol) DO UPDATE SET "
+                "ON CONFLICT (ref, symbol) DO UPDATE SET "
                 "quantity = excluded.quantity, value = excluded.value, margin = excluded.margin",
-            )
-        fast.insert([rows.PaperTape(**{n: getattr(line, n) for n in _TAPE}) for line in book.tape])
+            ),
+            fast.Insert([rows.PaperTape(**{n: getattr(line, n) for n in _TAPE}) for line in book.tape]),
+        )
 
 
 def _order(row: rows.PaperOrder) -> PaperOrder:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 from django.db.models.base import ModelState
 from django.db.models.expressions import Col
 
@@ -29,6 +29,7 @@ M = TypeVar("M", bound=models.Model)
 _Convert = Callable[[Any], Any]
 # SQLite's default limit of variables in a statement is 32,766; a batch stays far below with any of our tables.
 _ROWS_AT_ONCE = 200
+_TEXT, _BINARY = 0, 1  # psycopg's Format
 
 
 def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lock: str = "") -> list[M]:
@@ -38,9 +39,15 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
     writer holds the whole database.
     """
     statement = f"{_selection(model)} {_seen(model)} WHERE {condition}{_lock(lock)}"
-    with connection.cursor() as cursor:
+    cursor = _cursor()
+    if _on_postgresql():
+        cursor.cursor.format = _BINARY  # the driver's compiled readers, a third of the work of reading texts
+    try:
         cursor.execute(statement, parameters)
         found = cursor.fetchall()
+    finally:
+        if _on_postgresql():
+            cursor.cursor.format = _TEXT
     names, conversions = _columns(model)
     rows = []
     for values in found:
@@ -50,6 +57,21 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
                 row[index] = convert(row[index])
         rows.append(_instance(model, names, row))
     return rows
+
+
+def _cursor() -> Any:
+    """A cursor that is kept as long as its connection: making one anew for each statement costs more than many statements.
+
+    Every use reads all its rows before the next. While statements are being recorded, the recording cursor is made as usual.
+    """
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    if wrapper.queries_logged:
+        return wrapper.cursor()
+    kept = wrapper.__dict__.get("kept_cursor")
+    if kept is None or kept[0] is not wrapper.connection or kept[0] is None:
+        cursor = wrapper.cursor()
+        kept = wrapper.__dict__["kept_cursor"] = (wrapper.connection, cursor)
+    return kept[1]
 
 
 def _instance(model: type[M], names: Sequence[str], values: Sequence[Any]) -> M:
@@ -91,9 +113,9 @@ def among(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
 
 def tuples(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """The rows of a plain statement, as the driver gives them."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall())
+    cursor = _cursor()
+    cursor.execute(statement, parameters)
+    return list(cursor.fetchall())
 
 
 def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) -> None:
@@ -101,6 +123,60 @@ def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) ->
     _check_owners(rows)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         _insert(rows[start : start + _ROWS_AT_ONCE], conflict, returning)
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Rows of one model to be inserted; `conflict` is what follows the VALUES."""
+
+    rows: Sequence[models.Model]
+    conflict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Rows of one model to be updated in the fields `names`, found by the unique field `key`."""
+
+    rows: Sequence[models.Model]
+    names: Sequence[str]
+    key: str = "id"
+
+
+def write_together(*writes: Insert | Update) -> None:
+    """Write all of it or nothing; on PostgreSQL by one statement, which spares a round trip for each write.
+
+    No write sees what another one writes, and no row may be written twice.
+    """
+    wanted = [write for write in writes if write.rows]
+    if not _on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE for write in wanted):
+        with transaction.atomic():
+            for write in wanted:
+                _write(write)
+    elif len(wanted) == 1:
+        _write(wanted[0])
+    elif wanted:
+        parts = [_part(write) for write in wanted]
+        earlier = ", ".join(f"part_{n} AS ({statement})" for n, (statement, _) in enumerate(parts[:-1]))
+        execute(f"WITH {earlier} {parts[-1][0]}", [document for _, document in parts])
+
+
+def _write(write: Insert | Update) -> None:
+    if isinstance(write, Insert):
+        insert(write.rows, conflict=write.conflict)
+    else:
+        update(write.rows, write.names, write.key)
+
+
+def _part(write: Insert | Update) -> tuple[str, str]:
+    """One write as a statement with one parameter, and that parameter."""
+    _check_owners(write.rows)
+    model = type(write.rows[0])
+    if isinstance(write, Update):
+        statement, fields = _updating_together(model, tuple(write.names), write.key)
+        return statement, _document(write.rows, fields)
+    head, _, fields = _insertion(model)
+    source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
+    return f"{head} {source} {write.conflict}", _document(write.rows, fields)
 
 
 def _check_owners(rows: Sequence[M]) -> None:
@@ -113,17 +189,17 @@ def _check_owners(rows: Sequence[M]) -> None:
 def _insert(rows: Sequence[M], conflict: str, returning: bool) -> None:
     head, marks, fields = _insertion(type(rows[0]))
     tail = f"{conflict} RETURNING id" if returning else conflict
-    with connection.cursor() as cursor:
-        if _on_postgresql():
-            source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
-            cursor.execute(f"{head} {source} {tail}", [_document(rows, fields)])
-        else:
-            parameters = [value for row in rows for value in _values(row, fields)]
-            cursor.execute(f"{head} VALUES {', '.join([marks] * len(rows))} {tail}", parameters)
-        if returning:
-            for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
-                row.pk = key
-                row._state.adding = False
+    cursor = _cursor()
+    if _on_postgresql():
+        source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
+        cursor.execute(f"{head} {source} {tail}", [_document(rows, fields)])
+    else:
+        parameters = [value for row in rows for value in _values(row, fields)]
+        cursor.execute(f"{head} VALUES {', '.join([marks] * len(rows))} {tail}", parameters)
+    if returning:
+        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
+            row.pk = key
+            row._state.adding = False
 
 
 def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
@@ -136,22 +212,22 @@ def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
 
 
 def _update(rows: Sequence[M], names: tuple[str, ...], key: str) -> None:
-    with connection.cursor() as cursor:
-        if _on_postgresql():
-            statement, fields = _updating_together(type(rows[0]), names, key)
-            cursor.execute(statement, [_document(rows, fields)])
-        else:
-            statement, fields = _updating(type(rows[0]), names, key)
-            scope = visible(type(rows[0]))
-            statement += f" AND {scope}" if scope else ""
-            cursor.executemany(statement, [_values(row, fields) for row in rows])
+    cursor = _cursor()
+    if _on_postgresql():
+        statement, fields = _updating_together(type(rows[0]), names, key)
+        cursor.execute(statement, [_document(rows, fields)])
+    else:
+        statement, fields = _updating(type(rows[0]), names, key)
+        scope = visible(type(rows[0]))
+        statement += f" AND {scope}" if scope else ""
+        cursor.executemany(statement, [_values(row, fields) for row in rows])
 
 
 def execute(statement: str, parameters: Sequence[Any]) -> int:
     """Run a writing statement; returns how many rows it touched."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
+    cursor = _cursor()
+    cursor.execute(statement, parameters)
+    return int(cursor.rowcount)
 
 
 def prepared(model: type[models.Model], name: str, value: Any) -> Any:
@@ -197,6 +273,8 @@ def _reading(field: Any) -> _Convert | None:
         return None if _on_postgresql() else Decimal
     if isinstance(kind, models.DateTimeField):
         return None if _on_postgresql() else _utc
+    if isinstance(kind, models.JSONField) and _on_postgresql():
+        return None
     column = Col(field.model._meta.db_table, field)
     steps = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
     return _conversion(steps, column) if steps else None

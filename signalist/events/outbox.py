@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from signalist.db.fast import insert
+from signalist.db.fast import Insert, write_together
 from signalist.db.scope import tenant_behind_the_door
 from signalist.events.models import Event
 
@@ -28,13 +28,16 @@ class Fact:
 
 def emit(facts: Sequence[Fact]) -> None:
     """Append `facts` to the log. Raises RuntimeError outside a transaction: an event without its change must never exist."""
-    if not facts:
-        return
-    if not connection.in_atomic_block:
+    if facts and not connection.in_atomic_block:
         raise RuntimeError("Events are written inside the transaction of the change they report.")
+    write_together(prepared(facts))
+
+
+def prepared(facts: Sequence[Fact]) -> Insert:
+    """`facts` as rows to insert, for `write_together` with the change that they report."""
     tenant = tenant_behind_the_door()
     if tenant is not None and any(fact.tenant_id != tenant for fact in facts):
         raise RuntimeError("Behind the door of one tenant only its own events are written.")
     # The database folds the notifications of a transaction into one, sent at its commit.
     notify = f"RETURNING pg_notify('{CHANNEL}', '')" if connection.vendor == "postgresql" else ""
-    insert([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts], conflict=notify)
+    return Insert([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts], notify)

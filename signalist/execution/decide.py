@@ -22,7 +22,8 @@ from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side, o
 from signalist.domain.rules import Allowed, Decision, Denied, EntryRequest, Numbers, decide_entry
 from signalist.domain.signals import Direction, Levels, basis, reanchor
 from signalist.domain.sizing import margin
-from signalist.events.outbox import Fact, emit
+from signalist.events import outbox
+from signalist.events.outbox import Fact
 from signalist.execution.limits import ALLOWED_BASIS, ASSUMED_FEE, FRESH_WITHIN, PLATFORM
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
 from signalist.markets.selectors import rate
@@ -304,15 +305,17 @@ def _plain(value: Decimal | int | str | None) -> Any:
 
 
 def _write(outcome: Outcome, known: Picture) -> None:
-    fast.update(outcome.decided, _RECORD)
-    fast.insert(known.new_days, conflict="ON CONFLICT DO NOTHING")
-    fast.update(outcome.withdrawn, ORDER_STATE)
-    fast.update(outcome.closing, ("is_closing",))
     fast.insert(outcome.orders, returning=True)
     for held in outcome.reservations:
         held.order_id = held.order.pk
-    fast.insert(outcome.reservations)
-    emit([_decided(execution) for execution in outcome.decided])
+    fast.write_together(
+        fast.Update(outcome.decided, _RECORD),
+        fast.Insert(known.new_days, "ON CONFLICT DO NOTHING"),
+        fast.Update(outcome.withdrawn, ORDER_STATE),
+        fast.Update(outcome.closing, ("is_closing",)),
+        fast.Insert(outcome.reservations),
+        outbox.prepared([_decided(execution) for execution in outcome.decided]),
+    )
     if outcome.orders or outcome.withdrawn:
         ring_on_commit("place")
 

@@ -22,6 +22,7 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import plain
 from signalist.domain.orders import AT_VENUE, Leg, OrderStatus, OrderType, Side
+from signalist.events import outbox
 from signalist.events.outbox import Fact, emit
 from signalist.failpoints import failpoint
 from signalist.markets.selectors import instruments
@@ -31,6 +32,7 @@ from signalist.trading.transitions import ORDER_ANSWERED, ORDER_SENT, move, move
 from signalist.venues.base import Ack, OrderReport, OrderRequest
 from signalist.venues.errors import Next, NoAnswer, OrderNotOpen, VenueError
 
+ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
 BATCH = 400
 _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
 # Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time.
@@ -279,10 +281,12 @@ def write_answers(errands: Sequence[Errand], now: datetime) -> None:
             else:
                 _changed(order, errand, now)
             facts.append(_fact("order_answered", order, now))
-        fast.update(list(fresh.values()), ORDER_ANSWERED)
-        fast.update([e.attempt for e in errands], ("response", "success", "error_type", "error_message", "latency_ms"))
+        fast.write_together(
+            fast.Update(list(fresh.values()), ORDER_ANSWERED),
+            fast.Update([e.attempt for e in errands], ATTEMPT_ANSWERED),
+            outbox.prepared(facts),
+        )
         _after_refusals(list(fresh.values()))
-        emit(facts)
         in_doubt = any(order.state is OrderStatus.UNKNOWN for order in fresh.values())
         ring_on_commit("place", "protect", "decide", *(["look_up"] if in_doubt else []))
 

@@ -20,6 +20,7 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import NAMESPACE, Leg, OrderStatus, OrderType, closing_side
 from signalist.domain.signals import Direction, SignalKind
+from signalist.events import outbox
 from signalist.events.outbox import Fact, emit
 from signalist.trading.keys import execution_key, order_ids
 from signalist.trading.models import STILL_ACTIVE, Execution, Instruction, InstructionKind, Order, Position
@@ -216,10 +217,13 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
     Account.objects.filter(pk__in=[p.account_id for p in changes.stuck]).update(
         state=AccountState.HALTED, state_reason="a position cannot be closed; close it at the venue and resume"
     )
-    fast.update(positions, ("protection_due", "is_closing"))
+    # A stop that ends makes room for the one that replaces it, so it is written first.
     fast.update(list(changes.touched.values()), ORDER_STATE)
-    fast.insert(changes.created)
-    emit(facts)
+    fast.write_together(
+        fast.Update(positions, ("protection_due", "is_closing")),
+        fast.Insert(changes.created),
+        outbox.prepared(facts),
+    )
     if changes.created or changes.touched:
         ring_on_commit("place")
     if changes.stuck or len(positions) == BATCH:

@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from signalist.db import fast
-from signalist.db.units import unit
+from signalist.db.units import statement_unit
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import Timeframe
-from signalist.events.outbox import Fact, emit
+from signalist.events import outbox
+from signalist.events.outbox import Fact
 from signalist.markets import models as rows
 
 
@@ -35,38 +36,36 @@ class Price:
 
 def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> None:
     """Store closed candles and the prices seen with them. One that is there already is left as it is: a candle closes once."""
-    with unit("feed.candles"):
-        fast.insert(
-            [
-                rows.Candle(
-                    instrument_id=c.instrument_id,
-                    timeframe=c.frame.code,
-                    close_time=c.candle.close_time,
-                    open=c.candle.open,
-                    high=c.candle.high,
-                    low=c.candle.low,
-                    close=c.candle.close,
-                    volume=c.candle.volume,
-                )
-                for c in closed
-            ],
-            conflict="ON CONFLICT DO NOTHING",
+    candles = [
+        rows.Candle(
+            instrument_id=c.instrument_id,
+            timeframe=c.frame.code,
+            close_time=c.candle.close_time,
+            open=c.candle.open,
+            high=c.candle.high,
+            low=c.candle.low,
+            close=c.candle.close,
+            volume=c.candle.volume,
         )
-        _latest(prices)
-        emit([_closed(c) for c in closed])
+        for c in closed
+    ]
+    with statement_unit("feed.candles"):
+        fast.write_together(
+            fast.Insert(candles, "ON CONFLICT DO NOTHING"),
+            _latest(prices),
+            outbox.prepared([_closed(c) for c in closed]),
+        )
 
 
 def take_prices(prices: Sequence[Price]) -> None:
     """Store the newest prices."""
-    with unit("feed.prices"):
-        _latest(prices)
+    with statement_unit("feed.prices"):
+        fast.write_together(_latest(prices))
 
 
-def _latest(prices: Sequence[Price]) -> None:
-    fast.insert(
-        [rows.LatestPrice(instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices],
-        conflict="ON CONFLICT (instrument_id) DO UPDATE SET price = excluded.price, at = excluded.at",
-    )
+def _latest(prices: Sequence[Price]) -> fast.Insert:
+    latest = [rows.LatestPrice(instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices]
+    return fast.Insert(latest, "ON CONFLICT (instrument_id) DO UPDATE SET price = excluded.price, at = excluded.at")
 
 
 def _closed(closed: ClosedCandle) -> Fact:

@@ -59,7 +59,7 @@ class Instrument(models.Model):
 class Candle(models.Model):
     """A closed candle, keyed by its close time (UTC, floored)."""
 
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, db_index=False, related_name="+")
     timeframe = models.CharField(max_length=3)
     close_time = models.DateTimeField()
     open = ExactDecimalField()
@@ -72,6 +72,8 @@ class Candle(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["instrument", "timeframe", "close_time"], name="candle_unique"),
         ]
+        # What closed lately, of every instrument: what the run stage asks at each close.
+        indexes = [models.Index(fields=["close_time"], name="candle_by_close")]
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.timeframe} {self.close_time:%Y-%m-%dT%H:%MZ}"

@@ -74,7 +74,7 @@ class RunStatus(models.TextChoices):
 class StrategyRun(models.Model):
     """One run for one candle. Its unique row is what makes it happen once; it is never released."""
 
-    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="+")
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, db_index=False, related_name="+")
     candle_close = models.DateTimeField()
     status = models.CharField(max_length=10, default=RunStatus.CLAIMED)
     engine = models.UUIDField()
@@ -105,8 +105,8 @@ class Signal(models.Model):
     """What a run said. Its prices are true only for the schedule's instrument. Nothing tenant-owned above this line."""
 
     public_id = models.UUIDField(unique=True, editable=False)
-    run = models.ForeignKey(StrategyRun, on_delete=models.PROTECT, related_name="signals")
-    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="+")
+    run = models.ForeignKey(StrategyRun, on_delete=models.PROTECT, db_index=False, related_name="signals")
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, db_index=False, related_name="+")
     kind = models.CharField(max_length=10)
     candle_close = models.DateTimeField()
     reference_price = ExactDecimalField()
@@ -124,6 +124,7 @@ class Signal(models.Model):
             models.Index(
                 fields=["fanned_out_at"], name="signal_to_fan_out", condition=models.Q(fanned_out_at__isnull=True)
             ),
+            models.Index(fields=["schedule", "candle_close"], name="signal_by_time"),
         ]
 
     def __str__(self) -> str:

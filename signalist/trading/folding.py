@@ -20,6 +20,7 @@ from signalist.domain.money import ZERO, settle
 from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.domain.positions import FillFact, folded, opened
 from signalist.domain.signals import Levels, reanchor
+from signalist.events import outbox
 from signalist.events.outbox import Fact, emit
 from signalist.logs import logger
 from signalist.markets.selectors import instruments
@@ -325,7 +326,7 @@ def _save(ledger: Ledger) -> None:
     fast.update(list(ledger.touched_positions.values()), _POSITION)
     fast.insert(ledger.new_positions, returning=True)
     orders = list(ledger.touched_orders.values())
-    opening = [order for order in orders if order.position is not None and order.position_id is None]
+    opening = [order for order in orders if order.position_id is None and order.position is not None]
     for order in opening:
         order.position_id = order.position.pk  # type: ignore[union-attr]
     fast.update(opening, ("position",))
@@ -333,12 +334,14 @@ def _save(ledger: Ledger) -> None:
         fill.position_id = fill.position.pk if fill.position is not None else None
     for trade in ledger.trades:
         trade.position_id = trade.position.pk
-    fast.update(orders, ORDER_FILLED)
-    fast.insert(ledger.fills)
-    fast.insert(ledger.trades)
-    fast.update(ledger.halted, ("state", "state_reason"))
+    fast.write_together(
+        fast.Update(orders, ORDER_FILLED),
+        fast.Insert(ledger.fills),
+        fast.Insert(ledger.trades),
+        fast.Update(ledger.halted, ("state", "state_reason")),
+        outbox.prepared(ledger.facts),
+    )
     release_reservations([order for order in orders if order.leg == Leg.ENTRY])
-    emit(ledger.facts)
 
 
 def release_reservations(entries: Sequence[Order]) -> None:

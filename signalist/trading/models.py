@@ -131,7 +131,7 @@ class ExecutionStatus(models.TextChoices):
 class Execution(TenantRow):
     """The decision record: one subscription's answer to one signal or instruction, by which rule and with which numbers."""
 
-    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, db_index=False, related_name="+")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     signal = models.ForeignKey(Signal, null=True, on_delete=models.PROTECT, db_index=False, related_name="+")
     instruction = models.ForeignKey(Instruction, null=True, on_delete=models.PROTECT, db_index=False, related_name="+")
