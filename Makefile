@@ -1,14 +1,16 @@
+# make run      the product with its demonstration, from nothing but Python; ARGS="--port 8080" and the like go to `manage.py up`
 # make venv     the virtual environment, from the hashed lock
 # make test     the suite on SQLite, then on PostgreSQL where one answers or can be started
 # make lint     style, types, imports, migrations, deployment checks
 # make soak     the long suites, whole, on both databases
 # make format   rewrite the files in the house's style
+# make assets   fetch the charting library once more
 # make lock     solve requirements/*.in anew (UPGRADE=--upgrade takes newer versions)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: venv test test-sqlite test-postgres lint style types imports migrations deployment soak soak-sqlite soak-postgres lock format clean
+.PHONY: run assets venv test test-sqlite test-postgres lint style types imports migrations deployment soak soak-sqlite soak-postgres lock format clean
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -25,6 +27,30 @@ ON_SQLITE := env -u DATABASE_URL -u DATABASE_URL_FILE -u DATABASE_ROLE SIGNALIST
 ON_POSTGRES := $(ON_SQLITE) $(BIN)/python -m tests.throwaway_postgres --
 
 venv: $(STAMP)
+
+# Running takes less than testing does; where all of it is installed, that will do.
+READY := $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.installed-to-run)
+ASSETS := var/.assets-tried
+
+run: $(READY) $(ASSETS)
+	@exec $(BIN)/python manage.py up --demo $(ARGS)
+
+$(VENV)/.installed-to-run: requirements/base.txt
+	@test -n "$(PYTHON)" || { echo "Signalist needs Python 3.11 or newer with the venv module; set PYTHON to one." >&2; exit 1; }
+	@echo "Installing what Signalist needs into $(VENV)."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.txt
+	@touch $@
+
+# It is tried once and not at every start: where there is no network, the pages do without.
+$(ASSETS): package-lock.json requirements/assets.txt | $(READY)
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/assets.txt || true
+	@$(BIN)/python manage.py assets || true
+	@mkdir -p $(@D) && touch $@
+
+assets:
+	@rm -f $(ASSETS)
+	@$(MAKE) --no-print-directory $(ASSETS)
 
 $(STAMP): requirements/dev.txt
 	@test -n "$(PYTHON)" || { echo "Signalist needs Python 3.11 or newer with the venv module; set PYTHON to one." >&2; exit 1; }
@@ -92,7 +118,7 @@ format: $(STAMP)
 LOCK := var/lock-tool
 lock:
 	test -x $(LOCK)/bin/uv || { $(PYTHON) -m venv $(LOCK) && $(LOCK)/bin/pip install --quiet uv; }
-	for name in base dev; do \
+	for name in base dev assets; do \
 		$(LOCK)/bin/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-emit-find-links $(UPGRADE) --custom-compile-command \
 			"uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url requirements/$$name.in -o requirements/$$name.txt   (or: make lock)" \

@@ -21,13 +21,17 @@ class AccountState(models.TextChoices):
 
 
 class Account(TenantRow):
-    """A trading account at a venue. Paper or live is decided by the venue that opens it, never by an `if`."""
+    """A trading account at a venue. Paper or live is decided by the venue that opens it, never by an `if`.
+
+    `deposit` is what a paper account is to be opened with: the engine asks the paper venue to open those that it does not know yet.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=100)
     venue = models.CharField(max_length=20)
     venue_ref = models.CharField(max_length=64)
     currency = models.CharField(max_length=15)
+    deposit = ExactDecimalField(null=True, blank=True)
     credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=10, choices=AccountState.choices, default=AccountState.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)

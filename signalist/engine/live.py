@@ -1,6 +1,7 @@
 """The engine as a lasting process: candles and prices that feeds have stored drive it; it polls rows, and is woken by its own stages.
 
-With `MarketClock` market time is what the newest stored price says, for recorded candles that another process feeds in.
+With `MarketClock` market time is what the newest stored price says, for recorded candles that another process feeds in. With
+`synthetic` this engine feeds the synthetic market too, unless another one does.
 """
 
 from __future__ import annotations
@@ -8,15 +9,19 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
 
+from signalist.accounts.models import Account
 from signalist.accounts.paper_store import PaperStore
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
 from signalist.engine.loop import Database, Engine
+from signalist.engine.market import SyntheticMarket
 from signalist.engine.strategies import StrategyPool
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
+from signalist.execution.measure import snapshot
 from signalist.markets.models import LatestPrice
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
@@ -26,6 +31,7 @@ POLL_EVERY = 0.1
 SWEEP_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
 TAKE_OVER_EVERY = 5.0
+MINUTE = timeframe("1m")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,7 +53,9 @@ class MarketClock:
 class LiveEngine:
     """One engine process. `stop` may be called from a signal handler."""
 
-    def __init__(self, clock: SystemClock | MarketClock, terms: Terms | None = None) -> None:
+    def __init__(
+        self, clock: SystemClock | MarketClock, terms: Terms | None = None, *, synthetic: bool = False
+    ) -> None:
         self._clock: Clock = clock
         self._database = Database()
         self._store = PaperStore()
@@ -55,7 +63,10 @@ class LiveEngine:
         self._exchange = paper_exchange(self._market, clock, self._database, terms or Terms(), waits=True)
         sessions = Sessions({PAPER: PaperVenue(self._exchange)})
         self.engine = Engine(sessions, clock, self._database, StrategyPool())
+        self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
+        self._opened: set[str] = set()
+        self._minute: datetime | None = None
         self._stopping = asyncio.Event()
         self._due: dict[str, float] = {}
 
@@ -66,8 +77,9 @@ class LiveEngine:
     async def run(self) -> None:
         """Work until stopped."""
         try:
+            await self._database(self._open_accounts)
             await self._market_moves()
-            await self.engine.start()
+            await self.engine.start(clock="system" if isinstance(self._clock, SystemClock) else "market")
             beating = asyncio.create_task(self._beat())
             while not self._stopping.is_set():
                 await self._turn()
@@ -86,21 +98,41 @@ class LiveEngine:
             await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _turn(self) -> None:
+        while self._synthetic is not None and not self._stopping.is_set():
+            if not await self._synthetic.move(self.engine.entry):
+                break
         await self._market_moves()
         if self._is_due("sweep", SWEEP_EVERY):
+            await self._database(self._open_accounts)
             await self.engine.watch()
             await self.engine.poll()
         if self._is_due("take_over", TAKE_OVER_EVERY):
             await self.engine.take_over()
         await self.engine.drain()
+        await self._note_worth()
         if await self.engine.run_due():
             await self.engine.drain()
+
+    async def _note_worth(self) -> None:
+        """At every full minute of market time, what each account is worth before anything new is decided."""
+        minute = MINUTE.last_close(self._clock.now())
+        if self._minute is not None and minute > self._minute:
+            await self._database(lambda: snapshot(minute))
+        self._minute = minute
+
+    def _open_accounts(self) -> None:
+        """Open at the paper venue what people have asked for; an account that the venue knows stays as it is."""
+        asked = Account.objects.filter(venue=PAPER, deposit__isnull=False).exclude(venue_ref__in=self._opened)
+        for account in asked.order_by("pk"):
+            assert account.deposit is not None
+            self._store.open_account(account.venue_ref, account.currency, account.deposit)
+            self._opened.add(account.venue_ref)
 
     async def _market_moves(self) -> None:
         """Show the paper venue what the market did since it last looked: candles it missed, then the newest prices."""
         bars, ticks = await self._database(self._news)
-        for bar in bars:
-            await self._exchange.on_bars([bar])
+        for _, together in groupby(bars, key=lambda bar: (bar.end, bar.begin)):
+            await self._exchange.on_bars(list(together))
         if ticks:
             await self._exchange.on_bars(ticks)
         if bars:

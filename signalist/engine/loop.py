@@ -103,17 +103,22 @@ class Engine:
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="strategies")
 
     @property
+    def entry(self) -> EngineProcess:
+        """This engine's own row in the list of engines."""
+        assert self.process is not None, "The engine has not been started."
+        return self.process
+
+    @property
     def id(self) -> uuid.UUID:
         """This engine's name in runs, attempts and orders."""
-        assert self.process is not None, "The engine has not been started."
-        return self.process.pk
+        return self.entry.pk
 
-    async def start(self, *, alone: bool = False) -> None:
+    async def start(self, *, alone: bool = False, clock: str = "system") -> None:
         """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new.
 
-        `alone`: refuse to start beside another living engine. Raises AnotherEngine.
+        `alone`: refuse to start beside another living engine; `clock`: what others are told of its clock. Raises AnotherEngine.
         """
-        self.process = await self.database(lambda: engines.register(self._machine, alone=alone))
+        self.process = await self.database(lambda: engines.register(self._machine, alone=alone, market_clock=clock))
         log.info("engine_started", engine=str(self.id), process=self.process.pid)
         await self.take_over()
         await self.watch()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +18,14 @@ from signalist.domain.money import nearest_to
 from signalist.domain.orders import NAMESPACE
 from signalist.domain.rules import Limits
 from signalist.domain.timeframes import Timeframe
+from signalist.engine.publishing import published
 from signalist.markets.models import AssetPair, FxRate, Instrument
-from signalist.sandbox.outcomes import Failed
-from signalist.sandbox.process import StrategyProcess
-from signalist.strategies.models import Schedule, Strategy, StrategyVersion
+from signalist.strategies.models import Schedule
 from signalist.trading.actions import Terms, subscribe
 from signalist.trading.models import Subscription
 from signalist.venues.paper.venue import CAPABILITIES, PAPER
 from tenants.models import Membership, Role, Tenant, User
 
-LIBRARY = Path(__file__).resolve().parent.parent / "strategies" / "library"
 SECOND_QUOTE = "INR"
 SECOND_RATE = Decimal("74.5")
 SECOND_TICK = Decimal("5")
@@ -60,17 +57,20 @@ class Cast:
     subscriptions: Sequence[Subscription]
 
 
-def set_up(plan: Plan, candles: Sequence[Candle]) -> Cast:
-    """Make or find everything. Raises ReplayError for a strategy that does not exist or does not run, and for a used database."""
+def set_up(plan: Plan, candles: Sequence[Candle], *, alone: bool = True) -> Cast:
+    """Make or find everything. Raises DomainError for a strategy that is not there or does not run.
+
+    `alone`: raise ReplayError where others follow the strategy too, whose trades would be no part of this replay.
+    """
     first = candles[0]
     recorded, twin = _instruments(plan, candles)
-    version = _version(plan.strategy)
+    version = published(plan.strategy)
     schedule, _ = Schedule.objects.get_or_create(version=version, instrument=recorded, timeframe=plan.frame.code)
     begin = first.close_time - plan.frame.length
     FxRate.objects.get_or_create(base=recorded.quote, quote=SECOND_QUOTE, at=begin, defaults={"rate": SECOND_RATE})
     wanted = {_id(plan, n): n for n in range(plan.subscribers)}
     others = Subscription.objects.filter(schedule=schedule).exclude(public_id__in=wanted)
-    if others.exists():
+    if alone and others.exists():
         raise ReplayError(
             "This database holds a replay of the same strategy and instrument with other subscribers or another seed; "
             "name an empty database in DATABASE_URL."
@@ -138,43 +138,6 @@ def twin_candle(candle: Candle, tick: Decimal, seed: int) -> Candle:
 
     opened, high, low, close = (scaled(v) for v in (candle.open, candle.high, candle.low, candle.close))
     return Candle(candle.close_time, opened, high, low, close, candle.volume)
-
-
-# --- Strategy ------------------------------------------------------------------------------------
-
-
-def _version(slug: str) -> StrategyVersion:
-    """The newest version of the strategy, taken from the library the first time."""
-    strategy = Strategy.objects.filter(slug=slug).first()
-    path = LIBRARY / f"{slug.replace('-', '_')}.py"
-    if not path.is_file():
-        version = strategy.versions.order_by("-number").first() if strategy else None
-        if version is None:
-            known = ", ".join(sorted(p.stem.replace("_", "-") for p in LIBRARY.glob("[a-z]*.py")))
-            raise ReplayError(f"There is no strategy {slug!r}; the library has {known}.")
-        return version
-    source = path.read_text()
-    content_hash = hashlib.sha256(source.encode()).hexdigest()
-    if strategy is None:
-        strategy = Strategy.objects.create(slug=slug, name=slug.replace("-", " ").capitalize())
-    known_version = strategy.versions.filter(content_hash=content_hash).first()
-    return known_version or _new_version(strategy, source, content_hash)
-
-
-def _new_version(strategy: Strategy, source: str, content_hash: str) -> StrategyVersion:
-    with StrategyProcess(source, {}) as process:
-        manifest = process.manifest()
-    if isinstance(manifest, Failed):
-        raise ReplayError(f"The strategy {strategy.slug!r} does not load: {manifest.message}.")
-    newest = strategy.versions.order_by("-number").first()
-    return StrategyVersion.objects.create(
-        strategy=strategy,
-        number=newest.number + 1 if newest else 1,
-        source=source,
-        content_hash=content_hash,
-        parameters=dict(manifest.values),
-        history=manifest.history,
-    )
 
 
 # --- Subscribers ---------------------------------------------------------------------------------

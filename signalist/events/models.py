@@ -35,6 +35,7 @@ class Event(models.Model):
     tenant_policy: ClassVar[str] = "tenant_id = {tenant} OR tenant_id IS NULL"
     append_only: ClassVar[bool] = True
     engine_policy: ClassVar[str] = "true"
+    engine_may_delete: ClassVar[str] = "at < now() - interval '7 days'"
 
     xid = models.BigIntegerField(db_default=WritingTransaction())
     tenant_id = models.BigIntegerField(null=True)

@@ -19,9 +19,16 @@ _SETTLED = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+_NEWEST = """
+    SELECT xid, id FROM events_event
+    WHERE xid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
+    ORDER BY xid DESC, id DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """A place in the log; the default is its beginning."""
+    """A place in the log, ordered as the log is; the default is its beginning."""
 
     xid: int = 0
     id: int = 0
@@ -34,3 +41,16 @@ def read(after: Cursor, limit: int = 500) -> tuple[list[Event], Cursor]:
     else:
         events = list(Event.objects.filter(id__gt=after.id).order_by("id")[:limit])
     return events, Cursor(events[-1].xid, events[-1].pk) if events else after
+
+
+def ends() -> tuple[Cursor, Cursor]:
+    """The place before the oldest event that is kept, and the one behind the newest that is settled."""
+    oldest = Event.objects.order_by("xid", "id").values_list("xid", "id").first()
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_NEWEST)
+        else:
+            cursor.execute("SELECT xid, id FROM events_event ORDER BY id DESC LIMIT 1")
+        newest = cursor.fetchone()
+    begin = Cursor(oldest[0], oldest[1] - 1) if oldest else Cursor()
+    return begin, Cursor(*newest) if newest else Cursor()

@@ -24,7 +24,8 @@ from signalist.domain.signals import Direction, Levels, basis, reanchor
 from signalist.domain.sizing import margin
 from signalist.events import outbox
 from signalist.events.outbox import Fact
-from signalist.execution.limits import ALLOWED_BASIS, ASSUMED_FEE, FRESH_WITHIN, PLATFORM
+from signalist.execution.entries import entry_request
+from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
 from signalist.markets.selectors import rate
 from signalist.trading.keys import order_ids
@@ -42,7 +43,7 @@ from signalist.trading.transitions import ORDER_STATE, move
 
 BATCH = 200
 _WAITING = "status = 'PENDING' ORDER BY CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END, id LIMIT %s"
-_RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "decided_at")
+_RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "decided_at")
 
 
 @dataclass(slots=True)
@@ -172,7 +173,7 @@ def _hindrance(execution: Execution, known: Picture, book: AccountBook) -> Hindr
     if book.account.state != AccountState.ACTIVE:
         return ExecutionStatus.DENIED, "account_" + book.account.state.lower(), {"reason": book.account.state_reason}
     if execution.subscription.status != SubscriptionStatus.ACTIVE:
-        return ExecutionStatus.SKIPPED, "paused", {}
+        return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
     position = known.position_of.get(execution.subscription_id)
     exiting, entering = exits_and_entries_under_way(known.orders_of[execution.subscription_id])
     if (position is not None and (exiting or position.is_closing)) or execution.subscription_id in known.exits_waiting:
@@ -200,19 +201,8 @@ def _request(execution: Execution, known: Picture, book: AccountBook) -> EntryRe
     levels = _levels(execution, known, fresh[0])
     if isinstance(levels, Denied):
         return levels
-    return EntryRequest(
-        direction=execution.signal_kind.direction,
-        spec=spec,
-        price=fresh[0],
-        levels=levels,
-        capital=subscription.capital,
-        risk_fraction=subscription.risk_fraction,
-        notional_fraction=subscription.notional_fraction,
-        leverage=subscription.leverage,
-        fee_rate=ASSUMED_FEE,
-        standing=known.standing(subscription.pk, book),
-        layers=(("platform", PLATFORM), ("subscription", subscription.limits())),
-    )
+    direction, standing = execution.signal_kind.direction, known.standing(subscription.pk, book)
+    return entry_request(subscription, direction, spec, fresh[0], levels, standing)
 
 
 def _levels(execution: Execution, known: Picture, price: Decimal) -> Levels | Denied:
@@ -243,6 +233,7 @@ def _take(
     """Write the entry order and reserve what it will cost; later decisions of the batch see it."""
     execution.price, execution.quantity = request.price, quantity
     execution.stop, execution.target = request.levels.stop, request.levels.target
+    execution.capital = request.capital
     order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
     notional = settle(quantity * request.price)
     held = Reservation(

@@ -1,4 +1,4 @@
-"""Which engines live: registration, heartbeat, and telling the dead from the living.
+"""Which engines live: registration, heartbeat, telling the dead from the living, and who feeds a market.
 
 An engine on this machine is dead when its process is gone; one elsewhere when it has not been seen for half a minute.
 """
@@ -10,7 +10,7 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from signalist.clock import Clock
 from signalist.db.units import unit
@@ -24,15 +24,28 @@ class AnotherEngine(RuntimeError):
     """On SQLite one engine does all; a second one is refused."""
 
 
-def register(clock: Clock, *, alone: bool = False) -> EngineProcess:
+def register(clock: Clock, *, alone: bool = False, market_clock: str = "system") -> EngineProcess:
     """Enter this process. Raises AnotherEngine where only one may run (on SQLite, or when asked for) and one does."""
-    engine = EngineProcess(boot=_boot(), pid=os.getpid(), started_at=clock.now(), seen_at=clock.now())
+    engine = EngineProcess(
+        boot=_boot(), pid=os.getpid(), clock=market_clock, started_at=clock.now(), seen_at=clock.now()
+    )
     with unit("engine.register"):
-        living = [other for other in EngineProcess.objects.filter(ended_at__isnull=True) if not _is_dead(other, clock)]
+        living = living_engines(clock)
         if living and (alone or connection.vendor == "sqlite"):
             raise AnotherEngine(f"An engine already runs on this database (process {living[0].pid}); stop it first.")
         engine.save(force_insert=True)
     return engine
+
+
+def living_engines(clock: Clock) -> list[EngineProcess]:
+    """The engines that run now, the oldest first."""
+    entered = EngineProcess.objects.filter(ended_at__isnull=True).order_by("started_at")
+    return [engine for engine in entered if not _is_dead(engine, clock)]
+
+
+def on_this_machine() -> list[EngineProcess]:
+    """The engines that have not ended of this machine's present boot (or this container), the newest first."""
+    return list(EngineProcess.objects.filter(boot=_boot(), ended_at__isnull=True).order_by("-started_at"))
 
 
 def heartbeat(engine: EngineProcess, clock: Clock) -> None:
@@ -44,7 +57,19 @@ def heartbeat(engine: EngineProcess, clock: Clock) -> None:
 def ended(engine: EngineProcess, clock: Clock) -> None:
     """This engine stops in good order."""
     with unit("engine.ended"):
-        EngineProcess.objects.filter(pk=engine.pk).update(ended_at=clock.now())
+        EngineProcess.objects.filter(pk=engine.pk).update(ended_at=clock.now(), feeds="")
+
+
+def feeds(engine: EngineProcess, market: str) -> bool:
+    """Whether this engine feeds `market` from now on: it did already, or nobody does. What a dead one fed is free once it is taken over."""
+    try:
+        with unit("engine.feeds"):
+            feeder = EngineProcess.objects.filter(feeds=market).first()
+            if feeder is None:
+                return EngineProcess.objects.filter(pk=engine.pk).update(feeds=market) == 1
+            return feeder.pk == engine.pk
+    except IntegrityError:
+        return False  # another engine was faster
 
 
 def dead_engines(clock: Clock) -> set[uuid.UUID]:
@@ -56,7 +81,7 @@ def dead_engines(clock: Clock) -> set[uuid.UUID]:
 def taken_over(dead: set[uuid.UUID], clock: Clock) -> None:
     """What these engines left behind is in other hands now; one that was only silent says so with its next heartbeat."""
     with unit("engine.taken_over"):
-        EngineProcess.objects.filter(pk__in=dead).update(taken_over=True, ended_at=clock.now())
+        EngineProcess.objects.filter(pk__in=dead).update(taken_over=True, ended_at=clock.now(), feeds="")
 
 
 def _is_dead(engine: EngineProcess, clock: Clock) -> bool:

@@ -10,20 +10,25 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
 from signalist.events.outbox import Fact, emit
 from signalist.strategies.models import Signal
+from signalist.trading.models import STILL_ACTIVE
 
-# A subscription that began after the candle closed has no part in it; a paused one keeps its exits. The unique pair
-# (signal, subscription) makes a repeated fan-out add nothing.
-_FAN_OUT = """
+# A subscription that began after the candle closed has no part in it; a paused one keeps its exits, and so does one that has ended
+# as long as it holds something or an entry of it may still fill. The unique pair (signal, subscription) makes a repeated fan-out
+# add nothing.
+_FAN_OUT = f"""
 INSERT INTO trading_execution (tenant_id, subscription_id, account_id, signal_id, kind, status, rule, deadline, created_at)
 SELECT s.tenant_id, s.id, s.account_id, g.id, g.kind, 'PENDING', '', g.deadline, g.emitted_at
 FROM strategies_signal g
 JOIN trading_subscription s ON s.schedule_id = g.schedule_id
 WHERE g.id = %s
   AND s.started_at <= g.candle_close
-  AND (s.status = 'ACTIVE' OR (s.status = 'PAUSED' AND g.kind IN ('EXIT_LONG', 'EXIT_SHORT')))
+  AND (s.status = 'ACTIVE' OR (g.kind IN ('EXIT_LONG', 'EXIT_SHORT') AND (s.status = 'PAUSED'
+    OR EXISTS (SELECT 1 FROM trading_position p WHERE p.subscription_id = s.id AND p.is_open)
+    OR EXISTS (SELECT 1 FROM trading_order o
+               WHERE o.account_id = s.account_id AND o.subscription_id = s.id AND o.leg = 'ENTRY' AND o.{STILL_ACTIVE}))))
 ORDER BY s.id
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 the words put in are a constant of the models
 
 
 def fan_out(now: datetime, limit: int = 100) -> int:

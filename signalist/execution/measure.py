@@ -1,9 +1,11 @@
-"""Stage `measure`: folds closed trades into the day's results of their subscriptions."""
+"""Stage `measure`: folds closed trades into the day's results and the public record of signals, and notes what each account is worth."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from signalist.accounts.models import Account
 from signalist.db import fast
@@ -11,7 +13,9 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import ZERO
 from signalist.events.outbox import Fact, emit
-from signalist.trading.models import DailyResult, Trade
+from signalist.markets.selectors import latest_prices
+from signalist.trading import track_record
+from signalist.trading.models import AccountBalance, DailyResult, EquityPoint, Position, Trade
 
 
 def measure(now: datetime, limit: int = 500) -> int:
@@ -21,7 +25,7 @@ def measure(now: datetime, limit: int = 500) -> int:
         waiting = fast.tuples(
             "SELECT id, account_id FROM trading_trade WHERE NOT measured ORDER BY id LIMIT %s", [limit]
         )
-        fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")
+        accounts = {a.pk: a for a in fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")}
         trades = fast.select_ids(Trade, sorted(row[0] for row in waiting), "NOT measured")
         if not trades:
             return 0
@@ -35,6 +39,7 @@ def measure(now: datetime, limit: int = 500) -> int:
             conflict="ON CONFLICT (subscription_id, day) DO UPDATE SET trades = excluded.trades, wins = excluded.wins, "
             "gross = excluded.gross, fees = excluded.fees, net = excluded.net",
         )
+        track_record.count(trades, accounts)
         for trade in trades:
             trade.measured = True
         fast.update(trades, ("measured",))
@@ -67,3 +72,35 @@ def _counted(known: DailyResult | None, day: date, trades: list[Trade]) -> Daily
 def _measured(result: DailyResult, now: datetime) -> Fact:
     payload = {"subscription": result.subscription_id, "day": result.day.isoformat(), "net": str(result.net)}
     return Fact("day_measured", result.tenant_id, now, payload)
+
+
+def snapshot(now: datetime) -> int:
+    """Note what every account is worth at `now`; returns how many were noted.
+
+    An account that holds something without a price has no worth that could be told. A moment that is noted already stays as it is.
+    """
+    with unit("measure.snapshot"):
+        # Whoever folds fills locks the account first: money and positions of one are of the same moment.
+        accounts = fast.select(Account, "id > 0 ORDER BY id", lock="update")
+        balances = {b.account_id: b for b in fast.select(AccountBalance, "id > 0 ORDER BY id")}
+        held: dict[int, list[Position]] = defaultdict(list)
+        for position in fast.select(Position, "is_open ORDER BY id"):
+            held[position.account_id].append(position)
+        prices = latest_prices({position.instrument_id for positions in held.values() for position in positions})
+        points = []
+        for account in accounts:
+            equity = _equity(balances.get(account.pk), held[account.pk], prices)
+            if equity is not None:
+                points.append(EquityPoint(tenant_id=account.tenant_id, account_id=account.pk, at=now, equity=equity))
+        fast.insert(points, conflict="ON CONFLICT (account_id, at) DO NOTHING")
+    return len(points)
+
+
+def _equity(
+    balance: AccountBalance | None, positions: Sequence[Position], prices: Mapping[int, tuple[Decimal, datetime]]
+) -> Decimal | None:
+    """The account's money and its open result; None where either is not known."""
+    if balance is None or any(position.instrument_id not in prices for position in positions):
+        return None
+    equity: Decimal = balance.total
+    return equity + sum((p.holding().open_result(prices[p.instrument_id][0]) for p in positions), ZERO)

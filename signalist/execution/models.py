@@ -8,15 +8,25 @@ from django.db import models
 
 
 class EngineProcess(models.Model):
-    """One engine process. `boot` names the machine's present boot, so that (boot, pid) is checked only where it means something."""
+    """One engine process. `boot` names the machine's present boot, so that (boot, pid) is checked only where it means something.
+
+    `clock` is what market time is for it, `feeds` the market that it feeds, if any; a market is fed by one living engine.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     boot = models.CharField(max_length=80)
     pid = models.IntegerField()
+    clock = models.CharField(max_length=6, default="system")
+    feeds = models.CharField(max_length=20, blank=True, default="")
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     taken_over = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["feeds"], condition=~models.Q(feeds=""), name="engine_feeds_alone"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.pid} since {self.started_at:%H:%M:%S}"

@@ -104,16 +104,16 @@ class Picture:
         return book.day
 
 
-def picture(executions: Sequence[Execution], now: datetime) -> Picture:
-    """Lock the accounts of `executions` and read what deciding them takes."""
+def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "update") -> Picture:
+    """Lock the accounts of `executions` and read what deciding them takes. Without a `lock` ("") nothing may be decided by it."""
     account_ids = sorted({execution.account_id for execution in executions})
     subscription_ids = {execution.subscription_id for execution in executions}
-    books = {a.pk: AccountBook(a) for a in fast.select_ids(Account, account_ids, lock="update")}
+    books = {a.pk: AccountBook(a) for a in fast.select_ids(Account, account_ids, lock=lock)}
     positions = fast.select_ids(Position, account_ids, "is_open", column="account_id")
     for position in positions:
         books[position.account_id].positions.append(position)
     orders_of: dict[int, list[Order]] = defaultdict(list)
-    for order in fast.select_ids(Order, account_ids, STILL_ACTIVE, column="account_id", lock="update"):
+    for order in fast.select_ids(Order, account_ids, STILL_ACTIVE, column="account_id", lock=lock):
         orders_of[order.subscription_id].append(order)
     instrument_ids = {e.subscription.instrument_id for e in executions} | {p.instrument_id for p in positions}
     _money(books, now)

@@ -31,7 +31,7 @@ STILL_ACTIVE = "status IN ({})".format(", ".join(f"'{status}'" for status in ACT
 
 
 class SubscriptionStatus(models.TextChoices):
-    """PAUSED takes no entries but keeps its exits and protection."""
+    """PAUSED takes no entries but keeps its exits and protection; so does ENDED, for what it still holds."""
 
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"
@@ -129,7 +129,10 @@ class ExecutionStatus(models.TextChoices):
 
 
 class Execution(TenantRow):
-    """The decision record: one subscription's answer to one signal or instruction, by which rule and with which numbers."""
+    """The decision record: one subscription's answer to one signal or instruction, by which rule and with which numbers.
+
+    `capital` is what an entry that was taken was sized by; the subscription's own may change later.
+    """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, db_index=False, related_name="+")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -143,6 +146,7 @@ class Execution(TenantRow):
     stop = ExactDecimalField(null=True)
     target = ExactDecimalField(null=True)
     quantity = ExactDecimalField(null=True)
+    capital = ExactDecimalField(null=True)
     deadline = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)
@@ -430,6 +434,22 @@ class AccountDay(TenantRow):
         return f"{self.account_id} {self.day}"
 
 
+class EquityPoint(TenantRow):
+    """What an account was worth at a minute, in its currency: its money and the open result at the prices of that moment."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
+    at = models.DateTimeField()
+    equity = ExactDecimalField()
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["account", "at"], name="equity_point_unique")]
+        # What is old, of all accounts: for the job that thins it.
+        indexes = [models.Index(fields=["at"], name="equity_point_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.at:%Y-%m-%dT%H:%MZ} {self.equity}"
+
+
 class DailyResult(TenantRow):
     """A subscription's closed trades of one day (UTC), folded by `measure`."""
 
@@ -447,3 +467,45 @@ class DailyResult(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.subscription_id} {self.day} {self.net}"
+
+
+class SignalRecord(models.Model):
+    """What the trades that followed one signal came to, for everybody to see: it has no tenant and nothing in it tells whose they were.
+
+    Sums over `trades` closed trades: `return_total` of net ÷ capital; `r_total` of net ÷ risk at entry, over the `with_stop` trades that
+    had a stop; `slippage_total` of the entry's distance from the decided price, as a fraction, positive when paid; `delay_ms_total` of
+    the time from the candle's close to the first fill. Folded by `measure`.
+    """
+
+    signal = models.ForeignKey(Signal, on_delete=models.PROTECT, db_index=False, related_name="+")
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, db_index=False, related_name="+")
+    is_paper = models.BooleanField()
+    trades = models.PositiveIntegerField(default=0)
+    wins = models.PositiveIntegerField(default=0)
+    with_stop = models.PositiveIntegerField(default=0)
+    return_total = ExactDecimalField(default=ZERO)
+    r_total = ExactDecimalField(default=ZERO)
+    slippage_total = ExactDecimalField(default=ZERO)
+    delay_ms_total = models.BigIntegerField(default=0)
+    last_closed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["signal", "is_paper"], name="signal_record_unique")]
+        indexes = [models.Index(fields=["schedule", "last_closed_at"], name="signal_record_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.signal_id} {'paper' if self.is_paper else 'live'} {self.trades}"
+
+
+class Following(models.Model):
+    """How many accounts follow a strategy now: a number for everybody to see, without a tenant. Kept by `subscribe` and `cancel`."""
+
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, db_index=False, related_name="+")
+    is_paper = models.BooleanField()
+    followers = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["strategy", "is_paper"], name="following_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.followers} follow {self.strategy_id}"

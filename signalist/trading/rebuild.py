@@ -1,7 +1,8 @@
 """Recomputes what is folded from the fills, and compares it with what is stored.
 
-Fills are the ledger. Orders' filled parts, positions, trades, the days' results and the reservations are projections of it:
-`differences` names each that disagrees, `rebuild` writes the recomputed values in its place.
+Fills are the ledger. Orders' filled parts, positions, trades, the days' results, the public record of signals and the reservations are
+projections of it, and the public number of followers is one of the subscriptions: `differences` names each that disagrees,
+`rebuild` writes the recomputed values in its place.
 """
 
 from __future__ import annotations
@@ -18,7 +19,19 @@ from signalist.domain.errors import DomainError
 from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus, Side
 from signalist.domain.positions import FillFact, Holding, folded, opened
-from signalist.trading.models import DailyResult, Fill, Order, Position, Reservation, Trade
+from signalist.trading import track_record
+from signalist.trading.models import (
+    DailyResult,
+    Fill,
+    Following,
+    Order,
+    Position,
+    Reservation,
+    Subscription,
+    SubscriptionStatus,
+    Trade,
+)
+from signalist.venues.paper.venue import PAPER
 
 
 @dataclass(slots=True)
@@ -30,6 +43,8 @@ class Difference:
     stored: Any
     computed: Any
     writable: bool = True
+    absent: bool = False
+    """`row` is not stored, and holds what should be."""
 
     def __str__(self) -> str:
         return f"{type(self.row).__name__} {self.row.pk} {self.name}: stored {_text(self.stored)}, computed {_text(self.computed)}"
@@ -55,21 +70,28 @@ def differences() -> Iterator[Difference]:
         yield from _position(position, holding)
     yield from _trades(holdings)
     yield from _days(holdings)
+    yield from _records(holdings)
+    yield from _followings()
     yield from _reservations()
 
 
 def rebuild() -> int:
     """Write the computed values where they differ; returns how many. What cannot be written (a missing row) stays a difference."""
     changed: dict[tuple[type, int], tuple[Any, set[str]]] = {}
+    absent = 0
     for difference in list(differences()):
         row = difference.row
         if not difference.writable:
+            continue
+        if difference.absent:
+            row.save(force_insert=True)
+            absent += 1
             continue
         setattr(row, difference.name, difference.computed)
         changed.setdefault((type(row), row.pk), (row, set()))[1].add(difference.name)
     for row, names in changed.values():
         fast.update([row], sorted(names))
-    return sum(len(names) for _, names in changed.values())
+    return absent + sum(len(names) for _, names in changed.values())
 
 
 def _order(order: Order, fills: list[Fill]) -> Iterator[Difference]:
@@ -146,6 +168,41 @@ def _days(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
         missing = DailyResult(subscription_id=subscription_id, day=day_)
         lost = f"{computed['trades']} trades of subscription {subscription_id} on {day_}"
         yield Difference(missing, "day", None, lost, writable=False)
+
+
+def _records(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
+    """The public record of signals against the trades that have been counted into it, as the fills make those."""
+    outcomes = {}
+    for trade in Trade.objects.filter(measured=True).select_related("position").iterator():
+        held = holdings.get(trade.position_id)
+        outcome = (trade.quantity, trade.entry_price, trade.net)
+        if held is not None and held.is_flat:
+            outcome = (held.entry_quantity, held.average_entry, held.net)
+        outcomes[trade.pk] = track_record.Outcome(*outcome, trade.position.opened_at, trade.closed_at)
+    for stored, computed in track_record.recomputed(outcomes):
+        if stored is None:
+            assert computed is not None
+            said = f"{computed.trades} trades of signal {computed.signal_id}"
+            yield Difference(computed, "signal", None, said, absent=True)
+        elif computed is None:
+            yield from _compared(stored, {"trades": 0})
+        else:
+            names = (*track_record.SUMS, "last_closed_at")
+            yield from _compared(stored, {name: getattr(computed, name) for name in names})
+
+
+def _followings() -> Iterator[Difference]:
+    """The number of accounts that follow each strategy."""
+    following: dict[tuple[int, bool], int] = defaultdict(int)
+    for strategy_id, venue in Subscription.objects.exclude(status=SubscriptionStatus.ENDED).values_list(
+        "strategy_id", "account__venue"
+    ):
+        following[strategy_id, venue == PAPER] += 1
+    for stored in Following.objects.order_by("pk"):
+        yield from _compared(stored, {"followers": following.pop((stored.strategy_id, stored.is_paper), 0)})
+    for (strategy_id, on_paper), followers in sorted(following.items()):
+        row = Following(strategy_id=strategy_id, is_paper=on_paper, followers=followers)
+        yield Difference(row, "strategy", None, f"{followers} followers of strategy {strategy_id}", absent=True)
 
 
 def _reservations() -> Iterator[Difference]:

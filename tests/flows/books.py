@@ -8,9 +8,10 @@ from decimal import Decimal
 from tests.flows.commands import OwnDatabase, manage
 
 _REALISED = """
-SELECT a.venue_ref, s.capital, p.direction, p.entry_quantity, p.entry_value, p.exit_quantity, p.exit_value, p.fees
-FROM trading_subscription s
-JOIN accounts_account a ON a.id = s.account_id
+SELECT a.venue_ref, COALESCE(a.deposit, s.capital), p.direction,
+    p.entry_quantity, p.entry_value, p.exit_quantity, p.exit_value, p.fees
+FROM accounts_account a
+LEFT JOIN trading_subscription s ON s.account_id = a.id
 LEFT JOIN trading_position p ON p.subscription_id = s.id
 """
 

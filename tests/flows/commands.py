@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import select
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -135,12 +138,60 @@ class Said:
         return self.status == -signal.SIGKILL
 
 
-def manage(database: OwnDatabase, *arguments: str, module: Sequence[str] = ("manage.py",), **more: str) -> Said:
-    """Run a command of `manage.py` to its end; `more` are further environment variables."""
+class Nursery:
+    """The process whose children run commands; started when it is first needed, and ended with the tests."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="flows-")
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
+        """Run `manage.py` with these arguments to its end."""
+        process = self._started()
+        assert process.stdin is not None and process.stdout is not None
+        out, err = Path(self._folder.name) / "out", Path(self._folder.name) / "err"
+        request = {"arguments": list(arguments), "environment": dict(environment), "out": str(out), "err": str(err)}
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+        assert ready, f"not within {PATIENCE} s: manage.py {' '.join(arguments)}"
+        status = json.loads(process.stdout.readline())
+        return Said(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+    def end(self) -> None:
+        """End the process and what it may be running."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()
+        self._folder.cleanup()
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.flows.nursery"],
+                cwd=ROOT,
+                env=dict(os.environ) | {"OPENBLAS_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            atexit.register(self.end)
+        return self._process
+
+
+_nursery = Nursery()
+
+
+def manage(database: OwnDatabase, *arguments: str, module: Sequence[str] = (), **more: str) -> Said:
+    """Run a command of `manage.py` to its end; `more` are further environment variables. `module`: what to start Python with instead."""
+    environment = database.environment(**more)
+    if not module:
+        return _nursery.run(arguments, environment)
     done = subprocess.run(
         [sys.executable, *module, *arguments],
         cwd=ROOT,
-        env=database.environment(**more),
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -157,7 +208,7 @@ def replay(
     seed: int = 0,
     strategy: str = "moving-average-crossover",
     failpoint: str = "",
-    module: Sequence[str] = ("manage.py",),
+    module: Sequence[str] = (),
 ) -> Said:
     """Replay a recording of BTC-PERP minutes; `failpoint` is where the process kills itself."""
     arguments = ["--instrument", "BTC-PERP", "--timeframe", "1m", "--strategy", strategy, "--speed", "max", "--json"]

@@ -350,7 +350,7 @@ def test_it_denies_more_entries_a_day_than_allowed(world: Scene) -> None:
 def test_the_platforms_layer_binds_where_the_subscribers_is_wider(
     world: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signalist.execution.decide.PLATFORM", Limits(daily_entries=1))
+    monkeypatch.setattr("signalist.execution.entries.PLATFORM", Limits(daily_entries=1))
     theo = world.subscriber(limits=Limits(daily_entries=5))
     lose(world)
     world.signal(BUY)

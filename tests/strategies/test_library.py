@@ -23,6 +23,10 @@ VARIANTS: list[tuple[str, dict[str, object]]] = [
     ("moving_average_crossover", {"fast": 3, "slow": 7, "atr": 20, "shorts": False}),
     ("rsi_mean_reversion", {}),
     ("rsi_mean_reversion", {"period": 5, "oversold": 40, "overbought": 60, "atr": 3}),
+    ("donchian_breakout", {}),
+    ("donchian_breakout", {"entry": 8, "exit": 3, "width": 0.0, "atr": 12, "shorts": False}),
+    ("bollinger_reversion", {}),
+    ("bollinger_reversion", {"period": 7, "deviations": 1.2, "calm": 100.0, "atr": 20, "shorts": False}),
 ]
 
 

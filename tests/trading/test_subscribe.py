@@ -16,7 +16,7 @@ from signalist.domain.rules import Limits
 from signalist.events.models import Event
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
-from signalist.trading.actions import Terms, pause, resume, subscribe
+from signalist.trading.actions import Terms, cancel, pause, resume, subscribe
 from signalist.trading.models import Subscription, SubscriptionStatus
 from tests.flows.scene import NOON, Scene, opened
 
@@ -167,7 +167,7 @@ def test_the_database_holds_it_too(scene: Scene, account: Account) -> None:
 
 def test_one_that_has_ended_makes_room_for_the_next(scene: Scene, account: Account) -> None:
     first = follow(scene, account)
-    Subscription.objects.filter(pk=first.pk).update(status=SubscriptionStatus.ENDED, ended_at=NOON)
+    cancel(first, NOON)
     second = follow(scene, account)
     assert second.pk != first.pk
     assert Subscription.objects.count() == 2

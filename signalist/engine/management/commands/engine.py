@@ -11,8 +11,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from signalist import environment
 from signalist.clock import SystemClock
 from signalist.engine.live import LiveEngine, MarketClock
+from signalist.engine.market import SYNTHETIC
 from signalist.execution.engines import AnotherEngine
 from tenants.rls import OverPrivileged, become_engine, refuse_privileged
 
@@ -20,6 +22,7 @@ from tenants.rls import OverPrivileged, become_engine, refuse_privileged
 class Command(BaseCommand):
     """Runs until SIGTERM or Ctrl-C; exit status 2 when it cannot run."""
 
+    requires_system_checks = ()  # they would load every page
     help = "Run the trading engine: strategies, decisions, orders, reconciliation."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,19 +32,30 @@ class Command(BaseCommand):
             default="system",
             help="market: market time is that of the newest stored price, for recorded candles fed in by another process",
         )
+        parser.add_argument(
+            "--market",
+            choices=[SYNTHETIC, "none"],
+            default=environment.text("SIGNALIST_MARKET", "none", choices=(SYNTHETIC, "none")),
+            help="synthetic: this engine makes the synthetic market as well, unless another one does (SIGNALIST_MARKET)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
+        clock, synthetic = options["clock"], options["market"] == SYNTHETIC
+        if synthetic and clock == "market":
+            self.stderr.write("The synthetic market is made by the system's clock; leave out --clock or --market.")
+            sys.exit(2)
         try:
             become_engine()
             refuse_privileged()
-            asyncio.run(self._run(SystemClock() if options["clock"] == "system" else MarketClock()))
+            asyncio.run(
+                self._run(LiveEngine(SystemClock() if clock == "system" else MarketClock(), synthetic=synthetic))
+            )
         except (AnotherEngine, OverPrivileged) as error:
             self.stderr.write(str(error))
             sys.exit(2)
 
-    async def _run(self, clock: SystemClock | MarketClock) -> None:
-        engine = LiveEngine(clock)
+    async def _run(self, engine: LiveEngine) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
         self.stderr.write("The engine is starting.")

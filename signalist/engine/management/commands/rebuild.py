@@ -17,6 +17,7 @@ from tenants.rls import become_engine
 class Command(BaseCommand):
     """With --check nothing is written, and the exit status is 1 when something differs."""
 
+    requires_system_checks = ()  # they would load every page
     help = "Recompute orders, positions, trades, daily results and reservations from the fills."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,0 +1,44 @@
+"""The engine's side of the synthetic market: one living engine feeds it, once a second, whoever else runs."""
+
+from __future__ import annotations
+
+from signalist.clock import Clock, monotonic
+from signalist.engine.loop import Database
+from signalist.execution import engines
+from signalist.execution.models import EngineProcess
+from signalist.markets.synthetic import SyntheticFeed
+
+SYNTHETIC = "synthetic"
+ASK_EVERY = 2.0
+
+
+class SyntheticMarket:
+    """Feeds the market while it is this engine's to feed."""
+
+    def __init__(self, clock: Clock, database: Database) -> None:
+        self._clock, self._database = clock, database
+        self._feed = SyntheticFeed()
+        self._mine = False
+        self._ask_at = 0.0
+        self._second: int | None = None
+
+    async def move(self, engine: EngineProcess) -> bool:
+        """Store a step of what happened since the last call; True when there is more to store at once."""
+        await self._ask(engine)
+        now = self._clock.now()
+        second = int(now.timestamp())
+        if not self._mine or second == self._second:
+            return False
+        done = await self._database(lambda: self._feed.advance(now))
+        self._second = second if done else None
+        return not done
+
+    async def _ask(self, engine: EngineProcess) -> None:
+        """Whether it is ours: an engine that was silent for long may have been relieved of it."""
+        if monotonic() < self._ask_at:
+            return
+        self._ask_at = monotonic() + ASK_EVERY
+        mine = await self._database(lambda: engines.feeds(engine, SYNTHETIC))
+        if not mine and self._mine:
+            self._feed.forget()
+        self._mine = mine
