@@ -1,16 +1,61 @@
-"""The web process's entry point: `daphne signalist.asgi:application`."""
+"""The web process's entry point: `daphne signalist.asgi:application`. Pages over HTTP, live updates over a socket."""
 
 from __future__ import annotations
 
 import os
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from signalist.environment import Misconfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signalist.settings")
+if not settings.configured:
+    os.environ.setdefault("SIGNALIST_PROCESS", "web")
 
 try:
-    application = get_asgi_application()
+    pages = get_asgi_application()
 except Misconfigured as problem:
     raise SystemExit(str(problem)) from None
+
+from channels.routing import ProtocolTypeRouter
+from django.db import DatabaseError
+
+from signalist.dashboard import fragments as dashboard
+from signalist.live.regions import Region, register
+from signalist.live.routing import sockets
+from signalist.trading import fragments as trading
+from tenants.rls import OverPrivileged, become, refuse_privileged
+from tenants.roles import WEB
+
+if settings.WEB:
+    # Before the first request: what pages and pushes may see is decided by the database, too.
+    try:
+        become(WEB)
+        refuse_privileged()
+    except OverPrivileged as problem:
+        raise SystemExit(str(problem)) from None
+    except DatabaseError as problem:
+        raise SystemExit(f"The database does not answer: {str(problem).strip().splitlines()[0]}") from None
+
+# Which regions of pages are pushed, and what changes them. Only here may the sockets and the pages' own functions meet.
+ORDERS = frozenset({"order_answered", "order_dropped", "order_filled", "order_turned_up", "order_never_arrived"})
+HOLDINGS = ORDERS | {"position_opened", "trade_closed", "emergency_exit", "account_halted"}
+FOLLOWING = frozenset(
+    {"subscribed", "subscription_paused", "subscription_resumed", "subscription_changed", "subscription_cancelled"}
+)
+
+for region in (
+    Region("key-figures", dashboard.key_figures, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
+    Region("today", dashboard.today, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
+    Region("engine-status", dashboard.engine_status, HOLDINGS, every=5),
+    Region("kill-state", dashboard.kill_state, frozenset({"account_halted", "emergency_exit"}), every=15),
+    Region("position-rows", trading.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
+    Region("position-totals", trading.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
+    Region("order-rows", trading.orders, HOLDINGS | {"execution_decided"}),
+    Region("decision-feed", trading.decisions, frozenset({"execution_decided"})),
+    Region("last-prices", dashboard.prices, prices=True, every=15, common=True),
+):
+    register(region)
+
+application = ProtocolTypeRouter({"http": pages, "websocket": sockets})

@@ -16,7 +16,10 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 PRODUCTION = environment.text("SIGNALIST_ENV", "development", choices=("development", "production")) == "production"
-DEBUG = not PRODUCTION
+# Off by default even in development: what people see there is what they will see in production.
+DEBUG = environment.boolean("SIGNALIST_DEBUG", False) and not PRODUCTION
+# Set by the web process's entry point, where every request has a thread, and so a database connection, of its own.
+WEB = environment.text("SIGNALIST_PROCESS", "") == "web"
 
 # --- Secrets -----------------------------------------------------------------
 
@@ -42,20 +45,30 @@ LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
 # --- Applications ------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "django_q",
+    "allauth",
+    "allauth.account",
     "tenants",
     "signalist.db",
+    "signalist.display",
     "signalist.events",
     "signalist.markets",
     "signalist.accounts",
     "signalist.strategies",
     "signalist.trading",
     "signalist.execution",
+    "signalist.dashboard",
+    "signalist.marketplace",
+    "signalist.live",
     "signalist.engine",
 ]
 
@@ -67,12 +80,17 @@ ASGI_APPLICATION = "signalist.asgi.application"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "signalist.display.middleware.HeadersMiddleware",
+    "signalist.display.middleware.MaintenanceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tenants.middleware.TenantMiddleware",
 ]
 
 TEMPLATES = [
@@ -85,6 +103,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "signalist.display.context.shell",
             ],
         },
     },
@@ -112,7 +131,7 @@ def _sqlite(address: environment.Database) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": path,
         # Opening the file anew costs more than most queries; a connection lives as long as its thread.
-        "CONN_MAX_AGE": None,
+        "CONN_MAX_AGE": 0 if WEB else None,
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
@@ -135,21 +154,77 @@ def _postgresql(address: environment.Database) -> dict[str, Any]:
         "PASSWORD": address.password,
         "HOST": address.host,
         "PORT": address.port,
-        "CONN_MAX_AGE": 600,
-        # No psycopg pool: the job runner forks, and forked children would share its sockets.
+        "CONN_MAX_AGE": 0 if WEB else 600,
+        # A pool in the web process alone: the job runner forks, and forked children would share its sockets.
         # Statements are bound and prepared by the server: the same few run all day, and binding them here costs more than they do.
         # Every statement that runs all day has an index that serves it. A plan that was prepared while its table was small must not
         # go on as a scan when it is large; and no statement here runs long enough to be worth compiling.
         "OPTIONS": {
             "server_side_binding": True,
             "prepare_threshold": 3,
-            "options": "-c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off -c jit=off",
-            **({"assume_role": role} if role else {}),
+            # With a pool the role comes with the connection: taking it on afterwards, Django asks the pool for the very connection
+            # that is being made, and waits for ever.
+            "options": "-c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off -c jit=off"
+            + (f" -c role={role}" if role and WEB else ""),
+            **({"assume_role": role} if role and not WEB else {}),
+            **({"pool": {"min_size": 2, "max_size": 20, "timeout": 10}} if WEB else {}),
         },
     }
 
 
 DATABASES = {"default": _sqlite(_address) if _address.vendor == "sqlite" else _postgresql(_address)}
+
+# --- Log-in ------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = ACCOUNT_LOGOUT_REDIRECT_URL = "landing"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Signalist: "
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
+ACCOUNT_SESSION_REMEMBER = None  # the log-in form asks
+ACCOUNT_LOGOUT_ON_GET = False
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+
+EMAIL_BACKEND = environment.text(
+    "SIGNALIST_EMAIL_BACKEND",
+    "django.core.mail.backends.smtp.EmailBackend" if PRODUCTION else "django.core.mail.backends.console.EmailBackend",
+)
+EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
+EMAIL_PORT = environment.integer("EMAIL_PORT", 25, minimum=1, maximum=65_535)
+EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = environment.secret("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS", False)
+DEFAULT_FROM_EMAIL = environment.text("SIGNALIST_FROM_EMAIL", "Signalist <no-reply@localhost>")
+
+# What counts attempts to log in must be one for all web processes.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "signalist_cache"}}
+
+# --- Live updates ------------------------------------------------------------
+
+# Pushes go straight to the sockets of this process (signalist.live); the event log carries them between processes.
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+# --- Jobs --------------------------------------------------------------------
+
+Q_CLUSTER = {
+    "name": "signalist",
+    "orm": "default",
+    "workers": 1,
+    "poll": 0.5,
+    "bulk": 1,
+    "timeout": 60,
+    "retry": 90,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": 250,
+    "label": "Jobs",
+}
 
 # --- Time and language -------------------------------------------------------
 
@@ -162,17 +237,18 @@ USE_I18N = False
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
+# Names with a hash of the content, compressed, cacheable for ever: made by `collectstatic`.
+HASHED_STATIC = environment.boolean("SIGNALIST_HASHED_STATIC", PRODUCTION)
+STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static", VAR_DIR / "vendor") if folder.is_dir()]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if PRODUCTION
+        if HASHED_STATIC
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG
-WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not HASHED_STATIC
 
 # --- Security ----------------------------------------------------------------
 
@@ -191,6 +267,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+MAINTENANCE_FILE = VAR_DIR / "maintenance"
+
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = PRODUCTION
@@ -199,6 +277,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^health$"]  # who asks that stands beside the process, without a proxy between
 SECURE_HSTS_SECONDS = environment.integer("SIGNALIST_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0, minimum=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION

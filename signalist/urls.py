@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+admin.autodiscover()
+# One door for everybody, with its limits on attempts: the admin's own log-in form would go round them.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
+    path("", include("signalist.dashboard.urls")),
+    path("", include("signalist.marketplace.urls")),
+    path("", include("signalist.trading.urls")),
+    path("", include("signalist.markets.urls")),
+    path("", include("tenants.urls")),
+    path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,10 +1,11 @@
-"""Staff's view of users. Rows with a tenant get their pages with the console."""
+"""Staff's view of users, workspaces and who belongs to them. Sealed secrets are nowhere."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
-from tenants.models import User
+from signalist.display.admin import ReadOnly
+from tenants.models import Membership, Tenant, User
 
 
 @admin.register(User)
@@ -13,3 +14,16 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # cannot be given 
     list_filter = ["is_active", "is_staff", "trading_enabled"]
     search_fields = ["email", "full_name"]
     fields = ["email", "username", "full_name", "phone", "time_zone", "is_active", "is_staff", "trading_enabled"]
+
+
+@admin.register(Tenant)
+class TenantAdmin(ReadOnly):
+    list_display = ["name", "public_id", "base_currency", "created_at"]
+    search_fields = ["name"]
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnly):
+    list_display = ["user", "tenant", "role", "is_active", "created_at"]
+    list_filter = ["role", "is_active"]
+    list_select_related = ["user", "tenant"]

@@ -1,4 +1,4 @@
-"""The two doors to tenant data: `acting_for(tenant)` and `across_tenants(purpose)`.
+"""The doors to tenant data: `acting_for(tenant)` (`viewing` where nothing but pages reads) and `across_tenants(purpose)`.
 
 A query on a tenant table outside either raises `OutsideTenant`, on both databases. On PostgreSQL the doors also drive
 row-level security: the guard tells the database who is behind the door at the first statement of each transaction.
@@ -56,6 +56,18 @@ def acting_for(tenant_id: int) -> Iterator[None]:
 
 
 @contextmanager
+def viewing(tenant_id: int) -> Iterator[None]:
+    """Read the rows of one tenant, for a page or a push. Behind it an action may open a transaction of its own.
+
+    On PostgreSQL everything inside is one transaction, announced once; on SQLite, where each transaction takes the one write
+    lock, each statement reads by itself.
+    """
+    on_postgresql = transaction.get_connection().vendor == "postgresql"
+    with _opened(Door(tenant_id=tenant_id)), transaction.atomic() if on_postgresql else nullcontext():
+        yield
+
+
+@contextmanager
 def across_tenants(purpose: str, *, one_transaction: bool = False) -> Iterator[None]:
     """Read and write the rows of all tenants for a named purpose (the engine, staff, a migration)."""
     if not purpose:
@@ -67,7 +79,7 @@ def across_tenants(purpose: str, *, one_transaction: bool = False) -> Iterator[N
 @contextmanager
 def own_memberships(user_id: int) -> Iterator[None]:
     """Read the memberships of one user, before a tenant is chosen (log-in, workspace switcher)."""
-    with _opened(Door(user_id=user_id)), transaction.atomic():
+    with _opened(Door(user_id=user_id)):
         yield
 
 

@@ -24,6 +24,8 @@ _SETTINGS = {
 # The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party.
 _NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_")
 _NOT_FOR_WEB = ("accounts_paper",)
+# An author is told how many followers did what with a signal, and the middle of their slippage and delay.
+_COUNTED_FOR_AUTHORS = ("trading_execution", "trading_order", "trading_fill")
 _MIGRATION = "migration"
 
 
@@ -88,12 +90,27 @@ def _police(cursor: Any, model: type[models.Model], present: set[str]) -> None:
         policies["engine_rows"] = ("ALL", ENGINE, getattr(model, "engine_policy", "true"))
     if TAIL in present and table == "events_event":
         policies["tail_rows"] = ("SELECT", TAIL, "true")
+    if WEB in present and (purposes := _web_purposes(table)):
+        policies["web_across"] = ("SELECT", WEB, f"current_setting('app.across', true) IN ({purposes})")
     cursor.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
     cursor.execute(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY')
     for name, (command, role, rule) in policies.items():
         check = f"WITH CHECK ({rule})" if command == "ALL" else ""
         cursor.execute(f'DROP POLICY IF EXISTS {name} ON "{table}"')
         cursor.execute(f'CREATE POLICY {name} ON "{table}" FOR {command} TO {role} USING ({rule}) {check}')
+    cursor.execute(f'DROP POLICY IF EXISTS engine_retires ON "{table}"')
+    if ENGINE in present and (old := getattr(model, "engine_may_delete", "")):
+        # Restrictive: what the other policies admit, this one must admit too.
+        cursor.execute(f'CREATE POLICY engine_retires ON "{table}" AS RESTRICTIVE FOR DELETE TO {ENGINE} USING ({old})')
+
+
+def _web_purposes(table: str) -> str:
+    """For which purposes the web may read this table across tenants: staff's admin, the live tail of the event log, authors' counts."""
+    if table == "tenants_credential":
+        return ""
+    if table in _COUNTED_FOR_AUTHORS:
+        return "'staff', 'author'"
+    return "'staff', 'live'" if table == "events_event" else "'staff'"
 
 
 def _grant(cursor: Any, role: str, tables: set[str]) -> None:
@@ -103,13 +120,14 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
         return
     hidden = _NOT_FOR_WEB if role == WEB else _NOT_FOR_ENGINE
     ledgers = {m._meta.db_table for m in installed.get_models() if getattr(m, "append_only", False)}
+    retired = {m._meta.db_table for m in installed.get_models() if getattr(m, "engine_may_delete", "")}
     for table in sorted(tables):
         cursor.execute(f'REVOKE ALL ON "{table}" FROM {role}')
         if table.startswith(hidden):
             continue
         rights = "SELECT, INSERT, UPDATE, DELETE"
         if table in ledgers:
-            rights = "SELECT, INSERT"
+            rights = "SELECT, INSERT, DELETE" if role == ENGINE and table in retired else "SELECT, INSERT"
         elif table == "django_migrations":
             rights = "SELECT"
         cursor.execute(f'GRANT {rights} ON "{table}" TO {role}')
@@ -117,21 +135,30 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
 
 
 def become_engine(using: str = "default") -> bool:
-    """Take on the engine's role for all coming connections, where the log-in may; whether it did.
+    """Take on the engine's role; see `become`. Where the role does not exist, the owner's own policy admits the door."""
+    return become(ENGINE, using)
 
-    Even a superuser is then held by the policies. Where the role does not exist, the owner's own policy admits the door.
+
+def become(role: str, using: str = "default") -> bool:
+    """Take on a group role for all coming connections, where the log-in may; whether it did.
+
+    Even a superuser is then held by the policies.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')", [ENGINE]
-        )
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')", [role])
         if cursor.fetchone() is None:
             return False
-    connections.settings[using]["OPTIONS"]["assume_role"] = ENGINE
+    options = connections.settings[using]["OPTIONS"]
+    if options.get("pool"):
+        # Taking it on after connecting, Django asks the pool for the very connection that is being made, and waits for ever.
+        options["options"] = f"{options.get('options', '')} -c role={role}".strip()
+    else:
+        options["assume_role"] = role
     connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # what it opened before has not taken on the role
     return True
 
 

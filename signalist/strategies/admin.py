@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
 
+from signalist.display.admin import ReadOnly
 from signalist.strategies.models import Strategy, StrategyRun, StrategyVersion
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Rows that nobody edits by hand."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Strategy)

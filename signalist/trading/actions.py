@@ -1,22 +1,45 @@
-"""What a person changes about their trading: each one function that checks, writes and emits in one transaction."""
+"""What a person changes about their subscriptions: each one function that checks, writes and emits in one transaction."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Q
 
-from signalist.accounts.models import Account
+from signalist.accounts.models import Account, AccountState
+from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
+from signalist.domain.money import plain
+from signalist.domain.orders import Leg
 from signalist.domain.rules import Limits
-from signalist.domain.sizing import checked_fraction
+from signalist.domain.sizing import LARGEST_FRACTION, checked_fraction
 from signalist.events.outbox import Fact, emit
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
-from signalist.trading.models import Subscription, SubscriptionStatus
+from signalist.trading.models import ACTIVE_ORDER, Following, Order, Position, Subscription, SubscriptionStatus
+from signalist.venues.paper.venue import PAPER
+from tenants.models import User
+
+TERMS = (
+    "capital risk_fraction notional_fraction leverage max_open_positions max_daily_entries daily_loss_amount daily_loss_fraction "
+    "max_exposure_fraction max_position_fraction"
+).split()
+"""The columns of a subscription that its owner chooses and may change."""
+
+_ENTERING = Q(leg=Leg.ENTRY.value, status__in=ACTIVE_ORDER)
+
+
+class Refused(DomainError):
+    """What a subscriber asked for is refused; `field` is the part of the request that the reason is about ("" where it is none)."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,94 +62,213 @@ def subscribe(
     *,
     nets: bool,
     public_id: uuid.UUID | None = None,
+    by: User | None = None,
 ) -> Subscription:
-    """Have `account` follow what runs on `schedule`, trading `instrument`. Raises DomainError with the reason for the subscriber.
+    """Have `account` follow what runs on `schedule`, trading `instrument`. Raises Refused with the reason for the subscriber.
 
     `nets`: whether the account's venue keeps one net position per instrument, which admits one live subscription for it.
     """
-    _check_terms(terms, instrument)
-    _check_instrument(account, schedule, instrument, nets)
-    limits = terms.limits
     with transaction.atomic():
+        # Two requests of one account at once would both find no other subscription: the account is the lock.
+        locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        check(locked, schedule, instrument, terms, nets=nets)
         subscription = Subscription(
             tenant_id=account.tenant_id,
             account=account,
             strategy=schedule.version.strategy,
             schedule=schedule,
             instrument=instrument,
-            capital=terms.capital,
-            risk_fraction=terms.risk_fraction,
-            notional_fraction=terms.notional_fraction,
-            leverage=terms.leverage,
-            max_open_positions=limits.open_positions,
-            max_daily_entries=limits.daily_entries,
-            daily_loss_amount=limits.daily_loss_amount,
-            daily_loss_fraction=limits.daily_loss_fraction,
-            max_exposure_fraction=limits.exposure_fraction,
-            max_position_fraction=limits.position_fraction,
             started_at=now,
         )
+        apply(subscription, terms)
         if public_id is not None:
             subscription.public_id = public_id
         subscription.save()
-        emit([_changed("subscribed", subscription, now)])
+        _follow(subscription, 1)
+        emit([_changed("subscribed", subscription, now, by)])
     return subscription
 
 
-def _check_terms(terms: Terms, instrument: Instrument) -> None:
+def apply(subscription: Subscription, terms: Terms) -> None:
+    """Write `terms` into the columns of `subscription`, which is not saved."""
+    limits = terms.limits
+    subscription.capital, subscription.leverage = terms.capital, terms.leverage
+    subscription.risk_fraction, subscription.notional_fraction = terms.risk_fraction, terms.notional_fraction
+    subscription.max_open_positions, subscription.max_daily_entries = limits.open_positions, limits.daily_entries
+    subscription.daily_loss_amount = limits.daily_loss_amount
+    subscription.daily_loss_fraction = limits.daily_loss_fraction
+    subscription.max_exposure_fraction = limits.exposure_fraction
+    subscription.max_position_fraction = limits.position_fraction
+
+
+def terms_of(subscription: Subscription) -> Terms:
+    """What was chosen."""
+    return Terms(
+        subscription.capital,
+        subscription.risk_fraction,
+        subscription.notional_fraction,
+        subscription.leverage,
+        subscription.limits(),
+    )
+
+
+# --- What is refused -----------------------------------------------------------------------------
+
+
+def check(account: Account, schedule: Schedule, instrument: Instrument, terms: Terms, *, nets: bool) -> None:
+    """Raise Refused where `subscribe` would; for a preview, which changes nothing."""
+    check_terms(terms, instrument)
+    _check_markets(account, schedule, instrument)
+    _check_account(account, schedule, instrument, nets)
+
+
+def check_terms(terms: Terms, instrument: Instrument) -> None:
+    """Raise Refused where terms cannot be meant, or cannot be traded on `instrument`."""
     if (terms.risk_fraction is None) == (terms.notional_fraction is None):
-        raise DomainError("Choose either a risk per trade or a share of capital per trade, not both and not neither.")
+        raise Refused(
+            "sizing", "Choose either a risk per trade or a share of capital per trade, not both and not neither."
+        )
     if terms.risk_fraction is not None:
-        checked_fraction("The risk per trade", terms.risk_fraction)
+        try:
+            checked_fraction("The risk per trade", terms.risk_fraction)
+        except DomainError as error:
+            raise Refused("risk", str(error)) from None
     if terms.notional_fraction is not None and not 0 < terms.notional_fraction <= 1:
-        raise DomainError(f"The share of capital lies between 0 and 1, not {terms.notional_fraction}.")
+        raise Refused("share", f"The share of capital lies between 0 and 1, not {terms.notional_fraction}.")
     if terms.capital <= 0:
-        raise DomainError("The capital must be above zero.")
+        raise Refused("capital", "The capital must be above zero.")
     if not 1 <= terms.leverage <= instrument.max_leverage:
-        raise DomainError(f"{instrument} offers a leverage of 1 to {instrument.max_leverage}, not {terms.leverage}.")
+        offers = f"{instrument} offers a leverage of 1 to {plain(instrument.max_leverage)}"
+        raise Refused("leverage", f"{offers}, not {plain(terms.leverage)}.")
+    for item in fields(terms.limits):
+        value = getattr(terms.limits, item.name)
+        if value is not None and value <= 0:
+            raise Refused(item.name, "A limit must be above zero; leave it out for none.")
+    loss = terms.limits.daily_loss_fraction
+    if loss is not None and loss > LARGEST_FRACTION:
+        raise Refused("daily_loss_fraction", f"The daily loss is a fraction up to {LARGEST_FRACTION}, not {loss}.")
 
 
-def _check_instrument(account: Account, schedule: Schedule, instrument: Instrument, nets: bool) -> None:
+def _check_markets(account: Account, schedule: Schedule, instrument: Instrument) -> None:
     source = schedule.instrument
+    if not (schedule.is_active and schedule.version.strategy.is_active):
+        raise Refused("market", "The strategy does not run on this market any more and takes no new subscriptions.")
     if instrument.venue != account.venue:
-        raise DomainError(f"{instrument} is not traded at {account.venue}; choose one of this account's venue.")
+        raise Refused("market", f"{instrument} is not traded at {account.venue}; choose one of this account's venue.")
     if instrument.pair_id is None:
-        raise DomainError(f"{instrument} has no declared asset pair yet and cannot be subscribed.")
+        raise Refused("market", f"{instrument} has no declared asset pair yet and cannot be subscribed.")
     if instrument.pair_id != source.pair_id:
-        raise DomainError(f"The strategy watches {source}; {instrument} is not of the same pair.")
+        raise Refused("market", f"The strategy watches {source}; {instrument} is not of the same pair.")
     if instrument.quote != account.currency:
-        raise DomainError(f"{instrument} is paid in {instrument.quote}, the account holds {account.currency}.")
+        raise Refused("market", f"{instrument} is paid in {instrument.quote}, the account holds {account.currency}.")
+
+
+def _check_account(account: Account, schedule: Schedule, instrument: Instrument, nets: bool) -> None:
+    if account.state != AccountState.ACTIVE:
+        reason = f" ({account.state_reason})" if account.state_reason else ""
+        raise Refused(
+            "account", f"This account is {account.state}{reason}; it takes no new subscription until resumed."
+        )
     live = Subscription.objects.filter(account=account).exclude(status=SubscriptionStatus.ENDED)
     if live.filter(strategy=schedule.version.strategy).exists():
-        raise DomainError("This account follows the strategy already.")
-    if nets and live.filter(instrument=instrument).exists():
-        raise DomainError(
-            f"The venue keeps one net position in {instrument}; another subscription of this account trades it."
+        raise Refused("account", "This account follows the strategy already.")
+    if not nets:
+        return
+    if live.filter(instrument=instrument).exists():
+        raise Refused(
+            "market",
+            f"The venue keeps one net position in {instrument}; another subscription of this account trades it.",
+        )
+    held = Position.objects.filter(account=account, instrument=instrument, is_open=True)
+    entering = Order.objects.filter(_ENTERING, account=account, instrument=instrument)
+    if held.exists() or entering.exists():
+        raise Refused(
+            "market",
+            f"The venue keeps one net position in {instrument}, and a subscription that was cancelled still holds one; close it first.",
         )
 
 
-def pause(subscription: Subscription, now: datetime) -> None:
+# --- Changes -------------------------------------------------------------------------------------
+
+
+def pause(subscription: Subscription, now: datetime, by: User | None = None) -> None:
     """Take no more entries; exits and protection go on."""
-    _set(subscription, SubscriptionStatus.PAUSED, "subscription_paused", now, allowed=SubscriptionStatus.ACTIVE)
+    _set(subscription, SubscriptionStatus.PAUSED, "subscription_paused", now, by, allowed=SubscriptionStatus.ACTIVE)
 
 
-def resume(subscription: Subscription, now: datetime) -> None:
+def resume(subscription: Subscription, now: datetime, by: User | None = None) -> None:
     """Take entries again."""
-    _set(subscription, SubscriptionStatus.ACTIVE, "subscription_resumed", now, allowed=SubscriptionStatus.PAUSED)
+    _set(subscription, SubscriptionStatus.ACTIVE, "subscription_resumed", now, by, allowed=SubscriptionStatus.PAUSED)
+
+
+def change_terms(subscription: Subscription, terms: Terms, now: datetime, by: User | None = None) -> None:
+    """Size and limit what comes from now on by `terms`; what is open stays as it was sized. Raises Refused.
+
+    The event tells what changed, as text from and to.
+    """
+    check_terms(terms, subscription.instrument)
+    with transaction.atomic():
+        stored = Subscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
+        if stored.status == SubscriptionStatus.ENDED:
+            raise Refused("", "The subscription has ended; its terms cannot change any more.")
+        before = _chosen(stored)
+        apply(stored, terms)
+        stored.save(update_fields=TERMS)
+        after = _chosen(stored)
+        changes = {name: [before[name], after[name]] for name in TERMS if before[name] != after[name]}
+        if changes:
+            emit([_changed("subscription_changed", stored, now, by, changes=changes)])
+    apply(subscription, terms)
+
+
+def cancel(subscription: Subscription, now: datetime, by: User | None = None) -> None:
+    """End the subscription: no entry comes any more, and one that is on its way is taken back.
+
+    What it holds keeps its stop, its target and the strategy's exits until it is closed.
+    """
+    with transaction.atomic():
+        live = Subscription.objects.filter(pk=subscription.pk).exclude(status=SubscriptionStatus.ENDED)
+        if not live.update(status=SubscriptionStatus.ENDED, paused_at=None, ended_at=now):
+            raise Refused("", "The subscription has ended already.")
+        subscription.status, subscription.paused_at, subscription.ended_at = SubscriptionStatus.ENDED, None, now
+        if Order.objects.filter(_ENTERING, subscription=subscription).update(cancel_wanted=True):
+            ring_on_commit("place")
+        _follow(subscription, -1)
+        emit([_changed("subscription_cancelled", subscription, now, by)])
 
 
 def _set(
-    subscription: Subscription, to: SubscriptionStatus, fact: str, now: datetime, *, allowed: SubscriptionStatus
+    subscription: Subscription,
+    to: SubscriptionStatus,
+    fact: str,
+    now: datetime,
+    by: User | None,
+    *,
+    allowed: SubscriptionStatus,
 ) -> None:
     with transaction.atomic():
         paused_at = now if to == SubscriptionStatus.PAUSED else None
         changed = Subscription.objects.filter(pk=subscription.pk, status=allowed).update(status=to, paused_at=paused_at)
         if not changed:
-            raise DomainError(f"The subscription is not {allowed.label.lower()}; reload the page to see its state.")
+            raise Refused("", f"The subscription is not {allowed.label.lower()}; reload the page to see its state.")
         subscription.status, subscription.paused_at = to, paused_at
-        emit([_changed(fact, subscription, now)])
+        emit([_changed(fact, subscription, now, by)])
 
 
-def _changed(kind: str, subscription: Subscription, now: datetime) -> Fact:
-    payload = {"subscription": str(subscription.public_id), "status": subscription.status}
+def _follow(subscription: Subscription, step: int) -> None:
+    """One follower of the strategy more or less."""
+    on_paper = subscription.account.venue == PAPER
+    row, _ = Following.objects.get_or_create(strategy_id=subscription.strategy_id, is_paper=on_paper)
+    Following.objects.filter(pk=row.pk).update(followers=F("followers") + step)
+
+
+def _chosen(subscription: Subscription) -> dict[str, str | None]:
+    values = {name: getattr(subscription, name) for name in TERMS}
+    return {name: None if value is None else plain(Decimal(value)) for name, value in values.items()}
+
+
+def _changed(kind: str, subscription: Subscription, now: datetime, by: User | None, **more: Any) -> Fact:
+    payload = {"subscription": str(subscription.public_id), "status": str(subscription.status), **more}
+    if by is not None:
+        payload["by"] = str(by.public_id)
     return Fact(kind, subscription.tenant_id, now, payload)

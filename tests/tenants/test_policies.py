@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -92,8 +93,13 @@ def test_every_table_of_tenants_has_its_policies_for_reading_and_writing(table: 
     )
     changing = {"tenant_rows", "owner_across", "engine_rows"}
     seeing = {"tenant_sees"} | ({"tail_rows"} if table == "events_event" else set())
-    assert {name for name, *_ in policies} == changing | seeing
+    seeing |= {"web_across"} if table != "tenants_credential" else set()
+    retiring = {"engine_retires"} if table == "events_event" else set()
+    assert {name for name, *_ in policies} == changing | seeing | retiring
     for name, *rest in policies:
+        if name in retiring:
+            assert rest == ["DELETE", "RESTRICTIVE", False]
+            continue
         assert rest == (["ALL", "PERMISSIVE", True] if name in changing else ["SELECT", "PERMISSIVE", False])
 
 
@@ -250,7 +256,18 @@ def test_a_ledger_is_only_appended_to(table: str) -> None:
     for name in (WEB, ENGINE):
         with role(name), across_tenants("tests"):
             _refused(f"UPDATE {table} SET id = id", why="permission denied")
-            _refused(f"DELETE FROM {table}", why="permission denied")
+            if (name, table) != (ENGINE, "events_event"):
+                _refused(f"DELETE FROM {table}", why="permission denied")
+
+
+def test_the_engine_takes_only_events_out_of_the_log_that_are_older_than_a_week(rows: dict[str, Any]) -> None:
+    with across_tenants("tests", one_transaction=True):
+        young = Event.objects.order_by("pk").first()
+        old = Event.objects.create(kind="told", at=utc_now() - timedelta(days=7, minutes=1))
+        Event.objects.create(kind="told", at=utc_now() - timedelta(days=6, hours=23))
+    with role(ENGINE), across_tenants("tests"):
+        assert _sql("DELETE FROM events_event RETURNING id") == [(old.pk,)]
+        assert young is not None and _sql("SELECT count(*) FROM events_event WHERE id = %s", young.pk) == [(1,)]
 
 
 def test_web_has_no_business_with_the_paper_venues_books(rows: dict[str, Any]) -> None:
@@ -289,8 +306,8 @@ def test_the_engine_may_write_every_table_of_tenants_and_only_append_to_the_ledg
         "SELECT has_table_privilege(%s, %s, r) "
         "FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS a (r, n) ORDER BY n"
     )
-    appended = table in {"trading_fill", "events_event"}
-    assert _sql(rights, ENGINE, table) == [(True,), (True,), (not appended,), (not appended,)]
+    appended, retired = table in {"trading_fill", "events_event"}, table == "events_event"
+    assert _sql(rights, ENGINE, table) == [(True,), (True,), (not appended,), (not appended or retired,)]
 
 
 @pytest.mark.parametrize("table", ["django_session", "django_admin_log", "auth_group", "auth_permission"])

@@ -5,19 +5,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('markets', '0001_initial'),
+        ("markets", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='candle',
-            name='instrument',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.instrument'),
+            model_name="candle",
+            name="instrument",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="markets.instrument"
+            ),
         ),
         migrations.AddIndex(
-            model_name='candle',
-            index=models.Index(fields=['close_time'], name='candle_by_close'),
+            model_name="candle",
+            index=models.Index(fields=["close_time"], name="candle_by_close"),
         ),
     ]

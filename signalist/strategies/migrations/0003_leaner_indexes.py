@@ -5,29 +5,37 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('strategies', '0002_initial'),
+        ("strategies", "0002_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='signal',
-            name='run',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='signals', to='strategies.strategyrun'),
+            model_name="signal",
+            name="run",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="signals",
+                to="strategies.strategyrun",
+            ),
         ),
         migrations.AlterField(
-            model_name='signal',
-            name='schedule',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='strategies.schedule'),
+            model_name="signal",
+            name="schedule",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="strategies.schedule"
+            ),
         ),
         migrations.AlterField(
-            model_name='strategyrun',
-            name='schedule',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='strategies.schedule'),
+            model_name="strategyrun",
+            name="schedule",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="strategies.schedule"
+            ),
         ),
         migrations.AddIndex(
-            model_name='signal',
-            index=models.Index(fields=['schedule', 'candle_close'], name='signal_by_time'),
+            model_name="signal",
+            index=models.Index(fields=["schedule", "candle_close"], name="signal_by_time"),
         ),
     ]

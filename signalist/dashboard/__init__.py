@@ -1,0 +1,1 @@
+"""The page that a trader opens first, and the public landing page."""

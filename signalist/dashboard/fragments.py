@@ -1,0 +1,50 @@
+"""What the dashboard's regions show: one function a region, the same for the page's first paint and for every push after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from signalist.dashboard import selectors
+from signalist.dashboard.selectors import Standing
+from signalist.dashboard.worth import books
+from signalist.execution.health import engine_health, health, present
+from signalist.markets.models import Instrument
+from signalist.markets.overview import last_prices
+from signalist.trading.marked_positions import PositionBook
+from tenants.models import Tenant
+
+MOST_PRICES = 200
+"""Of more instruments than these, the oldest are pushed; the pages of the others show what they showed when they were loaded."""
+
+
+def key_figures(tenant_id: int) -> dict[str, Any]:
+    """Context of `regions/key-figures.html`, behind the tenant's door."""
+    return {"figures": selectors.key_figures(_standing(tenant_id))}
+
+
+def today(tenant_id: int) -> dict[str, Any]:
+    """Context of `regions/today.html`."""
+    return {"today": selectors.today(_standing(tenant_id))}
+
+
+def engine_status(tenant_id: int) -> dict[str, Any]:
+    """Context of `regions/engine-status.html`."""
+    engine = engine_health()
+    return {"health": health(present(engine), engine)}
+
+
+def kill_state(tenant_id: int) -> dict[str, Any]:
+    """Context of `regions/kill-state.html`."""
+    engine = engine_health()
+    return {"engine": engine, "kill": selectors.kill_state(books(present(engine), PositionBook((), (), 0)))}
+
+
+def prices() -> dict[str, Any]:
+    """Context of `regions/last-prices.html`, the same for everybody: what is traded, with its newest price."""
+    listed = list(Instrument.objects.filter(is_active=True).order_by("pk")[:MOST_PRICES])
+    found = last_prices([instrument.pk for instrument in listed], present())
+    return {"prices": [(instrument, found[instrument.pk]) for instrument in listed if instrument.pk in found]}
+
+
+def _standing(tenant_id: int) -> Standing:
+    return selectors.standing(Tenant.objects.get(pk=tenant_id).base_currency, present())

@@ -1,0 +1,1 @@
+"""Where strategies are found, judged by their record, and subscribed to."""

@@ -1,0 +1,1 @@
+"""Pages of the marketplace, of subscribing and of subscriptions."""

@@ -1,0 +1,53 @@
+"""Pages of the markets: the list of instruments, and one instrument with its candles and the tenant's own trades on them."""
+
+from __future__ import annotations
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from signalist.display.charts import spark
+from signalist.execution.health import present
+from signalist.markets.models import Instrument
+from signalist.markets.overview import glances
+from signalist.markets.pages.candles import shown
+from signalist.strategies.registry import running_on
+from tenants.access import MemberRequest, member
+
+ROWS = 25
+REGIONS = ("last-prices",)
+
+
+@require_safe
+@member
+def instruments(request: MemberRequest) -> HttpResponse:
+    """All instruments that can be traded, with their newest prices."""
+    listed = Instrument.objects.filter(is_active=True).order_by("symbol", "venue")
+    page = Paginator(listed, ROWS).get_page(request.GET.get("page"))
+    now = present()
+    running = running_on([instrument.pk for instrument in page.object_list])
+    rows = [
+        (glance, spark([float(close) for close in glance.closes]), running.get(glance.instrument.pk, []))
+        for glance in glances(list(page.object_list), now)
+    ]
+    return render(
+        request, "markets/instruments.html", {"section": "instruments", "regions": REGIONS, "page": page, "rows": rows}
+    )
+
+
+@require_safe
+@member
+def instrument(request: MemberRequest, key: int) -> HttpResponse:
+    """One instrument: candles of a timeframe, the tenant's entries and exits on them, and what would end its open positions."""
+    found = Instrument.objects.filter(pk=key).first()
+    if found is None:
+        raise Http404("There is no such instrument.")
+    context = {
+        "section": "instruments",
+        "regions": REGIONS,
+        "instrument": found,
+        "running": running_on([key]).get(key, []),
+        **shown(found, request.GET.get("timeframe", ""), present()),
+    }
+    return render(request, "markets/instrument.html", context)

@@ -1,0 +1,150 @@
+"""Closed trades as people look at them: each with its way out and its result, and what they come to together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from signalist.domain.money import ZERO
+from signalist.trading.labels import FOLLOWER, NOT_SHOWN, Follower, Market
+from signalist.trading.models import ExitType, Trade
+from signalist.trading.open_positions import risk_each
+from signalist.venues.paper.venue import PAPER
+
+EXITS = {
+    ExitType.STOP_LOSS.value: "Stop",
+    ExitType.TAKE_PROFIT.value: "Target",
+    ExitType.SIGNAL.value: "Signal",
+    ExitType.MANUAL.value: "By hand",
+    ExitType.EMERGENCY.value: "Emergency",
+}
+"""How a position ended, in words."""
+
+PERIODS = {"1": timedelta(days=1), "7": timedelta(days=7), "30": timedelta(days=30)}
+
+
+@dataclass(frozen=True, slots=True)
+class TradeLine:
+    """A closed round trip; amounts in `currency`."""
+
+    position_id: int
+    market: Market
+    follower: Follower
+    direction: str
+    quantity: Decimal
+    entry: Decimal
+    exit: Decimal
+    gross: Decimal
+    fees: Decimal
+    net: Decimal
+    currency: str
+    exit_type: str
+    risk_each: Decimal | None
+    opened_at: datetime
+    closed_at: datetime
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in a word or two."""
+        return EXITS[self.exit_type]
+
+    @property
+    def held(self) -> timedelta:
+        """From the first fill to the last."""
+        return self.closed_at - self.opened_at
+
+    @property
+    def r(self) -> Decimal | None:
+        """Net result as a multiple of what it was decided to lose at its stop; None without a stop."""
+        risk = None if self.risk_each is None else self.risk_each * self.quantity
+        return self.net / risk if risk else None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeTotal:
+    """What trades of real or of paper accounts in one currency come to."""
+
+    is_paper: bool
+    currency: str
+    trades: int
+    wins: int
+    gross: Decimal
+    fees: Decimal
+    net: Decimal
+
+    @property
+    def win_rate(self) -> Decimal:
+        """Trades that ended above zero after fees, as a fraction of all."""
+        return Decimal(self.wins) / self.trades
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    """Which trades; empty words and None let everything through."""
+
+    instrument: str = ""
+    exit_type: str = ""
+    direction: str = ""
+    since: datetime | None = None
+
+    def rows(self) -> QuerySet[Trade]:
+        """The tenant's trades that it lets through, the last closed first."""
+        chosen = Trade.objects.order_by("-pk")
+        if self.instrument:
+            chosen = chosen.filter(instrument_id=int(self.instrument))
+        if self.exit_type:
+            chosen = chosen.filter(exit_type=self.exit_type)
+        if self.direction:
+            chosen = chosen.filter(direction=self.direction)
+        return chosen if self.since is None else chosen.filter(closed_at__gte=self.since)
+
+
+def closed_trades(chosen: TradeFilter) -> QuerySet[Trade]:
+    """The trades of a filter as rows for `line`."""
+    joined = chosen.rows().select_related("instrument", "position__entry_execution", *FOLLOWER)
+    return joined.defer(*NOT_SHOWN)
+
+
+def line(row: Trade) -> TradeLine:
+    """A row as a line; what `closed_trades` joins must be loaded."""
+    return TradeLine(
+        position_id=row.position_id,
+        market=Market.of(row.instrument),
+        follower=Follower.of(row.subscription),
+        direction=row.direction,
+        quantity=row.quantity,
+        entry=row.entry_price,
+        exit=row.exit_price,
+        gross=row.gross,
+        fees=row.fees,
+        net=row.net,
+        currency=row.currency,
+        exit_type=row.exit_type,
+        risk_each=risk_each(row.position.entry_execution),
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+    )
+
+
+def trade_totals(chosen: TradeFilter) -> Sequence[TradeTotal]:
+    """What the trades of a filter come to, real apart from paper and each currency by itself; one query, summed here: no digit is lost."""
+    sums: dict[tuple[bool, str], list[tuple[Decimal, Decimal, Decimal]]] = defaultdict(list)
+    found = chosen.rows().order_by().values_list("account__venue", "currency", "gross", "fees", "net")
+    for venue, currency, gross, fees, net in found:
+        sums[venue == PAPER, currency].append((gross, fees, net))
+    return [
+        TradeTotal(
+            *kind,
+            len(results),
+            sum(1 for result in results if result[2] > 0),
+            sum((result[0] for result in results), ZERO),
+            sum((result[1] for result in results), ZERO),
+            sum((result[2] for result in results), ZERO),
+        )
+        for kind, results in sorted(sums.items())
+    ]

@@ -1,0 +1,104 @@
+"""Decisions as people read them: what was answered to a signal or a command, by which rule, with which numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from signalist.domain.money import ZERO
+from signalist.trading.decision_words import Facts, Reason, reason
+from signalist.trading.labels import FOLLOWER, NOT_SHOWN, Follower, Market
+from signalist.trading.models import AccountDay, Execution, ExecutionStatus
+from signalist.trading.order_book import Cause
+
+RECENT = 12
+IDLE = "no_position"
+"""The rule of an exit that had nothing to exit: most exits, and of no consequence."""
+
+GIVEN = (ExecutionStatus.TAKEN, ExecutionStatus.RESIZED)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One subscription's answer. Quantities are in the market's base, prices and the loss at the stop in its quote currency."""
+
+    id: int
+    status: str
+    kind: str
+    at: datetime
+    reason: Reason
+    market: Market
+    follower: Follower
+    cause: Cause
+    wanted: Decimal | None
+    given: Decimal
+    price: Decimal | None
+    stop: Decimal | None
+    target: Decimal | None
+    loss_at_stop: Decimal | None
+
+    @property
+    def is_entry(self) -> bool:
+        return self.kind in ("LONG", "SHORT")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it became an order."""
+        return self.status in GIVEN
+
+
+def rows() -> QuerySet[Execution]:
+    """The tenant's executions with what `decisions_of` needs."""
+    joined = Execution.objects.select_related(
+        "signal__schedule__instrument", "instruction__by", "subscription__instrument", *FOLLOWER
+    )
+    return joined.defer(*NOT_SHOWN)
+
+
+def decisions_of(executions: Sequence[Execution]) -> list[Decision]:
+    """These executions (of `rows`) in words; one query more where a daily loss decided."""
+    days = _days(executions)
+    return [
+        _decision(row, days.get((row.account_id, row.decided_at.date())) if row.decided_at else None)
+        for row in executions
+    ]
+
+
+def recent_decisions(limit: int = RECENT) -> list[Decision]:
+    """The newest decisions of the tenant, without exits that had nothing to exit; two queries at most."""
+    return decisions_of(list(rows().exclude(rule=IDLE).order_by("-pk")[:limit]))
+
+
+def _days(executions: Sequence[Execution]) -> dict[tuple[int, object], Decimal]:
+    """What accounts were worth when the days began on which a daily loss decided: its limit may be a fraction of that."""
+    asked = {(e.account_id, e.decided_at.date()) for e in executions if e.rule == "daily_loss" and e.decided_at}
+    if not asked:
+        return {}
+    found = AccountDay.objects.filter(account__in={key for key, _ in asked}, day__in={day for _, day in asked})
+    return {(row.account_id, row.day): row.equity for row in found}
+
+
+def _decision(row: Execution, day_equity: Decimal | None) -> Decision:
+    market = Market.of(row.subscription.instrument)
+    facts = Facts(row.status, row.rule, row.kind, row.numbers or {}, market, day_equity)
+    given = row.quantity if row.status in GIVEN and row.quantity is not None else ZERO
+    return Decision(
+        id=row.pk,
+        status=row.status,
+        kind=row.kind,
+        at=row.decided_at or row.created_at,
+        reason=reason(facts),
+        market=market,
+        follower=Follower.of(row.subscription),
+        cause=Cause.of(row),
+        wanted=facts.number("asked"),
+        given=given,
+        price=row.price,
+        stop=row.stop,
+        target=row.target,
+        loss_at_stop=facts.number("loss_at_stop") if given else None,
+    )

@@ -1,0 +1,120 @@
+"""Reads of open positions for pages: the rows, their marks, and the orders that protect them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from signalist.domain.money import ZERO
+from signalist.domain.orders import Leg, OrderStatus
+from signalist.markets.selectors import latest_prices
+from signalist.trading.labels import FOLLOWER, NOT_SHOWN, Follower, Market
+from signalist.trading.marked_positions import Cover, OpenPosition, Part, PositionBook, Total
+from signalist.trading.models import (
+    ACTIVE_ORDER,
+    Execution,
+    ExecutionStatus,
+    Order,
+    Position,
+    Subscription,
+    SubscriptionStatus,
+)
+
+
+def open_positions(now: datetime) -> PositionBook:
+    """The tenant's open positions at the newest prices; five queries however many there are."""
+    rows = list(_rows().filter(is_open=True).order_by("opened_at", "pk"))
+    found = seen(rows, now)
+    live = Subscription.objects.exclude(status=SubscriptionStatus.ENDED).count()
+    parts = [Part(paper, chosen) for paper in (False, True) if (chosen := [p for p in found if _is_paper(p) == paper])]
+    kinds = sorted({(_is_paper(p), p.market.quote) for p in found})
+    totals = [Total(*kind, [p for p in found if (_is_paper(p), p.market.quote) == kind]) for kind in kinds]
+    return PositionBook(parts, totals, live)
+
+
+def _is_paper(position: OpenPosition) -> bool:
+    return position.follower.is_paper
+
+
+def position_row(position_id: int) -> Position | None:
+    """One of the tenant's positions, open or closed, with what `seen` needs; None where there is none."""
+    return _rows().filter(pk=position_id).first()
+
+
+def _rows() -> QuerySet[Position]:
+    joined = Position.objects.select_related("instrument", "entry_execution__signal", *FOLLOWER)
+    return joined.defer(*NOT_SHOWN)
+
+
+def seen(rows: Sequence[Position], now: datetime) -> list[OpenPosition]:
+    """These positions at the newest prices of their markets, with what protects them; three queries."""
+    active: dict[int, list[Order]] = defaultdict(list)
+    for order in Order.objects.filter(position__in=[row.pk for row in rows], status__in=ACTIVE_ORDER):
+        active[order.position_id or 0].append(order)
+    prices = latest_prices({row.instrument_id for row in rows})
+    closing = _asked_to_close(rows)
+    return [_seen(row, active[row.pk], prices, row.subscription_id in closing, now) for row in rows]
+
+
+def _seen(
+    row: Position,
+    active: Sequence[Order],
+    prices: Mapping[int, tuple[Decimal, datetime]],
+    asked: bool,
+    now: datetime,
+) -> OpenPosition:
+    mark, at = prices.get(row.instrument_id, (None, None))
+    stops = [order for order in active if order.leg == Leg.STOP]
+    covered = sum((order.quantity - order.filled for order in stops if order.state.is_open), ZERO)
+    entry = row.entry_execution
+    return OpenPosition(
+        id=row.pk,
+        market=Market.of(row.instrument),
+        follower=Follower.of(row.subscription),
+        holding=row.holding(),
+        leverage=row.subscription.leverage,
+        stop=row.stop,
+        target=row.target,
+        mark=mark,
+        mark_age=None if at is None else now - at,
+        risk_each=risk_each(entry),
+        cover=_cover(row, stops, covered, asked),
+        covered=covered,
+        signal=None if entry.signal is None else entry.signal.public_id,
+    )
+
+
+def risk_each(entry: Execution) -> Decimal | None:
+    """What one unit was decided to lose from its price to its stop, the measure of R; None without a stop."""
+    return None if entry.price is None or entry.stop is None else abs(entry.price - entry.stop)
+
+
+def _cover(row: Position, stops: Sequence[Order], covered: Decimal, asked: bool) -> Cover:
+    states = {order.state for order in stops}
+    if not row.is_open:
+        return Cover.FLAT
+    if row.is_closing or asked:
+        return Cover.CLOSING
+    if covered >= row.quantity:
+        return Cover.AT_VENUE
+    if covered > 0:
+        return Cover.PARTLY
+    if OrderStatus.UNKNOWN in states:
+        return Cover.IN_DOUBT
+    if states:
+        return Cover.SENDING
+    return Cover.NONE if row.stop is None else Cover.MISSING
+
+
+def _asked_to_close(rows: Sequence[Position]) -> set[int]:
+    """The subscriptions with an exit that is not decided yet: somebody has asked, and the engine has not answered."""
+    waiting = Execution.objects.filter(
+        status=ExecutionStatus.PENDING,
+        kind__in=["EXIT_LONG", "EXIT_SHORT"],
+        subscription__in=[row.subscription_id for row in rows],
+    )
+    return set(waiting.values_list("subscription_id", flat=True))

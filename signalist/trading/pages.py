@@ -1,0 +1,134 @@
+"""Pages of what is traded: positions, orders, trades, and the decisions behind them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from signalist.clock import utc_now
+from signalist.execution.actions import close
+from signalist.trading import authored as authors_view
+from signalist.trading import closed_trades, fragments, order_book, signal_records
+from signalist.trading.filters import decision_choices, order_choices, trade_choices, trade_filter
+from signalist.trading.listing import page_of
+from signalist.trading.open_positions import position_row
+from signalist.trading.position_records import position_record
+from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from tenants.doors import across_tenants
+
+
+@require_safe
+@member
+def positions(request: MemberRequest) -> HttpResponse:
+    """What is open, what protects it, and what waits at the venues."""
+    context = fragments.positions(request.tenant.pk) | fragments.orders(request.tenant.pk)
+    regions = ["position-totals", "position-rows", "order-rows"]
+    return render(request, "trading/positions.html", context | {"section": "positions", "regions": regions})
+
+
+@require_safe
+@member
+def position(request: MemberRequest, position_id: int) -> HttpResponse:
+    """One position, open or closed, with its orders and fills; whoever may trade closes it here."""
+    record = position_record(position_id, utc_now())
+    if record is None:
+        raise Http404
+    may_close = request.membership.role in TRADING_ROLES
+    context = {"section": "positions", "record": record, "may_close": may_close, "key": uuid.uuid4()}
+    return render(request, "trading/position.html", context)
+
+
+@require_POST
+@may_trade
+def position_close(request: MemberRequest, position_id: int) -> HttpResponse:
+    """Close a position at market. The form's key makes a second click the same command."""
+    row = position_row(position_id)
+    if row is None:
+        raise Http404
+    try:
+        key = uuid.UUID(request.POST.get("key", ""))
+    except ValueError:
+        messages.error(request, "The form was not complete, so nothing was done. Try again.")
+        return redirect("position", position_id)
+    if not row.is_open:
+        messages.info(request, "This position is closed already.")
+    else:
+        close(row, f"close:{row.pk}:{key}", "closed by hand", utc_now(), request.user)
+        messages.success(request, f"Closing {row.instrument.symbol} at market. The fill follows within seconds.")
+    return redirect("position", position_id)
+
+
+@require_safe
+@member
+def orders(request: MemberRequest) -> HttpResponse:
+    """All orders, filtered by state, leg and instrument."""
+    choices = order_choices(request.GET, order_book.traded_instruments())
+    found = order_book.found_orders(*(choice.value for choice in choices))
+    page = page_of(found, lambda rows: [order_book.line(row) for row in rows], request.GET.get("page"))
+    return render(request, "trading/orders.html", {"section": "orders", "choices": choices, "page": page})
+
+
+@require_safe
+@member
+def order(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
+    """One order with every attempt and fill."""
+    record = order_book.order_record(client_order_id)
+    if record is None:
+        raise Http404
+    return render(request, "trading/order.html", {"section": "orders", "record": record})
+
+
+@require_safe
+@member
+def trades(request: MemberRequest) -> HttpResponse:
+    """Closed trades with their totals."""
+    choices = trade_choices(request.GET, order_book.traded_instruments())
+    chosen = trade_filter(choices, utc_now())
+    totals = closed_trades.trade_totals(chosen)
+    page = page_of(
+        closed_trades.closed_trades(chosen),
+        lambda rows: [closed_trades.line(row) for row in rows],
+        request.GET.get("page"),
+    )
+    context = {"section": "trades", "choices": choices, "page": page, "totals": totals}
+    return render(request, "trading/trades.html", context)
+
+
+@require_safe
+@member
+def decisions(request: MemberRequest) -> HttpResponse:
+    """The signals that concerned the workspace, with what was decided on each."""
+    choices = decision_choices(request.GET, signal_records.followed_strategies())
+    found = signal_records.concerned(*(choice.value for choice in choices))
+    page = page_of(found, signal_records.signal_lines, request.GET.get("page"))
+    return render(request, "trading/decisions.html", {"section": "decisions", "choices": choices, "page": page})
+
+
+@require_safe
+@member
+def signal(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
+    """The decision record of a signal, for the workspace's own accounts; its author is shown the author's view."""
+    record = signal_records.signal_record(public_id)
+    if record is not None:
+        is_author = record.facts.author_id == request.user.pk
+        return render(
+            request, "trading/signal.html", {"section": "decisions", "record": record, "is_author": is_author}
+        )
+    if signal_records.is_authored_by(public_id, request.user.pk):
+        return redirect("authored_signal", public_id)
+    raise Http404
+
+
+@require_safe
+@member
+def authored(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
+    """A signal over all followers, for its author alone: counts and middles."""
+    with across_tenants(authors_view.PURPOSE):
+        record = authors_view.authored_signal(public_id, request.user.pk)
+    if record is None:
+        raise Http404
+    return render(request, "trading/authored.html", {"section": "decisions", "record": record})

@@ -1,0 +1,62 @@
+"""One position, whole: how it stands or ended, its orders and fills, and what stands in the way of closing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from signalist.accounts.models import AccountState
+from signalist.trading import order_book
+from signalist.trading.closed_trades import TradeFilter, TradeLine, closed_trades
+from signalist.trading.closed_trades import line as trade_line
+from signalist.trading.marked_positions import Cover, OpenPosition
+from signalist.trading.models import Fill
+from signalist.trading.open_positions import position_row, seen
+from signalist.trading.order_book import FillLine, OrderLine
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRecord:
+    """A position with all that made it. `halted` is why its account takes no exits, empty where it does."""
+
+    position: OpenPosition
+    is_open: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    trade: TradeLine | None
+    orders: Sequence[OrderLine]
+    fills: Sequence[FillLine]
+    halted: str
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether an exit is asked for or under way."""
+        return self.position.cover is Cover.CLOSING
+
+    @property
+    def can_close(self) -> bool:
+        """Whether a command to close it would be carried out."""
+        return self.is_open and not self.is_closing and not self.halted
+
+
+def position_record(position_id: int, now: datetime) -> PositionRecord | None:
+    """One of the tenant's positions; None where there is none. Seven queries."""
+    row = position_row(position_id)
+    if row is None:
+        return None
+    position = seen([row], now)[0]
+    account = row.subscription.account
+    trade = closed_trades(TradeFilter()).filter(position=row).first()
+    orders = order_book.rows().filter(position=row).order_by("pk")
+    fills = Fill.objects.filter(position=row).order_by("time", "pk")
+    return PositionRecord(
+        position=position,
+        is_open=row.is_open,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        trade=None if trade is None else trade_line(trade),
+        orders=[order_book.line(order) for order in orders],
+        fills=[order_book.fill_line(fill) for fill in fills],
+        halted=(account.state_reason or "no reason was given") if account.state == AccountState.HALTED else "",
+    )

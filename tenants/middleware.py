@@ -1,0 +1,41 @@
+"""Sets the tenant once, at the edge: every view of a member runs behind the door of the workspace that they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from tenants.doors import across_tenants, viewing
+from tenants.selectors import membership_in
+
+STAFF_PATH = "/admin/"
+AUTHORS_PATH = "/authors/"
+
+
+class TenantMiddleware:
+    """Puts `tenant` and `membership` on the request (None without a log-in or a workspace) and opens the door.
+
+    The staff's admin goes across tenants, to read: `across_tenants("staff")`. An author's pages are about all followers of a
+    strategy and open a door of their own, which shows counts.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._next = get_response
+
+    def __call__(self, request: Any) -> HttpResponse:
+        request.tenant = request.membership = None
+        if not request.user.is_authenticated:
+            return self._next(request)
+        if request.path.startswith(STAFF_PATH):
+            with across_tenants("staff"):
+                return self._next(request)
+        membership = membership_in(request.user.pk, request.session.get("tenant"))
+        if membership is None:
+            return self._next(request)
+        request.tenant, request.membership = membership.tenant, membership
+        if request.path.startswith(AUTHORS_PATH):
+            return self._next(request)
+        with viewing(membership.tenant_id):
+            return self._next(request)

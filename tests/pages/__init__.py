@@ -1,0 +1,1 @@
+"""Pages through HTTP: what each shows, to whom, and in how many queries."""
