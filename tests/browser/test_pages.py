@@ -1,0 +1,102 @@
+"""Every page in dark, light and on a phone: nothing overflows, nothing is refused by the policy, axe finds nothing serious."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Opens
+from tests.browser.steps import log_in, sign_up
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+PUBLIC = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/marketplace/")
+LOOKS: dict[str, dict[str, Any]] = {
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1440, "height": 900}},
+    "light": {"color_scheme": "light", "viewport": {"width": 1440, "height": 900}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True},
+}
+KIND = re.compile(r"/(?:[0-9a-f]{8}-[0-9a-f-]{27}|\d+)/")
+
+
+def _links(page: Page) -> Iterator[str]:
+    """One page of every kind that a member can reach by links."""
+    waiting, kinds = ["/dashboard/"], {"/dashboard/"}
+    while waiting:
+        path = waiting.pop(0)
+        yield path
+        for link in page.eval_on_selector_all("a[href^='/']", "links => links.map(link => link.getAttribute('href'))"):
+            plain = link.partition("#")[0].partition("?")[0]
+            kind = KIND.sub("/*/", plain)
+            if kind not in kinds and not plain.startswith(("/admin/", "/static/", "/accounts/logout")):
+                kinds.add(kind)
+                waiting.append(plain)
+
+
+def _faults(page: Page, look: str) -> list[str]:
+    """What is wrong with the page that is open."""
+    found = []
+    width = page.evaluate("document.documentElement.scrollWidth")
+    if width > LOOKS[look]["viewport"]["width"]:
+        found.append(f"it is {width} px wide")
+    if page.locator("h1").count() != 1:
+        found.append(f"it has {page.locator('h1').count()} first headings")
+    if page.evaluate("document.querySelectorAll('[style]:not(svg *)').length"):
+        found.append("it has inline styles")
+    page.evaluate(AXE)
+    for violation in page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]:
+        if violation["impact"] in ("serious", "critical"):
+            where = violation["nodes"][0]["html"][:160]
+            found.append(f"axe: {violation['id']} ({len(violation['nodes'])} times), first at {where}")
+    return found
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pages_of_a_member(browse: Opens, look: str) -> None:
+    page = browse(**LOOKS[look])
+    log_in(page)
+    faults, seen = {}, []
+    for path in _links(page):
+        page.goto(path)
+        seen.append(path)
+        if wrong := _faults(page, look):
+            faults[path] = wrong
+    assert faults == {}
+    assert len(seen) >= 14, seen
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pages_for_everybody(browse: Opens, look: str) -> None:
+    page = browse(**LOOKS[look])
+    faults = {}
+    for path in PUBLIC:
+        page.goto(path)
+        if wrong := _faults(page, look):
+            faults[path] = wrong
+    assert faults == {}
+
+
+def test_the_pages_of_a_newcomer_are_not_broken_by_being_empty(browse: Opens) -> None:
+    page = browse(**LOOKS["phone"])
+    sign_up(page)
+    faults = {}
+    for path in ("/dashboard/", "/positions/", "/orders/", "/trades/", "/decisions/", "/subscriptions/", "/markets/"):
+        page.goto(path)
+        if wrong := _faults(page, "phone"):
+            faults[path] = wrong
+    assert faults == {}
+
+
+@pytest.mark.parametrize("width", [320, 768, 1024, 2560])
+def test_the_dashboard_fits_every_width(browse: Opens, width: int) -> None:
+    page = browse(viewport={"width": width, "height": 900})
+    log_in(page)
+    for path in ("/dashboard/", "/positions/", "/marketplace/", "/decisions/"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
