@@ -19,7 +19,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest
+# Tests of one group share a worker: the journeys share one running product.
+PYTEST := $(BIN)/python -m pytest --dist loadgroup
 ARGS ?=
 
 # The tests choose their database themselves, whatever the shell they are started from has set.
@@ -84,10 +85,10 @@ soak: soak-sqlite soak-postgres
 
 # pytest's status 5 says that there is no long suite yet.
 soak-sqlite: $(STAMP)
-	$(ON_SQLITE) $(PYTEST) -m soak $(ARGS) || [ $$? -eq 5 ]
+	$(ON_SQLITE) $(PYTEST) -m "soak or browser" $(ARGS) || [ $$? -eq 5 ]
 
 soak-postgres: $(STAMP)
-	$(ON_POSTGRES) $(PYTEST) -m soak $(ARGS) || [ $$? -eq 5 ]
+	$(ON_POSTGRES) $(PYTEST) -m "soak or browser" $(ARGS) || [ $$? -eq 5 ]
 
 lint: style types imports migrations deployment
 

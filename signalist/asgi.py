@@ -40,7 +40,7 @@ if settings.WEB:
 
 # Which regions of pages are pushed, and what changes them. Only here may the sockets and the pages' own functions meet.
 ORDERS = frozenset({"order_answered", "order_dropped", "order_filled", "order_turned_up", "order_never_arrived"})
-HOLDINGS = ORDERS | {"position_opened", "trade_closed", "emergency_exit", "account_halted"}
+HOLDINGS = ORDERS | {"position_opened", "trade_closed", "emergency_exit", "account_halted", "instruction_given"}
 FOLLOWING = frozenset(
     {"subscribed", "subscription_paused", "subscription_resumed", "subscription_changed", "subscription_cancelled"}
 )

@@ -15,7 +15,7 @@ from signalist.clock import utc_now
 from signalist.db.connections import no_waiting_for_disk
 from signalist.domain.synthetic import MINUTE
 from signalist.engine import demo_cast
-from signalist.engine.history import History, is_loaded
+from signalist.engine.history import History
 from signalist.markets import synthetic
 from tenants.doors import across_tenants
 from tenants.rls import become_engine
@@ -35,7 +35,7 @@ def set_up(say: Callable[[str], None], length: timedelta = LENGTH) -> None:
     settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
     migrate()
     with across_tenants("demonstration"):
-        if is_loaded():
+        if demo_cast.is_complete():
             return
         say(f"Setting up the demonstration: {length} of trading, in a few seconds.")
         begins = MINUTE.last_close(utc_now()) - length
@@ -45,6 +45,7 @@ def set_up(say: Callable[[str], None], length: timedelta = LENGTH) -> None:
     with across_tenants("demonstration"):
         demo_cast.followed(demo_cast.offered(synthetic.instruments(), author), begins)
     told = asyncio.run(History(begins, say).run())
+    demo_cast.complete()
     say(f"{told.closes} closes in {told.seconds:.1f} s.")
 
 

@@ -27,11 +27,6 @@ class Told:
     seconds: float
 
 
-def is_loaded() -> bool:
-    """Whether a load has come to its end: the venue's cursors are the last thing that it writes."""
-    return {profile.spec.symbol for profile in synthetic.PROFILES} <= PaperStore().cursors().keys()
-
-
 class History:
     """A load in progress. What an earlier one stored is gone on from."""
 

@@ -29,6 +29,7 @@ from signalist.venues.paper.venue import PAPER, PaperVenue
 
 POLL_EVERY = 0.1
 SWEEP_EVERY = 1.0
+LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
 TAKE_OVER_EVERY = 5.0
 MINUTE = timeframe("1m")
@@ -98,10 +99,8 @@ class LiveEngine:
             await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _turn(self) -> None:
-        while self._synthetic is not None and not self._stopping.is_set():
-            if not await self._synthetic.move(self.engine.entry):
-                break
-        await self._market_moves()
+        if await self._has_moved() or self._is_due("look", LOOK_EVERY):
+            await self._market_moves()
         if self._is_due("sweep", SWEEP_EVERY):
             await self._database(self._open_accounts)
             await self.engine.watch()
@@ -112,6 +111,12 @@ class LiveEngine:
         await self._note_worth()
         if await self.engine.run_due():
             await self.engine.drain()
+
+    async def _has_moved(self) -> bool:
+        """Whether the market may have moved: where another process feeds it, one never knows."""
+        if self._synthetic is None:
+            return True
+        return await self._synthetic.move(self.engine.entry) or not self._synthetic.is_fed_here
 
     async def _note_worth(self) -> None:
         """At every full minute of market time, what each account is worth before anything new is decided."""

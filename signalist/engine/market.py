@@ -22,16 +22,22 @@ class SyntheticMarket:
         self._ask_at = 0.0
         self._second: int | None = None
 
+    @property
+    def is_fed_here(self) -> bool:
+        """Whether this engine makes the market, so that nothing in it moves without its knowing."""
+        return self._mine
+
     async def move(self, engine: EngineProcess) -> bool:
-        """Store a step of what happened since the last call; True when there is more to store at once."""
+        """Store what happened since the last call; whether there was anything."""
         await self._ask(engine)
         now = self._clock.now()
         second = int(now.timestamp())
         if not self._mine or second == self._second:
             return False
-        done = await self._database(lambda: self._feed.advance(now))
-        self._second = second if done else None
-        return not done
+        while not await self._database(lambda: self._feed.advance(now)):
+            continue  # a long gap is filled in steps, between which the engine shows that it lives
+        self._second = second
+        return True
 
     async def _ask(self, engine: EngineProcess) -> None:
         """Whether it is ours: an engine that was silent for long may have been relieved of it."""

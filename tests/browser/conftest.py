@@ -35,9 +35,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     databases.drop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium. For a module: while it is there, a loop runs in this thread, and asynchronous tests could not."""
     path = chromium_path()
     if path is None:
         pytest.skip(NO_CHROMIUM)

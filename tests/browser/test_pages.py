@@ -14,6 +14,8 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Opens
 from tests.browser.steps import log_in, sign_up
 
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 PUBLIC = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/marketplace/")
@@ -57,7 +59,7 @@ def _faults(page: Page, look: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["dark", *(pytest.param(look, marks=pytest.mark.soak) for look in ("light", "phone"))])
 def test_pages_of_a_member(browse: Opens, look: str) -> None:
     page = browse(**LOOKS[look])
     log_in(page)
@@ -71,7 +73,7 @@ def test_pages_of_a_member(browse: Opens, look: str) -> None:
     assert len(seen) >= 14, seen
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["light", *(pytest.param(look, marks=pytest.mark.soak) for look in ("dark", "phone"))])
 def test_pages_for_everybody(browse: Opens, look: str) -> None:
     page = browse(**LOOKS[look])
     faults = {}
@@ -93,7 +95,7 @@ def test_the_pages_of_a_newcomer_are_not_broken_by_being_empty(browse: Opens) ->
     assert faults == {}
 
 
-@pytest.mark.parametrize("width", [320, 768, 1024, 2560])
+@pytest.mark.parametrize("width", [320, 2560])
 def test_the_dashboard_fits_every_width(browse: Opens, width: int) -> None:
     page = browse(viewport={"width": width, "height": 900})
     log_in(page)

@@ -109,7 +109,9 @@ def test_production_refuses_it(own_database: OwnDatabase) -> None:
     assert one(own_database, "SELECT COUNT(*) FROM tenants_user") == 0
 
 
-@pytest.mark.parametrize("at", ["feed.candles.committed:31", "place.answers.committed:2"])
+@pytest.mark.parametrize(
+    "at", ["place.answers.committed:2", pytest.param("feed.candles.committed:31", marks=pytest.mark.soak)]
+)
 def test_a_load_that_was_killed_is_gone_on_with(own_database: OwnDatabase, at: str) -> None:
     assert manage(own_database, "demo", "--minutes", "30", SIGNALIST_FAILPOINT=at).was_killed
     said = manage(own_database, "demo", "--minutes", "30")
@@ -119,6 +121,22 @@ def test_a_load_that_was_killed_is_gone_on_with(own_database: OwnDatabase, at: s
     )
     assert (moment(last) - moment(first)) / timedelta(seconds=10) + 1 == count / 4
     assert_books_balance(own_database)
+
+
+def test_a_market_that_has_begun_without_the_demonstration_is_joined_by_it(own_database: OwnDatabase) -> None:
+    with engine(own_database, "--market", "synthetic") as process:
+        until(lambda: own_database.rows("SELECT 1 FROM markets_candle"), "a candle has closed", 60)
+        refused = manage(own_database, "demo")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    assert (refused.status, refused.err.splitlines()[-1]) == (
+        2,
+        f"An engine already runs on this database (process {process.pid}); stop it first.",
+    )
+    said = manage(own_database, "demo")
+    assert said.status == 0, said.err
+    assert one(own_database, "SELECT COUNT(DISTINCT tenant_id) FROM trading_subscription") == len(OTHERS) + 1
+    assert manage(own_database, "demo").err == ""
 
 
 def test_from_there_the_engine_goes_on_and_opens_the_accounts_that_people_ask_for(demo: OwnDatabase) -> None:

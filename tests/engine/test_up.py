@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.processes import command, until
-from tests.engine.up import PATIENCE, Up
-from tests.flows.commands import OwnDatabase, manage
+from tests.engine.up import PATIENCE, Up, free_port
+from tests.flows.commands import Databases, OwnDatabase, manage
 
 
 @pytest.fixture
@@ -53,6 +53,26 @@ def test_nobody_outlives_it_when_it_is_killed(up: Up) -> None:
     assert len(up.others()) > 6, "keepers, programs, and what the job runner forks"
     up.process.kill()
     until(lambda: up.others() == set(), "all have ended", PATIENCE)
+
+
+def test_for_a_recorded_market_an_empty_database_and_one_command_will_do(databases: Databases, tmp_path: Path) -> None:
+    database = databases.empty()
+    up = Up(database, tmp_path / "told", "--market", "recorded")
+    try:
+        until(lambda: up.lines("engine | The engine is starting."), "the engine starts", PATIENCE)
+        clocks = "SELECT clock FROM execution_engineprocess WHERE ended_at IS NULL"
+        until(lambda: database.rows(clocks) == [("market",)], "it takes its time from the market", PATIENCE)
+        up.process.terminate()
+        assert up.process.wait(PATIENCE) == 0
+    finally:
+        up.end()
+
+
+def test_a_database_that_cannot_be_used_is_said_in_a_sentence(own_database: OwnDatabase, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("This is no database, and far longer than the header of one would be. " * 9)
+    said = manage(OwnDatabase(f"sqlite:///{tmp_path / 'file'}"), "up", "--port", str(free_port()))
+    assert said.status == 2
+    assert said.err == "The database that DATABASE_URL names cannot be used: file is not a database.\n"
 
 
 def test_a_busy_port_is_said_before_anything_starts(own_database: OwnDatabase) -> None:

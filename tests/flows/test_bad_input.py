@@ -109,7 +109,9 @@ def test_a_recording_that_is_not_there_is_refused(own_database: OwnDatabase, tmp
 def test_an_unknown_strategy_is_refused_with_those_that_there_are(own_database: OwnDatabase, sound: Path) -> None:
     answer = replay(own_database, sound, strategy="crystal-ball")
     assert_refused(
-        answer, "There is no strategy 'crystal-ball'; the library has moving-average-crossover, rsi-mean-reversion."
+        answer,
+        "There is no strategy 'crystal-ball'; the library has "
+        "bollinger-reversion, donchian-breakout, moving-average-crossover, rsi-mean-reversion.",
     )
 
 

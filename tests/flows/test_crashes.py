@@ -23,6 +23,8 @@ Kill = tuple[str, int]
 
 NOT_IN_A_REPLAY = {
     "feed.prices.committed": "prices between two closes come from a live feed; a replay stores its prices with the candles",
+    "engine.feeds.committed": "a replay feeds itself; tests/engine/test_deaths.py dies there",
+    "measure.snapshot.committed": "a replay at full speed takes no snapshots; tests/engine/test_deaths.py dies there",
 }
 
 # Each is one life after another on one database: the process dies at the first place, is started again, dies at the second …

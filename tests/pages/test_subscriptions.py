@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 
 import pytest
 
 from signalist.domain.rules import Limits
 from signalist.events.models import Event
+from signalist.marketplace.bars import day_bars
 from signalist.trading.models import Instruction, Position, Subscription, SubscriptionStatus, Trade
 from tests.cast import Cast
 from tests.flows.scene import EXIT_LONG, LONG, entry
@@ -173,6 +175,23 @@ def test_one_costs_the_same_however_much_it_did(acme: Acme, desk: Subscription) 
     acme.scene.signal(BUY)
     with asks(ONE):
         acme.html(where(desk))
+
+
+def test_days_are_bars_up_and_down_from_zero_on_one_scale() -> None:
+    drawn = day_bars([(date(2026, 11, 1), Decimal(30)), (date(2026, 11, 3), Decimal(-10))])
+    assert drawn is not None
+    assert (drawn.zero, drawn.high, drawn.low) == ("75.00%", 30, -10)
+    up, down = drawn.bars
+    assert (up.css, up.y, up.height) == ("up", "0.00", "75.00")
+    assert (down.css, down.y, down.height) == ("down", "75.00", "25.00")
+    assert float(down.x) - float(up.x) == 160, "the day between them is left out"
+
+
+def test_without_a_day_there_are_no_bars_and_a_day_of_nothing_is_still_seen() -> None:
+    assert day_bars([]) is None
+    flat = day_bars([(date(2026, 11, 1), Decimal(0))])
+    assert flat is not None
+    assert float(flat.bars[0].height) > 0
 
 
 # --- Changes -------------------------------------------------------------------------------------

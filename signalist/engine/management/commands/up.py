@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from signalist.engine import demo_cast
-from signalist.engine.demonstration import STOPPED, Refused, set_up
+from signalist.engine.demonstration import STOPPED, Refused, migrate, set_up
 from signalist.engine.supervisor import Program, Supervisor, answers, busy
 from signalist.execution.engines import AnotherEngine
 from tenants.models import User
@@ -44,15 +44,18 @@ class Command(BaseCommand):
         reason = busy(bind, port)
         if reason:
             self._refuse(f"Nothing can listen at {bind} port {port} ({reason}); choose another with --port.")
-        if options["demo"]:
-            try:
-                set_up(self._say)
-            except (Refused, AnotherEngine) as error:
-                self._refuse(str(error))
-            except KeyboardInterrupt:
-                self._say(STOPPED)
-                sys.exit(130)
-        self._log_ins = self._demonstration()
+        try:
+            self._prepare(options["demo"])
+        except (Refused, AnotherEngine) as error:
+            self._refuse(str(error))
+        except DatabaseError as error:
+            reason = str(error).strip().splitlines()[0]
+            self._refuse(f"The database that DATABASE_URL names cannot be used: {reason}.")
+        except KeyboardInterrupt:
+            self._say(STOPPED)
+            sys.exit(130)
+        self._log_ins = f"{demo_cast.log_ins()}\n" if User.objects.filter(email=demo_cast.DEMO.email).exists() else ""
+        connections.close_all()  # it has nothing to ask any more, for as long as everything runs
         asyncio.run(self._run(bind, port, options["market"]))
         self._say("Everything has stopped.")
 
@@ -74,13 +77,12 @@ class Command(BaseCommand):
         shown = f"[{host}]" if ":" in host else host
         self._say(f"\nSignalist is at http://{shown}:{port}/ (Ctrl-C stops it)\n{self._log_ins}")
 
-    def _demonstration(self) -> str:
-        """The log-ins to print, where the demonstration is set up."""
-        try:
-            there = User.objects.filter(email=demo_cast.DEMO.email).exists()
-        except DatabaseError:
-            there = False
-        return f"{demo_cast.log_ins()}\n" if there else ""
+    def _prepare(self, demo: bool) -> None:
+        """Bring the tables up to date, which is done by hand in production, and set the demonstration up where it is wanted."""
+        if demo:
+            set_up(self._say)
+        elif not settings.PRODUCTION:
+            migrate()
 
     def _refuse(self, sentence: str) -> NoReturn:
         self.stderr.write(sentence)
