@@ -19,8 +19,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
-# Tests of one group share a worker: the journeys share one running product.
-PYTEST := $(BIN)/python -m pytest --dist loadgroup
+# The tests of a file share a worker, and so what the file has started: a product, a browser.
+PYTEST := $(BIN)/python -m pytest --dist loadfile
 ARGS ?=
 
 # The tests choose their database themselves, whatever the shell they are started from has set.

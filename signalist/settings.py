@@ -223,6 +223,7 @@ Q_CLUSTER = {
     "ack_failures": True,
     "catch_up": False,
     "save_limit": 250,
+    "guard_cycle": 2,  # how often the cluster says that it lives, which is a write
     "label": "Jobs",
 }
 

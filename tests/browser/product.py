@@ -21,8 +21,8 @@ class Product:
 
     def __init__(self, database: OwnDatabase, folder: Path, port: int) -> None:
         self.database, self.port, self._log = database, port, folder / "web.log"
-        for command in ("migrate", "demo"):
-            said = manage(database, command)
+        for command in (("migrate",), ("demo", "--minutes", "30")):
+            said = manage(database, *command)
             assert said.status == 0, said.err
         subprocess.run(
             [sys.executable, "-m", "tests.browser.metronome"], cwd=ROOT, env=database.environment(), check=True

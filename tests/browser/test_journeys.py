@@ -11,7 +11,7 @@ from tests.browser.conftest import Opens
 from tests.browser.product import Product
 from tests.browser.steps import log_in, sign_up, subscribe
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 # An order is sent after the next close of a 10-second candle, an exit after the one behind it.
 BY_THE_NEXT_CLOSES = 45_000

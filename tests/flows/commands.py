@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import json
 import os
 import select
@@ -59,6 +60,10 @@ class OwnDatabase:
         return {name: Decimal(str(number)) for name, number in self.rows(statement)}
 
 
+_numbers = itertools.count()
+"""Of all databases that this process makes, whoever makes them."""
+
+
 class Databases:
     """Makes databases for tests, on SQLite files in a folder or on the server of the test run, and removes them again."""
 
@@ -82,7 +87,7 @@ class Databases:
                 self._order(f'DROP DATABASE IF EXISTS "{_name(database)}" WITH (FORCE)')
 
     def _new(self, source: OwnDatabase | None, vendor: str | None) -> OwnDatabase:
-        name = f"flows_{os.getpid()}_{len(self._made)}"
+        name = f"flows_{os.getpid()}_{next(_numbers)}"
         if vendor == "sqlite" or not self._on_server:
             database = OwnDatabase(f"sqlite:///{self._folder / name}.sqlite3")
             if source is not None:

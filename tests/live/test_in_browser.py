@@ -16,7 +16,7 @@ from tests.live.pages import session_of
 from tests.live.processes import Start, WebProcess
 from tests.live.regions import say
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
 SECONDS = 1000  # playwright counts in milliseconds
 
