@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -10,6 +11,7 @@ from django import forms
 from tenants.models import User
 
 
+@cache
 def zones() -> list[tuple[str, str]]:
     """The time zones to choose from: places and UTC, not the aliases of old systems."""
     places = sorted(
