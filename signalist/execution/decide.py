@@ -38,7 +38,6 @@ from signalist.trading.models import (
     Reservation,
     SubscriptionStatus,
 )
-from signalist.trading.selectors import attach_causes
 from signalist.trading.transitions import ORDER_STATE, move
 
 BATCH = 200
@@ -60,7 +59,8 @@ class Outcome:
 def decide(now: datetime, limit: int = BATCH) -> int:
     """Decide what waits; returns how many executions got their answer."""
     with unit("decide.batch"):
-        executions = _claimed(limit)
+        # Exits come first; those that another engine is deciding are passed over.
+        executions = fast.select(Execution, _WAITING, [limit], lock="skip")
         if not executions:
             return 0
         known = picture(executions, now)
@@ -74,13 +74,6 @@ def decide(now: datetime, limit: int = BATCH) -> int:
         if len(executions) == limit and outcome.decided:
             ring_on_commit("decide")
     return len(outcome.decided)
-
-
-def _claimed(limit: int) -> list[Execution]:
-    """Waiting executions, exits first; those that another engine is deciding are passed over."""
-    executions = fast.select(Execution, _WAITING, [limit], lock="skip")
-    attach_causes(executions)
-    return executions
 
 
 # --- Exits ---------------------------------------------------------------------------------------

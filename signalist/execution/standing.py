@@ -31,6 +31,7 @@ from signalist.trading.models import (
     Reservation,
     Trade,
 )
+from signalist.trading.selectors import attach_causes
 
 
 @dataclass(slots=True)
@@ -105,10 +106,16 @@ class Picture:
 
 
 def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "update") -> Picture:
-    """Lock the accounts of `executions` and read what deciding them takes. Without a `lock` ("") nothing may be decided by it."""
+    """Lock the accounts of `executions` and read what deciding them takes, their subscriptions and schedules included.
+
+    Without a `lock` ("") nothing may be decided by it, and the executions, which need not be stored, bring their causes along.
+    """
     account_ids = sorted({execution.account_id for execution in executions})
     subscription_ids = {execution.subscription_id for execution in executions}
     books = {a.pk: AccountBook(a) for a in fast.select_ids(Account, account_ids, lock=lock)}
+    if lock:
+        # Only now: what a subscriber has just changed was changed under the account's lock.
+        attach_causes(executions)
     positions = fast.select_ids(Position, account_ids, "is_open", column="account_id")
     for position in positions:
         books[position.account_id].positions.append(position)

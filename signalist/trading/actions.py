@@ -69,8 +69,8 @@ def subscribe(
     `nets`: whether the account's venue keeps one net position per instrument, which admits one live subscription for it.
     """
     with transaction.atomic():
-        # Two requests of one account at once would both find no other subscription: the account is the lock.
-        locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        # Two requests of one account at once would both find no other subscription.
+        locked = _locked(account.pk)
         check(locked, schedule, instrument, terms, nets=nets)
         subscription = Subscription(
             tenant_id=account.tenant_id,
@@ -208,7 +208,8 @@ def change_terms(subscription: Subscription, terms: Terms, now: datetime, by: Us
     """
     check_terms(terms, subscription.instrument)
     with transaction.atomic():
-        stored = Subscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
+        _locked(subscription.account_id)
+        stored = Subscription.objects.get(pk=subscription.pk)
         if stored.status == SubscriptionStatus.ENDED:
             raise Refused("", "The subscription has ended; its terms cannot change any more.")
         before = _chosen(stored)
@@ -227,6 +228,7 @@ def cancel(subscription: Subscription, now: datetime, by: User | None = None) ->
     What it holds keeps its stop, its target and the strategy's exits until it is closed.
     """
     with transaction.atomic():
+        _locked(subscription.account_id)
         live = Subscription.objects.filter(pk=subscription.pk).exclude(status=SubscriptionStatus.ENDED)
         if not live.update(status=SubscriptionStatus.ENDED, paused_at=None, ended_at=now):
             raise Refused("", "The subscription has ended already.")
@@ -247,12 +249,22 @@ def _set(
     allowed: SubscriptionStatus,
 ) -> None:
     with transaction.atomic():
+        _locked(subscription.account_id)
         paused_at = now if to == SubscriptionStatus.PAUSED else None
         changed = Subscription.objects.filter(pk=subscription.pk, status=allowed).update(status=to, paused_at=paused_at)
         if not changed:
             raise Refused("", f"The subscription is not {allowed.label.lower()}; reload the page to see its state.")
         subscription.status, subscription.paused_at = to, paused_at
         emit([_changed(fact, subscription, now, by)])
+
+
+def _locked(account_id: int) -> Account:
+    """The account, held until the end of the transaction.
+
+    The engine decides under the same lock, so that a decision sees a change whole or comes before it whole: no entry is decided
+    for a subscription that was cancelled while the engine was at it.
+    """
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
 def _follow(subscription: Subscription, step: int) -> None:
