@@ -46,12 +46,12 @@ FOLLOWING = frozenset(
 )
 
 for region in (
-    Region("key-figures", dashboard.key_figures, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
-    Region("today", dashboard.today, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
+    Region("key-figures", dashboard.standing, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
+    Region("today", dashboard.standing, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
     Region("engine-status", dashboard.engine_status, HOLDINGS, every=5),
     Region("kill-state", dashboard.kill_state, frozenset({"account_halted", "emergency_exit"}), every=15),
-    Region("position-rows", trading.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
-    Region("position-totals", trading.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
+    Region("position-rows", dashboard.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
+    Region("position-totals", dashboard.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
     Region("order-rows", trading.orders, HOLDINGS | {"execution_decided"}),
     Region("decision-feed", trading.decisions, frozenset({"execution_decided"})),
     Region("last-prices", dashboard.prices, prices=True, every=15, common=True),

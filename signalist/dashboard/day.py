@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
@@ -13,9 +13,10 @@ from signalist.dashboard.worth import Worth
 from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.execution.limits import PLATFORM
+from signalist.execution.standing import entries_today
 from signalist.markets.selectors import instruments
 from signalist.strategies.models import Strategy
-from signalist.trading.models import DailyResult, Execution, Subscription, SubscriptionStatus, Trade
+from signalist.trading.models import DailyResult, Subscription, SubscriptionStatus, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def day(now: datetime, worth: Worth) -> list[Following]:
         strategy.pk: strategy for strategy in fast.select_ids(Strategy, sorted({r.strategy_id for r in rows}))
     }
     markets = instruments({row.instrument_id for row in rows})
-    closed, entries = _closed(keys, now), _entries(keys, midnight)
+    closed, entries = _closed(keys, now), entries_today(keys, now)
     open_net: dict[uuid.UUID, Decimal] = defaultdict(lambda: ZERO)
     for position in worth.positions:
         open_net[position.follower.subscription] += position.holding.net + (position.result or ZERO)
@@ -102,7 +103,7 @@ def day(now: datetime, worth: Worth) -> list[Following]:
             closed[row.pk],
             closed[row.pk].net + open_net[row.public_id],
         )
-        gauges = _gauges(row, following, entries[row.pk], accounts[row.account_id].began)
+        gauges = _gauges(row, following, entries.get(row.pk, 0), accounts[row.account_id].began)
         found.append(replace(following, gauges=tuple(gauges) if row.status != SubscriptionStatus.ENDED else ()))
     return found
 
@@ -123,18 +124,6 @@ def _closed(keys: Sequence[int], now: datetime) -> dict[int, Closed]:
     for row in fast.select_ids(DailyResult, keys, f"day = '{now.date().isoformat()}'", column="subscription_id"):
         found[row.subscription_id] += Closed(row.trades, row.gross, row.fees, row.net)
     return found
-
-
-def _entries(keys: Sequence[int], midnight: datetime) -> Counter[int]:
-    if not keys:
-        return Counter()
-    mine, ids = fast.among("subscription_id", keys)
-    counted = fast.tuples(
-        f"SELECT subscription_id, COUNT(*) FROM trading_execution WHERE {mine} AND decided_at >= %s"  # noqa: S608 our own words
-        " AND status IN ('TAKEN', 'RESIZED') AND kind IN ('LONG', 'SHORT') GROUP BY subscription_id",
-        [*ids, fast.prepared(Execution, "decided_at", midnight)],
-    )
-    return Counter(dict(counted))
 
 
 def _gauges(row: Subscription, following: Following, entries: int, began: Decimal | None) -> Iterable[Gauge]:

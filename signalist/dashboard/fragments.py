@@ -5,26 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from signalist.dashboard import selectors
-from signalist.dashboard.selectors import Standing
 from signalist.dashboard.worth import books
 from signalist.execution.health import engine_health, health, present
 from signalist.markets.models import Instrument
 from signalist.markets.overview import last_prices
 from signalist.trading.marked_positions import PositionBook
+from signalist.trading.open_positions import open_positions
 from tenants.models import Tenant
 
 MOST_PRICES = 200
 """Of more instruments than these, the oldest are pushed; the pages of the others show what they showed when they were loaded."""
 
 
-def key_figures(tenant_id: int) -> dict[str, Any]:
-    """Context of `regions/key-figures.html`, behind the tenant's door."""
-    return {"figures": selectors.key_figures(_standing(tenant_id))}
+def standing(tenant_id: int) -> dict[str, Any]:
+    """Context of `regions/key-figures.html` and `regions/today.html`, behind the tenant's door."""
+    found = selectors.standing(Tenant.objects.get(pk=tenant_id).base_currency, present())
+    return {"figures": selectors.key_figures(found), "today": selectors.today(found)}
 
 
-def today(tenant_id: int) -> dict[str, Any]:
-    """Context of `regions/today.html`."""
-    return {"today": selectors.today(_standing(tenant_id))}
+def positions(tenant_id: int) -> dict[str, Any]:
+    """Context of `regions/position-rows.html` and `regions/position-totals.html`."""
+    return {"book": open_positions(present())}
 
 
 def engine_status(tenant_id: int) -> dict[str, Any]:
@@ -44,7 +45,3 @@ def prices() -> dict[str, Any]:
     listed = list(Instrument.objects.filter(is_active=True).order_by("pk")[:MOST_PRICES])
     found = last_prices([instrument.pk for instrument in listed], present())
     return {"prices": [(instrument, found[instrument.pk]) for instrument in listed if instrument.pk in found]}
-
-
-def _standing(tenant_id: int) -> Standing:
-    return selectors.standing(Tenant.objects.get(pk=tenant_id).base_currency, present())

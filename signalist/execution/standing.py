@@ -7,7 +7,7 @@ orders are locked too, so that none is sent by another engine while it is being 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from decimal import Decimal
@@ -131,7 +131,7 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         prices=latest_prices(instrument_ids),
         position_of={p.subscription_id: p for p in positions},
         orders_of=orders_of,
-        entries_today=_entries_today(subscription_ids, now),
+        entries_today=entries_today(subscription_ids, now),
         net_today=_net_today(subscription_ids, now),
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
     )
@@ -161,7 +161,10 @@ def _exits_waiting(subscription_ids: set[int], batch: set[int]) -> set[int]:
     return {subscription_id for key, subscription_id in waiting if key not in batch}
 
 
-def _entries_today(subscription_ids: set[int], now: datetime) -> dict[int, int]:
+def entries_today(subscription_ids: Collection[int], now: datetime) -> dict[int, int]:
+    """How many entries each of these subscriptions was given today (UTC), which its limit counts; left out where there was none."""
+    if not subscription_ids:
+        return {}
     midnight = fast.prepared(Execution, "decided_at", datetime.combine(now.date(), time.min, now.tzinfo))
     mine, ids = fast.among("subscription_id", sorted(subscription_ids))
     counted = fast.tuples(

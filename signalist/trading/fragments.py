@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from signalist.clock import utc_now
 from signalist.trading.decisions import recent_decisions
-from signalist.trading.open_positions import open_positions
 from signalist.trading.order_book import working_orders
 
 
-def positions(tenant_id: int) -> dict[str, Any]:
-    """Context of `regions/position-rows.html` and `regions/position-totals.html`, behind the tenant's door."""
-    return {"book": open_positions(utc_now())}
-
-
 def orders(tenant_id: int) -> dict[str, Any]:
-    """Context of `regions/order-rows.html`."""
+    """Context of `regions/order-rows.html`, behind the tenant's door."""
     return {"working": working_orders()}
 
 

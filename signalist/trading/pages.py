@@ -9,13 +9,13 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from signalist.clock import utc_now
 from signalist.execution.actions import close
+from signalist.execution.health import present
 from signalist.trading import authored as authors_view
 from signalist.trading import closed_trades, fragments, order_book, signal_records
 from signalist.trading.filters import decision_choices, order_choices, trade_choices, trade_filter
 from signalist.trading.listing import page_of
-from signalist.trading.open_positions import position_row
+from signalist.trading.open_positions import open_positions, position_row
 from signalist.trading.position_records import position_record
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
 from tenants.doors import across_tenants
@@ -25,7 +25,7 @@ from tenants.doors import across_tenants
 @member
 def positions(request: MemberRequest) -> HttpResponse:
     """What is open, what protects it, and what waits at the venues."""
-    context = fragments.positions(request.tenant.pk) | fragments.orders(request.tenant.pk)
+    context = {"book": open_positions(present())} | fragments.orders(request.tenant.pk)
     regions = ["position-totals", "position-rows", "order-rows"]
     return render(request, "trading/positions.html", context | {"section": "positions", "regions": regions})
 
@@ -34,7 +34,7 @@ def positions(request: MemberRequest) -> HttpResponse:
 @member
 def position(request: MemberRequest, position_id: int) -> HttpResponse:
     """One position, open or closed, with its orders and fills; whoever may trade closes it here."""
-    record = position_record(position_id, utc_now())
+    record = position_record(position_id, present())
     if record is None:
         raise Http404
     may_close = request.membership.role in TRADING_ROLES
@@ -57,7 +57,7 @@ def position_close(request: MemberRequest, position_id: int) -> HttpResponse:
     if not row.is_open:
         messages.info(request, "This position is closed already.")
     else:
-        close(row, f"close:{row.pk}:{key}", "closed by hand", utc_now(), request.user)
+        close(row, f"close:{row.pk}:{key}", "closed by hand", present(), request.user)
         messages.success(request, f"Closing {row.instrument.symbol} at market. The fill follows within seconds.")
     return redirect("position", position_id)
 
@@ -87,7 +87,7 @@ def order(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
 def trades(request: MemberRequest) -> HttpResponse:
     """Closed trades with their totals."""
     choices = trade_choices(request.GET, order_book.traded_instruments())
-    chosen = trade_filter(choices, utc_now())
+    chosen = trade_filter(choices, present())
     totals = closed_trades.trade_totals(chosen)
     page = page_of(
         closed_trades.closed_trades(chosen),

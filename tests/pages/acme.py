@@ -19,7 +19,7 @@ from tenants.models import Tenant, User
 from tests.cast import Cast
 from tests.flows.scene import Scene, opened
 
-_CLOCKS = ("signalist.trading.pages.utc_now", "signalist.trading.fragments.utc_now")
+_CLOCKS = ("signalist.trading.pages.present", "signalist.dashboard.fragments.present")
 _TAGS = re.compile(r"<[^>]+>")
 
 

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.django_db
 
 MIDNIGHT = NOON.replace(hour=0)
 REGIONS = {
-    "key-figures": fragments.key_figures,
-    "today": fragments.today,
+    "key-figures": fragments.standing,
+    "today": fragments.standing,
     "engine-status": fragments.engine_status,
     "kill-state": fragments.kill_state,
 }

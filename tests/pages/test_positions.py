@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from django.template.loader import render_to_string
 
+from signalist.dashboard import fragments as dashboard
 from signalist.domain.orders import OrderStatus
 from signalist.trading import fragments
 from signalist.trading.models import Order, Position, Trade
@@ -198,10 +199,10 @@ def test_working_orders_stand_below_and_the_unknown_is_explained(acme: Acme) -> 
 @pytest.mark.parametrize(
     ("name", "context", "begins"),
     [
-        ("position-rows", fragments.positions, '<tbody id="position-rows" hx-swap-oob="true">'),
+        ("position-rows", dashboard.positions, '<tbody id="position-rows" hx-swap-oob="true">'),
         (
             "position-totals",
-            fragments.positions,
+            dashboard.positions,
             '<div class="pile" id="position-totals" aria-live="off" hx-swap-oob="true">',
         ),
         ("order-rows", fragments.orders, '<tbody id="order-rows" hx-swap-oob="true">'),
