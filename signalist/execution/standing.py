@@ -7,7 +7,7 @@ orders are locked too, so that none is sent by another engine while it is being 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from decimal import Decimal
@@ -53,7 +53,7 @@ class Picture:
 
     now: datetime
     accounts: dict[int, AccountBook]
-    instruments: dict[int, Instrument]
+    instruments: Mapping[int, Instrument]
     prices: dict[int, tuple[Decimal, datetime]]
     position_of: dict[int, Position]
     orders_of: dict[int, list[Order]]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from signalist.db import fast
+from signalist.db.kept import Kept
 from signalist.domain.candles import Candle, CandleArrays
 from signalist.domain.timeframes import Timeframe
 from signalist.markets import models as rows
@@ -17,19 +18,17 @@ Shown = tuple[CandleArrays, Candle]
 """What a strategy is shown at a close: the window as arrays, and its newest candle."""
 
 
-_known_instruments: dict[int, rows.Instrument] = {}
+_instruments = Kept(lambda ids: fast.select_ids(rows.Instrument, ids))
 
 
-def instruments(ids: Iterable[int]) -> dict[int, rows.Instrument]:
-    """Instruments by id, read once and kept until `forget_instruments`."""
-    missing = sorted(set(ids) - _known_instruments.keys())
-    _known_instruments.update({row.pk: row for row in fast.select_ids(rows.Instrument, missing)})
-    return _known_instruments
+def instruments(ids: Iterable[int]) -> Mapping[int, rows.Instrument]:
+    """Instruments by id, kept for a minute or until `forget_instruments`."""
+    return _instruments.of(ids)
 
 
 def forget_instruments() -> None:
     """Read instruments anew from now on: a venue may have changed its rules."""
-    _known_instruments.clear()
+    _instruments.forget()
 
 
 def latest_prices(instrument_ids: Iterable[int]) -> dict[int, tuple[Decimal, datetime]]:

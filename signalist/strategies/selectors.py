@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from signalist.db.kept import Kept
 from signalist.strategies.models import Schedule
 
-_known_schedules: dict[int, Schedule] = {}
+_schedules = Kept(
+    lambda ids: Schedule.objects.filter(pk__in=ids).select_related("version__strategy", "instrument"),
+)
 
 
-def schedules(ids: set[int]) -> dict[int, Schedule]:
-    """Schedules with their version and instrument. Each is read once and kept until `forget_schedules`."""
-    missing = ids - _known_schedules.keys()
-    if missing:
-        found = Schedule.objects.filter(pk__in=missing).select_related("version__strategy", "instrument")
-        _known_schedules.update({schedule.pk: schedule for schedule in found})
-    return _known_schedules
+def schedules(ids: Iterable[int]) -> Mapping[int, Schedule]:
+    """Schedules by id with their version and instrument, kept for a minute or until `forget_schedules`."""
+    return _schedules.of(ids)
 
 
 def forget_schedules() -> None:
     """Read schedules anew from now on."""
-    _known_schedules.clear()
+    _schedules.forget()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import QuerySet
 
+from signalist.db import fast
 from signalist.domain.money import ZERO
-from signalist.trading.labels import FOLLOWER, NOT_SHOWN, Follower, Market
-from signalist.trading.models import ExitType, Trade
-from signalist.trading.open_positions import risk_each
+from signalist.trading.labels import Follower, Market, attach_followers
+from signalist.trading.models import ExitType, Position, Trade
+from signalist.trading.open_positions import attach_entries, risk_each
 from signalist.venues.paper.venue import PAPER
 
 EXITS = {
@@ -104,14 +105,19 @@ class TradeFilter:
         return chosen if self.since is None else chosen.filter(closed_at__gte=self.since)
 
 
-def closed_trades(chosen: TradeFilter) -> QuerySet[Trade]:
-    """The trades of a filter as rows for `line`."""
-    joined = chosen.rows().select_related("instrument", "position__entry_execution", *FOLLOWER)
-    return joined.defer(*NOT_SHOWN)
+def lines(rows: Iterable[Trade]) -> list[TradeLine]:
+    """These trades as lines; five queries whatever the number, and that of `rows`."""
+    found = list(rows)
+    attach_followers(found)
+    positions = {p.pk: p for p in fast.select_ids(Position, sorted({row.position_id for row in found}))}
+    attach_entries(list(positions.values()))
+    for row in found:
+        row.position = positions[row.position_id]
+    return [line(row) for row in found]
 
 
 def line(row: Trade) -> TradeLine:
-    """A row as a line; what `closed_trades` joins must be loaded."""
+    """A row as a line; its position with its entry, its instrument and its subscription must be loaded."""
     return TradeLine(
         position_id=row.position_id,
         market=Market.of(row.instrument),

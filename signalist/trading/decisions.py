@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import QuerySet
-
+from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.trading.decision_words import Facts, Reason, reason
-from signalist.trading.labels import FOLLOWER, NOT_SHOWN, Follower, Market
+from signalist.trading.labels import Follower, Market, attach_followers
 from signalist.trading.models import AccountDay, Execution, ExecutionStatus
 from signalist.trading.order_book import Cause
+from signalist.trading.selectors import attach_causes
+from tenants.models import User
 
 RECENT = 12
 IDLE = "no_position"
@@ -51,16 +52,10 @@ class Decision:
         return self.status in GIVEN
 
 
-def rows() -> QuerySet[Execution]:
-    """The tenant's executions with what `decisions_of` needs."""
-    joined = Execution.objects.select_related(
-        "signal__schedule__instrument", "instruction__by", "subscription__instrument", *FOLLOWER
-    )
-    return joined.defer(*NOT_SHOWN)
-
-
 def decisions_of(executions: Sequence[Execution]) -> list[Decision]:
-    """These executions (of `rows`) in words; one query more where a daily loss decided."""
+    """These executions in words; four queries, and one each more where there are commands, people who gave them, and daily losses."""
+    attach_followers(executions)
+    _attach_causes(executions)
     days = _days(executions)
     return [
         _decision(row, days.get((row.account_id, row.decided_at.date())) if row.decided_at else None)
@@ -69,8 +64,17 @@ def decisions_of(executions: Sequence[Execution]) -> list[Decision]:
 
 
 def recent_decisions(limit: int = RECENT) -> list[Decision]:
-    """The newest decisions of the tenant, without exits that had nothing to exit; two queries at most."""
-    return decisions_of(list(rows().exclude(rule=IDLE).order_by("-pk")[:limit]))
+    """The newest decisions of the tenant, without exits that had nothing to exit."""
+    return decisions_of(fast.select(Execution, "rule <> %s ORDER BY id DESC LIMIT %s", [IDLE, limit]))
+
+
+def _attach_causes(executions: Sequence[Execution]) -> None:
+    """Signals and commands, these with who gave them."""
+    attach_causes(executions, subscriptions=False)
+    commands = [e.instruction for e in executions if e.instruction is not None]
+    people = User.objects.in_bulk({command.by_id for command in commands if command.by_id})
+    for command in commands:
+        command.by = people.get(command.by_id or 0)
 
 
 def _days(executions: Sequence[Execution]) -> dict[tuple[int, object], Decimal]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from signalist.domain.money import settle
 from signalist.domain.orders import ACTIVE, OrderStatus, Side
 from signalist.markets.models import Instrument
-from signalist.trading.labels import FOLLOWER, NOT_SHOWN, Follower, Market
+from signalist.trading.labels import Follower, Market, attach_followers
 from signalist.trading.models import ACTIVE_ORDER, Execution, Fill, Order, OrderAttempt, Subscription
 
 GROUPS = {
@@ -150,14 +150,15 @@ class OrderRecord:
         return self.fills[-1].time - self.order.created_at if self.fills else None
 
 
-def rows() -> QuerySet[Order]:
-    """The tenant's orders with what a line needs."""
-    joined = Order.objects.select_related("instrument", *FOLLOWER)
-    return joined.defer(*NOT_SHOWN)
+def lines(rows: Iterable[Order]) -> list[OrderLine]:
+    """These orders as lines; three queries whatever the number, and that of `rows`."""
+    found = list(rows)
+    attach_followers(found)
+    return [line(row) for row in found]
 
 
 def line(row: Order) -> OrderLine:
-    """A row as a line; its instrument and subscription must be loaded (`rows`)."""
+    """A row as a line; its instrument and subscription must be loaded (`attach_followers`)."""
     return OrderLine(
         client_order_id=row.client_order_id,
         market=Market.of(row.instrument),
@@ -192,13 +193,13 @@ def average_fill(row: Order) -> Decimal | None:
 
 
 def working_orders() -> list[OrderLine]:
-    """What may still be filled, newest first, at most a hundred; one query."""
-    return [line(row) for row in rows().filter(status__in=ACTIVE_ORDER).order_by("-pk")[:MOST_WORKING]]
+    """What may still be filled, newest first, at most a hundred."""
+    return lines(Order.objects.filter(status__in=ACTIVE_ORDER).order_by("-pk")[:MOST_WORKING])
 
 
 def found_orders(group: str, leg: str, instrument: str) -> QuerySet[Order]:
-    """The orders that a filter lets through, newest first, as rows for `line`; empty words let everything through."""
-    chosen = rows().order_by("-pk")
+    """The orders that a filter lets through, newest first, as rows for `lines`; empty words let everything through."""
+    chosen = Order.objects.order_by("-pk")
     if group in GROUPS:
         chosen = chosen.filter(status__in=GROUPS[group])
     if leg:
@@ -216,24 +217,21 @@ def traded_instruments() -> list[tuple[str, str]]:
 
 
 def order_record(client_order_id: uuid.UUID) -> OrderRecord | None:
-    """One of the tenant's orders, whole; None where there is none. Four queries."""
-    row = (
-        rows()
-        .select_related("execution__signal", "execution__instruction__by")
-        .filter(client_order_id=str(client_order_id))
-        .first()
-    )
+    """One of the tenant's orders, whole; None where there is none."""
+    joined = Order.objects.select_related("execution__signal", "execution__instruction__by")
+    row = joined.filter(client_order_id=str(client_order_id)).first()
     if row is None:
         return None
     attempts = OrderAttempt.objects.filter(order=row).order_by("number")
     fills = Fill.objects.filter(order=row).order_by("time", "pk")
-    related = rows().filter(execution_id=row.execution_id).exclude(pk=row.pk).order_by("pk")
+    related = Order.objects.filter(execution_id=row.execution_id).exclude(pk=row.pk).order_by("pk")
+    this, *others = lines([row, *related[:MOST_RELATED]])
     return OrderRecord(
-        line(row),
+        this,
         Cause.of(row.execution),
         [_attempt(attempt) for attempt in attempts],
         [fill_line(fill) for fill in fills],
-        [line(one) for one in related[:MOST_RELATED]],
+        others,
     )
 
 

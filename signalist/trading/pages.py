@@ -68,7 +68,7 @@ def orders(request: MemberRequest) -> HttpResponse:
     """All orders, filtered by state, leg and instrument."""
     choices = order_choices(request.GET, order_book.traded_instruments())
     found = order_book.found_orders(*(choice.value for choice in choices))
-    page = page_of(found, lambda rows: [order_book.line(row) for row in rows], request.GET.get("page"))
+    page = page_of(found, order_book.lines, request.GET.get("page"))
     return render(request, "trading/orders.html", {"section": "orders", "choices": choices, "page": page})
 
 
@@ -90,8 +90,8 @@ def trades(request: MemberRequest) -> HttpResponse:
     chosen = trade_filter(choices, present())
     totals = closed_trades.trade_totals(chosen)
     page = page_of(
-        closed_trades.closed_trades(chosen),
-        lambda rows: [closed_trades.line(row) for row in rows],
+        chosen.rows(),
+        closed_trades.lines,
         request.GET.get("page"),
     )
     context = {"section": "trades", "choices": choices, "page": page, "totals": totals}

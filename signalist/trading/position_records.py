@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signalist.accounts.models import AccountState
-from signalist.trading import order_book
-from signalist.trading.closed_trades import TradeFilter, TradeLine, closed_trades
-from signalist.trading.closed_trades import line as trade_line
+from signalist.trading import closed_trades, order_book
+from signalist.trading.closed_trades import TradeLine
 from signalist.trading.marked_positions import Cover, OpenPosition
-from signalist.trading.models import Fill
+from signalist.trading.models import Fill, Order, Trade
 from signalist.trading.open_positions import position_row, seen
 from signalist.trading.order_book import FillLine, OrderLine
 
@@ -41,22 +40,22 @@ class PositionRecord:
 
 
 def position_record(position_id: int, now: datetime) -> PositionRecord | None:
-    """One of the tenant's positions; None where there is none. Seven queries."""
+    """One of the tenant's positions; None where there is none. A constant number of queries."""
     row = position_row(position_id)
     if row is None:
         return None
     position = seen([row], now)[0]
     account = row.subscription.account
-    trade = closed_trades(TradeFilter()).filter(position=row).first()
-    orders = order_book.rows().filter(position=row).order_by("pk")
+    trades = closed_trades.lines(Trade.objects.filter(position=row))
+    orders = Order.objects.filter(position=row).order_by("pk")
     fills = Fill.objects.filter(position=row).order_by("time", "pk")
     return PositionRecord(
         position=position,
         is_open=row.is_open,
         opened_at=row.opened_at,
         closed_at=row.closed_at,
-        trade=None if trade is None else trade_line(trade),
-        orders=[order_book.line(order) for order in orders],
+        trade=trades[0] if trades else None,
+        orders=order_book.lines(orders),
         fills=[order_book.fill_line(fill) for fill in fills],
         halted=(account.state_reason or "no reason was given") if account.state == AccountState.HALTED else "",
     )

@@ -12,13 +12,13 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 
+from signalist.db import fast
 from signalist.domain.orders import Leg
 from signalist.strategies.models import Signal, Strategy
 from signalist.trading import order_book
 from signalist.trading.closed_trades import EXITS
 from signalist.trading.decisions import IDLE, Decision, decisions_of
-from signalist.trading.decisions import rows as execution_rows
-from signalist.trading.labels import Market
+from signalist.trading.labels import Market, attach_followers
 from signalist.trading.models import AttemptAction, Execution, Fill, Order, OrderAttempt, Position, Subscription
 from signalist.trading.order_book import OrderLine
 
@@ -126,14 +126,17 @@ def concerned(outcome: str, strategy: str) -> QuerySet[Execution, Any]:
 
 
 def signal_lines(found: Sequence[Mapping[str, int]]) -> list[SignalLine]:
-    """These signals with all of the tenant's decisions on them; three queries at most."""
+    """These signals with all of the tenant's decisions on them; a constant number of queries."""
     ids = [row["signal_id"] for row in found]
-    known = {signal.pk: signal for signal in signals().filter(pk__in=ids)}
-    by_signal: dict[int, list[Execution]] = defaultdict(list)
-    for row in execution_rows().filter(signal_id__in=ids).order_by("pk"):
-        by_signal[row.signal_id or 0].append(row)
-    every = {d.id: d for d in decisions_of([row for found in by_signal.values() for row in found])}
-    return [SignalLine(facts_of(known[key]), [every[row.pk] for row in by_signal[key]]) for key in ids]
+    rows = fast.select_ids(Execution, ids, column="signal_id")
+    decided = decisions_of(rows)
+    by_signal: dict[int, list[Decision]] = defaultdict(list)
+    known: dict[int, Signal] = {}
+    for row, decision in zip(rows, decided, strict=True):
+        assert row.signal is not None  # it was found by it
+        by_signal[row.signal.pk].append(decision)
+        known[row.signal.pk] = row.signal
+    return [SignalLine(facts_of(known[key]), by_signal[key]) for key in ids]
 
 
 def followed_strategies() -> list[tuple[str, str]]:
@@ -193,11 +196,11 @@ def is_authored_by(public_id: uuid.UUID, user_id: int) -> bool:
 
 
 def signal_record(public_id: uuid.UUID) -> OwnRecord | None:
-    """The record of a signal that concerned the tenant; None where it did not. Seven queries, eight where a daily loss decided."""
+    """The record of a signal that concerned the tenant; None where it did not. A constant number of queries."""
     signal = signals().filter(public_id=public_id).first()
     if signal is None:
         return None
-    executions = list(execution_rows().filter(signal=signal).order_by("pk"))
+    executions = list(Execution.objects.filter(signal=signal).order_by("pk"))
     if not executions:
         return None
     trails = _trails(executions)
@@ -210,9 +213,10 @@ def signal_record(public_id: uuid.UUID) -> OwnRecord | None:
 def _trails(executions: Sequence[Execution]) -> list[Trail]:
     ids = [row.pk for row in executions]
     orders: dict[tuple[int, str], list[Order]] = defaultdict(list)
-    for order in order_book.rows().filter(execution__in=ids).order_by("n"):
+    for order in Order.objects.filter(execution__in=ids).order_by("n"):
         orders[order.execution_id, order.leg].append(order)
     every = [order for found in orders.values() for order in found]
+    attach_followers(every)
     taken = _acknowledged(every)
     filled = _filled(every)
     held = {o.position_id for o in every if o.position_id}

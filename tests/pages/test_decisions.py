@@ -21,10 +21,11 @@ from tests.pages.acme import Acme, acme_trades, row
 from tests.pages.counting import asks
 
 BUY = entry(LONG, "39600", "40800")
-# The person, session and membership; then the strategies to filter by, the count, a page of ids, the signals and the decisions.
-LIST = 8
-# Then the signal, its executions, their orders, answers, fills and positions.
-RECORD = 9
+# The person, session and membership; then the strategies to filter by, the count, a page of ids, the executions with subscriptions,
+# accounts and signals.
+LIST = 10
+# Then the signal, its executions and their orders, each with subscriptions and accounts, answers, fills and positions.
+RECORD = 14
 
 
 @pytest.fixture

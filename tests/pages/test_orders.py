@@ -16,8 +16,8 @@ from tests.pages.acme import Acme, acme_trades
 from tests.pages.counting import asks
 
 BUY = entry(LONG, "39600", "40800")
-# The person, session and membership; then instruments to filter by, the count and the page of orders.
-LIST, ONE = 6, 7
+# The person, session and membership; then instruments to filter by, the count and the page of orders with subscriptions and accounts.
+LIST, ONE = 8, 9
 
 
 @pytest.fixture

@@ -21,9 +21,12 @@ from tests.pages.counting import asks
 
 BUY = entry(LONG, "39600", "40800")
 SELL = entry(SHORT, "40400", "39200")
-# The person, session and membership; then the rows, what protects them, marks, closing, subscriptions, working orders.
-POSITIONS = 9
-POSITION = 10
+# The person, session and membership; then the rows with subscriptions, accounts, entries and signals, what protects
+# them, marks, closing, live subscriptions; working orders with their subscriptions and accounts.
+POSITIONS = 15
+POSITION = 16
+# And the trade, with its subscription, account, position, entry and signal.
+CLOSED = 21
 
 
 @pytest.fixture
@@ -287,5 +290,5 @@ def test_one_position_takes_a_constant_number_of_queries(acme: Acme) -> None:
     with asks(POSITION):
         acme.html(address(held))
     acme.scene.minute(low="39500", close="39500")
-    with asks(POSITION):
+    with asks(CLOSED):
         acme.html(address(held))

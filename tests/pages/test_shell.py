@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ def test_the_profile_is_changed_by_its_owner(client: Client, cast: Cast) -> None
     vera = User.objects.get(pk=cast.vera.pk)
     assert (vera.full_name, vera.time_zone) == ("Vera Lind", "Asia/Kolkata")
     assert 'data-time-zone="Asia/Kolkata"' in client.get("/profile/").content.decode()
+
+
+def test_the_chosen_time_zone_is_the_one_that_is_selected(client: Client, cast: Cast) -> None:
+    client.force_login(cast.vera)
+    client.post("/profile/", {"full_name": "Vera Lind", "time_zone": "America/New_York"})
+    page = client.get("/profile/").content.decode()
+    assert re.findall(r'<option value="([^"]*)" selected>([^<]*)<', page) == [("America/New_York", "America/New York")]
+    assert re.search(r'<select [^>]*id="id_time_zone" name="time_zone"', page)
 
 
 def test_an_unknown_time_zone_is_refused(client: Client, cast: Cast) -> None:

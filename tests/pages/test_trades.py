@@ -17,8 +17,9 @@ from tests.pages.counting import asks
 
 BUY = entry(LONG, "39600", "40800")
 SELL = entry(SHORT, "40400", "39200")
-# The person, session and membership; then instruments to filter by, the totals, the count and the page of trades.
-LIST = 7
+# The person, session and membership; then instruments to filter by, the totals, the count and the page of trades with their
+# subscriptions, accounts, positions, entries and signals.
+LIST = 12
 
 
 @pytest.fixture
