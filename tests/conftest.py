@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import hypothesis
 import psycopg
 import pytest
+import pytest_django
 from django.conf import settings
 from django.test import TransactionTestCase
 
-from tenants.doors import across_tenants
+from tests import emptying
 
 if TYPE_CHECKING:
     from tests.cast import Cast
@@ -27,16 +28,15 @@ NO_SKIPS = os.environ.get("SIGNALIST_NO_SKIPS") == "1"
 BESIDE = "beside the project"
 
 
-# A test that commits is cleaned up by emptying every table, those of tenants included: Django's own way, behind the door.
-_emptied = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
+# A test that commits is cleaned up in the house's own way.
+TransactionTestCase._fixture_teardown = lambda case: emptying.empty()  # type: ignore[attr-defined]
 
 
-def _emptied_behind_the_door(case: TransactionTestCase) -> None:
-    with across_tenants("tests"):
-        _emptied(case)
-
-
-TransactionTestCase._fixture_teardown = _emptied_behind_the_door  # type: ignore[attr-defined]
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
+    """The database of the test run, with what migrations have put there noted."""
+    with django_db_blocker.unblock():
+        emptying.remember_what_is_given()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 from signalist.accounts.models import Account
 from signalist.accounts.paper_store import PaperStore
@@ -229,7 +229,7 @@ class Scene:
     def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run something of the engine's, and note what it writes outside a transaction."""
         with connection.execute_wrapper(self._noting):
-            return self._loop.run_until_complete(coroutine)
+            return self._loop.run_until_complete(_on(connections[DEFAULT_DB_ALIAS], coroutine))
 
     # --- What has become -------------------------------------------------------------------------
 
@@ -313,6 +313,12 @@ class Scene:
         if written and not connection.in_atomic_block and "strategies_strategyrun" not in sql:
             self.bare_writes.append(sql[:200])
         return execute(sql, params, many, context)
+
+
+async def _on(own: Any, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run on this connection: every task would open one of its own, where nobody notes what is written, and leave it open."""
+    connections[DEFAULT_DB_ALIAS] = own
+    return await coroutine
 
 
 @contextmanager

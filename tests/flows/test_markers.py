@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from signalist.accounts.models import PaperTape
 from tests.flows.markers import BY_PEOPLE, SIGNALIST, UNITS, markers, violations
+from tests.flows.scene import Scene
 
 STAGES = SIGNALIST / "execution"
 
@@ -133,3 +135,13 @@ def test_a_savepoint_within_a_unit_is_no_commit(tmp_path: Path) -> None:
 def test_a_savepoint_that_is_a_transaction_for_one_of_its_callers_is_caught(tmp_path: Path) -> None:
     (tmp_path / "stage.py").write_text(f"{SAVEPOINT}\n\ndef by_hand():\n    part()\n")
     assert violations(tmp_path) == ["stage.py:8: atomic commits past a unit"]
+
+
+# --- While it runs -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_outside_a_unit_is_noted_in_every_story(scene: Scene) -> None:
+    scene.stage(lambda now: PaperTape.objects.update(time=now))
+    assert [statement.split()[0] for statement in scene.bare_writes] == ["UPDATE"]
+    scene.bare_writes.clear()
