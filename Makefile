@@ -2,7 +2,8 @@
 # make venv     the virtual environment, from the hashed lock
 # make test     the suite on SQLite, then on PostgreSQL where one answers or can be started
 # make lint     style, types, imports, migrations, deployment checks
-# make soak     the long suites, whole, on both databases
+# make browser  the journeys in a real browser, on SQLite
+# make soak     the long suites, whole, and the journeys, on both databases
 # make format   rewrite the files in the house's style
 # make assets   fetch the charting library once more
 # make lock     solve requirements/*.in anew (UPGRADE=--upgrade takes newer versions)
@@ -10,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: run assets venv test test-sqlite test-postgres lint style types imports migrations deployment soak soak-sqlite soak-postgres lock format clean
+.PHONY: run assets venv test test-sqlite test-postgres browser lint style types imports migrations deployment soak soak-sqlite soak-postgres lock format clean
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -80,6 +81,10 @@ test-sqlite: $(STAMP)
 test-postgres: $(STAMP)
 	@echo "== PostgreSQL"
 	$(ON_POSTGRES) $(PYTEST) -n $(WORKERS) $(ARGS)
+
+browser: $(STAMP)
+	@echo "== In a browser"
+	$(ON_SQLITE) $(PYTEST) -n $(WORKERS) -m browser $(ARGS)
 
 soak: soak-sqlite soak-postgres
 

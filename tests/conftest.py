@@ -42,7 +42,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.Djan
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers of tests that are for one database, and hash passwords fast: nobody attacks those of a test."""
     config.addinivalue_line(
-        "markers", "browser: in a real browser; on PostgreSQL only when asked for, as by `make soak`"
+        "markers", "browser: in a real browser; left out unless asked for, as by `make browser`"
     )
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     on_postgresql = settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"
     left_out = [] if on_postgresql else ["postgresql"]
     if not config.option.markexpr:
-        left_out += ["soak", "browser"] if on_postgresql else ["soak"]
+        left_out += ["soak", "browser"]
     leaving = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
     if leaving:
         config.hook.pytest_deselected(items=leaving)

@@ -33,11 +33,16 @@ LOGIN = "signalist_test"
 GROUPS = ("signalist_web", "signalist_engine", "signalist_tail")
 START_SECONDS = 60
 _ADMIN = "signalist_admin"
-# The data is thrown away, so nothing waits for a disk.
+# The data is thrown away, so nothing waits for a disk and nothing is kept for a replica.
 _SERVER_OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "1h",
+    "shared_buffers": "256MB",
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from signalist.clock import monotonic
-from signalist.live.wire import Frame, Wire
 from signalist.logs import logger
+
+if TYPE_CHECKING:
+    # It brings all of Twisted along, and whoever logs somebody out in a worker needs only names of groups.
+    from signalist.live.wire import Frame, Wire
 
 log = logger(__name__)
 
