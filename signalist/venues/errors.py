@@ -34,10 +34,24 @@ class NoAnswer(VenueError):
 
 
 class Busy(VenueError):
-    """The venue refused to look at the request (rate limit, maintenance)."""
+    """The venue refused to look at the request (rate limit, maintenance); `after` seconds it may again, None where it did not say."""
 
     next = Next.RETRY
     code = "busy"
+
+    def __init__(self, message: str, *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class NotSent(Busy):
+    """No byte of the request has left the house; `silent` where that is because the venue does not answer."""
+
+    code = "not_sent"
+
+    def __init__(self, message: str, *, after: float | None = None, silent: bool = False) -> None:
+        super().__init__(message, after=after)
+        self.silent = silent
 
 
 class SessionLost(VenueError):

@@ -1,0 +1,246 @@
+"""Requests to one venue over HTTP: admitted by the ledger, stopped by the breaker, in time or not at all, over warm connections.
+
+What comes back is the venue's own answer, whatever it says, or a `VenueError` that tells what may be done next. The table, from the
+request's point of view:
+
+    not admitted, breaker open, past its deadline, no connection   NotSent   certainly not carried out
+    429, 418                                                       Busy      refused unseen; the ledger keeps everybody back
+    time-out, connection lost, 5xx, empty or malformed answer      NoAnswer  may have been carried out
+    anything else                                                  Answer    for the adapter to read
+
+An answer that only says that a question failed is never taken for "there is nothing".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from signalist.clock import monotonic
+from signalist.venues.errors import Busy, NoAnswer, NotSent
+from signalist.venues.transport.breaker import Breaker, BreakerTerms
+from signalist.venues.transport.budgets import Priority
+from signalist.venues.transport.ledger import Draw, RateLedger
+
+TOO_MANY = (418, 429)
+USUAL_BREAKER = BreakerTerms()
+LONGEST_ANSWER = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `target` is the path with its query as it is signed, byte for byte; `draws` what it costs.
+
+    `deadline` is a monotonic moment: past it no byte is written. `who` names the credential for its breaker, None for public data.
+    """
+
+    method: str
+    target: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    priority: Priority = Priority.READ
+    draws: Sequence[Draw] = ()
+    within: float = 10.0
+    deadline: float | None = None
+    who: Hashable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the venue said: any status below 500 but 418 and 429. `said` is the JSON, `took` seconds from the first byte written."""
+
+    status: int
+    said: Any
+    headers: Mapping[str, str]
+    took: float
+
+
+class Http:
+    """The connections to one venue at `base`. `size` bounds them all, which bounds how many requests are under way.
+
+    `parse` reads a body; it raises ValueError for what is malformed. `ledger` may be shared by several venues.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        ledger: RateLedger,
+        *,
+        size: int = 200,
+        keep_alive: float = 45.0,
+        breaker: BreakerTerms = USUAL_BREAKER,
+        context: ssl.SSLContext | None = None,
+        parse: Callable[[bytes], Any] = json.loads,
+    ) -> None:
+        self.base, self.ledger = URL(base), ledger
+        self._size, self._keep_alive, self._context, self._parse = size, keep_alive, context, parse
+        self._terms = breaker
+        self._breakers: dict[Hashable | None, Breaker] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, call: Call) -> Answer:
+        """Send it once. Raises NotSent, Busy or NoAnswer."""
+        breakers = self._closed_breakers(call)
+        await self._admitted(call)
+        try:
+            answer = await self._sent(call)
+        except NotSent as error:
+            self.ledger.give_back(call.draws)
+            if error.silent:
+                _all(breakers, lambda breaker: breaker.failed(monotonic()))
+            raise
+        except NoAnswer:
+            _all(breakers, lambda breaker: breaker.failed(monotonic()))
+            raise
+        except Busy:
+            _all(breakers, Breaker.answered)
+            raise
+        _all(breakers, Breaker.answered)
+        return answer
+
+    async def warm(self, target: str, connections: int) -> int:
+        """Open connections before they are needed: as many requests at once to a public `target`. Returns how many were answered."""
+        calls = (Call("GET", target) for _ in range(min(connections, self._size)))
+        answers = await asyncio.gather(*(self._sent(call) for call in calls), return_exceptions=True)
+        return sum(isinstance(answer, Answer) for answer in answers)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def state(self, who: Hashable | None = None) -> Breaker:
+        """The breaker of the venue (None) or of a credential."""
+        return self._breakers.setdefault(who, Breaker(self._terms))
+
+    # --- Before the bytes ------------------------------------------------------------------------
+
+    def _closed_breakers(self, call: Call) -> list[Breaker]:
+        now = monotonic()
+        breakers = [self.state(None)] if call.who is None else [self.state(None), self.state(call.who)]
+        waits = max(breaker.wait(now) for breaker in breakers)
+        if waits > 0:
+            raise NotSent(f"The venue has not answered lately; the next try is in {waits:.1f} s.", after=waits)
+        _all(breakers, lambda breaker: breaker.try_it(now, call.within + 1.0))
+        return breakers
+
+    async def _admitted(self, call: Call) -> None:
+        """Wait for its turn, as long as there is a use in it."""
+        left = call.within if call.deadline is None else min(call.within, call.deadline - monotonic())
+        try:
+            if left <= 0:
+                raise TimeoutError
+            await asyncio.wait_for(self.ledger.admit(call.draws, call.priority), left)
+        except TimeoutError:
+            raise NotSent("Its turn under the venue's rate limits did not come in time.") from None
+
+    # --- The bytes -------------------------------------------------------------------------------
+
+    async def _sent(self, call: Call) -> Answer:
+        wrote = SimpleNamespace(deadline=call.deadline, at=None)
+        try:
+            async with self._opened().request(
+                call.method,
+                URL(str(self.base).rstrip("/") + call.target, encoded=True),
+                data=call.body or None,
+                headers=call.headers,
+                timeout=aiohttp.ClientTimeout(total=call.within),
+                allow_redirects=False,
+                trace_request_ctx=wrote,
+            ) as response:
+                body = await _whole(response)
+                return self._read(call, response, body, monotonic() - (wrote.at or monotonic()))
+        except _TooLate:
+            raise NotSent("Its deadline had passed before it could be sent.") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ServerFingerprintMismatch) as error:
+            raise NotSent(f"There is no connection to the venue ({type(error).__name__}).", silent=True) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if wrote.at is None:
+                raise NotSent(
+                    f"No connection became free or could be made ({type(error).__name__}).", silent=True
+                ) from None
+            raise NoAnswer(f"The venue's answer was lost ({type(error).__name__}).") from None
+
+    def _read(self, call: Call, response: aiohttp.ClientResponse, body: bytes, took: float) -> Answer:
+        if response.status in TOO_MANY:
+            after = _seconds(response.headers.get("Retry-After"))
+            for draw in call.draws:
+                self.ledger.close(draw.key, after)
+            raise Busy(
+                f"The venue wants fewer requests (status {response.status}); the next in {after:g} s.", after=after
+            )
+        if response.status >= 500:
+            raise NoAnswer(f"The venue failed with status {response.status}.")
+        if not body.strip():
+            raise NoAnswer(f"The venue's answer was empty (status {response.status}).")
+        try:
+            said = self._parse(body)
+        except ValueError:
+            raise NoAnswer(f"The venue's answer was malformed (status {response.status}).") from None
+        return Answer(response.status, said, response.headers, took)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_create_end.append(_in_time)
+            trace.on_connection_reuseconn.append(_in_time)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._size,
+                    keepalive_timeout=self._keep_alive,
+                    ttl_dns_cache=300,
+                    ssl=self._context if self._context is not None else True,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+                trace_configs=[trace],
+            )
+            # Nothing of ours is sent twice. It would repeat a GET, PUT or DELETE on a connection that the venue had just closed.
+            self._session._retry_connection = False
+        return self._session
+
+
+class _TooLate(Exception):
+    """The deadline passed while the request waited for its connection."""
+
+
+async def _in_time(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
+    """A connection is at hand; the request's bytes are written next, or never."""
+    wrote = context.trace_request_ctx
+    now = monotonic()
+    if wrote.deadline is not None and now > wrote.deadline:
+        raise _TooLate
+    wrote.at = now
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body, if it has a sensible length."""
+    parts, length = [], 0
+    async for part in response.content.iter_any():
+        length += len(part)
+        if length > LONGEST_ANSWER:
+            response.close()
+            raise NoAnswer(f"The venue's answer is longer than {LONGEST_ANSWER} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Retry-After in seconds (RFC 9110, 10.2.3); one that names a date, or none, means a second."""
+    try:
+        return min(max(float(retry_after or 1.0), 0.1), 3600.0)
+    except ValueError:
+        return 1.0
+
+
+def _all(breakers: Sequence[Breaker], do: Callable[[Breaker], Any]) -> None:
+    for breaker in breakers:
+        do(breaker)

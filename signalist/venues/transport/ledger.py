@@ -1,0 +1,160 @@
+"""The rate ledger: who may send to a venue when, over all accounts of this process.
+
+A request names the buckets that it draws on: one of the venue and our address, one of the credential, and any that the venue has
+besides. It goes when all of them have room; of those that wait on the same bucket, what matters more goes first and equals in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from signalist.clock import monotonic
+from signalist.venues.transport.budgets import Bucket, Budget, Priority
+
+LATENESS = 0.002
+"""Seconds by which a waiting request may go later than it could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What a request takes out of one bucket."""
+
+    key: Hashable
+    weight: float = 1.0
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    priority: Priority
+    number: int
+    draws: Sequence[Draw] = field(compare=False)
+    goes: asyncio.Future[None] = field(compare=False)
+
+    @property
+    def keys(self) -> list[Hashable]:
+        """The keys that it draws on, each once."""
+        return list({draw.key for draw in self.draws})
+
+
+class RateLedger:
+    """Buckets by key. A key that nobody has given a budget is without limit."""
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._buckets: dict[Hashable, Bucket] = {}
+        self._waiting: list[_Waiting] = []
+        self._on: Counter[Hashable] = Counter()
+        self._numbers = count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def limit(self, key: Hashable, budget: Budget) -> None:
+        """Give a key its budget; a second time only where the budget has changed, and then with a full bucket."""
+        known = self._buckets.get(key)
+        if known is None or known.budget != budget:
+            self._buckets[key] = Bucket(budget, self._now())
+
+    async def admit(self, draws: Sequence[Draw], priority: Priority) -> None:
+        """Wait until the request may go, and take its weights."""
+        if not self._waiting and self._blocked(draws, priority, self._now()) is None:
+            self._take(draws, self._now())
+            return
+        mine = _Waiting(priority, next(self._numbers), draws, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiting, mine)
+        self._on.update(mine.keys)
+        self._let_go()
+        try:
+            await mine.goes
+        except asyncio.CancelledError:
+            if mine.goes.cancelled():
+                self._forget(mine)
+            else:
+                self.give_back(draws)  # it was let go in the very turn in which it was given up
+            raise
+
+    def give_back(self, draws: Sequence[Draw]) -> None:
+        """The request was admitted and did not leave the house."""
+        now = self._now()
+        for bucket, weight in self._drawn(draws):
+            bucket.give_back(weight, now)
+        self._let_go()
+
+    def close(self, key: Hashable, seconds: float) -> None:
+        """The venue wants nothing on this key for so long (Retry-After, a ban)."""
+        if key in self._buckets:
+            self._buckets[key].close(self._now() + seconds)
+
+    def used(self, key: Hashable, amount: float) -> None:
+        """The venue's own count."""
+        if key in self._buckets:
+            self._buckets[key].used(amount, self._now())
+
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
+    # --- Within ----------------------------------------------------------------------------------
+
+    def _drawn(self, draws: Sequence[Draw]) -> list[tuple[Bucket, float]]:
+        return [(self._buckets[draw.key], draw.weight) for draw in draws if draw.key in self._buckets]
+
+    def _blocked(self, draws: Sequence[Draw], priority: Priority, now: float) -> tuple[float, set[Hashable]] | None:
+        """When it may go at the earliest and which keys keep it from going now; None where nothing does."""
+        moments = {
+            draw.key: self._buckets[draw.key].ready_at(draw.weight, priority, now)
+            for draw in draws
+            if draw.key in self._buckets
+        }
+        keys = {key for key, at in moments.items() if at > now}
+        return (max(moments.values()), keys) if keys else None
+
+    def _take(self, draws: Sequence[Draw], now: float) -> None:
+        for bucket, weight in self._drawn(draws):
+            bucket.take(weight, now)
+
+    def _let_go(self) -> None:
+        """Let everybody go whose turn it is. Who cannot go holds up those behind on the keys that block it, and nobody else."""
+        now, held, staying = self._now(), set[Hashable](), list[_Waiting]()
+        soonest = float("inf")
+        total = len(self._waiting)
+        # Where everybody who waits draws on a key that is held, there is no use in asking them one by one.
+        while self._waiting and not any(self._on[key] >= total for key in held):
+            first = heapq.heappop(self._waiting)
+            if first.goes.done():  # given up in this very turn
+                staying.append(first)
+                continue
+            blocked = self._blocked(first.draws, first.priority, now)
+            if blocked is None and held.isdisjoint(first.keys):
+                self._on.subtract(first.keys)
+                total -= 1
+                self._take(first.draws, now)
+                first.goes.set_result(None)
+                continue
+            if blocked is not None:
+                soonest = min(soonest, blocked[0])
+                held |= blocked[1]
+            staying.append(first)
+        for waiting in staying:
+            heapq.heappush(self._waiting, waiting)
+        if staying:
+            self._look_again(soonest, now)
+
+    def _look_again(self, at: float, now: float) -> None:
+        loop = asyncio.get_running_loop()
+        # A little late rather than a little early, and not for each single token: what comes early waits another turn.
+        due = loop.time() + max(at - now, 0.0) + LATENESS
+        if self._timer is not None:
+            if not self._timer.cancelled() and loop.time() < self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._let_go)
+
+    def _forget(self, mine: _Waiting) -> None:
+        self._waiting = [waiting for waiting in self._waiting if waiting is not mine]
+        heapq.heapify(self._waiting)
+        self._on.subtract(mine.keys)
+        self._let_go()
