@@ -175,19 +175,25 @@ def _counts(standing: Standing, bounds: Mapping[str, Bound]) -> Denied | None:
     return None
 
 
-def _daily_loss(standing: Standing, bounds: Mapping[str, Bound]) -> Denied | None:
-    """Amount and fraction are two fields; the tighter binds (CON-11)."""
-    allowed: list[tuple[Decimal, Bound, str]] = []
+def daily_loss_limit(bounds: Mapping[str, Bound], day_start_equity: Decimal) -> tuple[Bound, str] | None:
+    """Amount and fraction are two fields; the tighter binds (CON-11): as an amount, and which of the two it is; None without either."""
+    allowed: list[tuple[Bound, str]] = []
     if (amount := bounds.get("daily_loss_amount")) is not None:
-        allowed.append((amount.value, amount, "daily_loss_amount"))
+        allowed.append((amount, "daily_loss_amount"))
     if (fraction := bounds.get("daily_loss_fraction")) is not None:
-        allowed.append((fraction.value * standing.day_start_equity, fraction, "daily_loss_fraction"))
-    if not allowed:
+        allowed.append((Bound(fraction.value * day_start_equity, fraction.layer), "daily_loss_fraction"))
+    return min(allowed, key=lambda item: item[0].value, default=None)
+
+
+def _daily_loss(standing: Standing, bounds: Mapping[str, Bound]) -> Denied | None:
+    found = daily_loss_limit(bounds, standing.day_start_equity)
+    if found is None:
         return None
-    loss, bound, name = min(allowed, key=lambda item: item[0])
-    if -standing.result_today >= loss and standing.result_today < 0:
+    bound, name = found
+    if -standing.result_today >= bound.value and standing.result_today < 0:
         return Denied(
-            "daily_loss", {"result_today": standing.result_today, "limit": loss, "kind": name, "layer": bound.layer}
+            "daily_loss",
+            {"result_today": standing.result_today, "limit": bound.value, "kind": name, "layer": bound.layer},
         )
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -25,9 +26,12 @@ def close(position: Position, key: str, reason: str, now: datetime, by: User | N
 @transaction.atomic
 def flatten(account: Account, key: str, reason: str, now: datetime, by: User | None = None) -> Instruction:
     """Close every open position of an account, and take back what would open another."""
-    Account.objects.select_for_update().get(pk=account.pk)
+    # As `decide` does: what is to be decided is locked before its account. A signal that comes now comes after the command.
+    entering = Execution.objects.filter(account=account, status=ExecutionStatus.PENDING, kind__in=["LONG", "SHORT"])
+    undecided = list(entering.order_by("pk").select_for_update(no_key=True))
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     positions = list(Position.objects.filter(account=account, is_open=True).order_by("pk"))
-    return _instruct(InstructionKind.FLATTEN, account, positions, key, reason, now, by)
+    return _instruct(InstructionKind.FLATTEN, account, positions, key, reason, now, by, undecided)
 
 
 def _instruct(
@@ -38,6 +42,7 @@ def _instruct(
     reason: str,
     now: datetime,
     by: User | None,
+    undecided: Sequence[Execution] = (),
 ) -> Instruction:
     with transaction.atomic():
         instruction, made = Instruction.objects.get_or_create(
@@ -56,7 +61,7 @@ def _instruct(
         if instruction.account_id != account.pk or instruction.kind != kind:
             raise DomainError(f"The key {key!r} already names another command; choose a new one.")
         if made and kind is InstructionKind.FLATTEN:
-            _withdraw_entries(account, now)
+            _withdraw_entries(account, undecided, now)
         if made:
             Execution.objects.bulk_create([_exit(instruction, position, now) for position in positions])
             payload = {"instruction": str(instruction.public_id), "kind": kind.value, "positions": len(positions)}
@@ -65,10 +70,11 @@ def _instruct(
     return instruction
 
 
-def _withdraw_entries(account: Account, now: datetime) -> None:
-    """What is about to open a position is taken back: decisions not yet made, and entries under way."""
-    waiting = Execution.objects.filter(account=account, status=ExecutionStatus.PENDING, kind__in=["LONG", "SHORT"])
-    waiting.update(status=ExecutionStatus.SKIPPED, rule="flattened", numbers={}, decided_at=now)
+def _withdraw_entries(account: Account, undecided: Sequence[Execution], now: datetime) -> None:
+    """What is about to open a position is taken back: decisions not yet made (locked), and entries under way."""
+    Execution.objects.filter(pk__in=[execution.pk for execution in undecided]).update(
+        status=ExecutionStatus.SKIPPED, rule="flattened", numbers={}, decided_at=now
+    )
     entries = Order.objects.filter(account=account, leg=Leg.ENTRY.value, status__in=[s.value for s in ACTIVE])
     entries.update(cancel_wanted=True)
     ring_on_commit("place")

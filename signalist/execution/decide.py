@@ -41,28 +41,45 @@ from signalist.trading.models import (
 from signalist.trading.transitions import ORDER_STATE, move
 
 BATCH = 200
-_WAITING = "status = 'PENDING' ORDER BY CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END, id LIMIT %s"
+_RANK = "CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END"
+_WAITING = f"status = 'PENDING' AND ({_RANK}, id) > (%s, %s) ORDER BY {_RANK}, id LIMIT %s"
 _RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "decided_at")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch writes."""
+    """What a batch writes; `waiting` are the (subscription, kind) of the exits that it leaves to wait."""
 
     decided: list[Execution] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     reservations: list[Reservation] = field(default_factory=list)
     closing: list[Position] = field(default_factory=list)
     withdrawn: list[Order] = field(default_factory=list)
+    waiting: set[tuple[int, str]] = field(default_factory=set)
 
 
 def decide(now: datetime, limit: int = BATCH) -> int:
-    """Decide what waits; returns how many executions got their answer."""
+    """Decide what waits, exits before entries, in batches of `limit`; returns how many executions got their answer.
+
+    What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it.
+    """
+    answered = 0
+    behind: tuple[int, int] | None = (-1, 0)
+    while behind is not None and answered < limit:
+        decided, behind = _decide_batch(now, limit, behind)
+        answered += decided
+    if behind is not None:
+        ring_on_commit("decide")
+    return answered
+
+
+def _decide_batch(now: datetime, limit: int, behind: tuple[int, int]) -> tuple[int, tuple[int, int] | None]:
+    """Decide what comes behind this (rank, id): how many were decided, and what to go on behind, None where nothing is left."""
     with unit("decide.batch"):
-        # Exits come first; those that another engine is deciding are passed over.
-        executions = fast.select(Execution, _WAITING, [limit], lock="skip")
+        # Those that another engine is deciding are passed over.
+        executions = fast.select(Execution, _WAITING, [*behind, limit], lock="skip")
         if not executions:
-            return 0
+            return 0, None
         known = picture(executions, now)
         outcome = Outcome()
         for execution in executions:
@@ -71,9 +88,9 @@ def decide(now: datetime, limit: int = BATCH) -> int:
             else:
                 _exit(execution, known, outcome)
         _write(outcome, known)
-        if len(executions) == limit and outcome.decided:
-            ring_on_commit("decide")
-    return len(outcome.decided)
+    last = executions[-1]
+    left = (int(last.signal_kind.is_entry), last.pk) if len(executions) == limit else None
+    return len(outcome.decided), left
 
 
 # --- Exits ---------------------------------------------------------------------------------------
@@ -89,13 +106,23 @@ def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
     orders = known.orders_of[execution.subscription_id]
     closing, entering = exits_and_entries_under_way(orders)
     if position is None and entering:
-        return  # what the entry fills is what there is to close: wait for its fate
-    if position is None or position.direction != execution.signal_kind.direction.value:
+        _wait(execution, known, outcome)
+    elif position is None or position.direction != execution.signal_kind.direction.value:
         _record(execution, ExecutionStatus.SKIPPED, "no_position", {}, known, outcome)
     elif closing or position.is_closing:
         _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
     else:
         _close(execution, position, orders, known, outcome)
+
+
+def _wait(execution: Execution, known: Picture, outcome: Outcome) -> None:
+    """What the entry fills is what there is to close: wait for its fate. One that waits is enough, however often a strategy says it."""
+    place = (execution.subscription_id, execution.kind)
+    older = any(key < execution.pk and kind == execution.kind for key, kind in known.exits_waiting.get(place[0], ()))
+    if execution.signal is not None and (older or place in outcome.waiting):
+        _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
+    else:
+        outcome.waiting.add(place)
 
 
 def _close(execution: Execution, position: Position, orders: Sequence[Order], known: Picture, outcome: Outcome) -> None:
@@ -253,12 +280,13 @@ def _order(
     execution: Execution, leg: Leg, now: datetime, quantity: Decimal, *, side: str, position: Position | None = None
 ) -> Order:
     subscription = execution.subscription
+    held = subscription if position is None else position
     order_id, tag = order_ids(execution, leg, 0)
     return Order(
         tenant_id=execution.tenant_id,
         account_id=execution.account_id,
         subscription=subscription,
-        instrument_id=subscription.instrument_id if position is None else position.instrument_id,
+        instrument_id=held.instrument_id,
         execution=execution,
         position=position,
         leg=leg.value,
@@ -268,7 +296,7 @@ def _order(
         type=OrderType.MARKET.value,
         quantity=quantity,
         reduce_only=leg is Leg.EXIT,
-        leverage=subscription.leverage,
+        leverage=held.leverage,
         reference_price=execution.price,
         deadline=execution.deadline if leg is Leg.ENTRY else None,
         created_at=now,

@@ -36,10 +36,11 @@ ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "laten
 BATCH = 400
 _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
 # Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time.
+_TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
 _WAITING = (
     f"{STILL_ACTIVE} AND NOT busy AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
     " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL)))"
-    " ORDER BY CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END, id LIMIT %s"
+    f" AND ({_TURN}, id) > (%s, %s) ORDER BY {_TURN}, id LIMIT %s"
 )
 # A stop that the venue will not cancel does not hold its exit back for ever: both are reduce-only.
 PATIENCE = 5
@@ -81,40 +82,62 @@ async def place(
 
 
 def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
-    """Commit what is about to be sent."""
+    """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn."""
+    work = Round()
+    behind: tuple[int, int] | None = (-1, 0)
+    while behind is not None and len(work.errands) + len(work.dropped) < limit:
+        behind = _claim_batch(engine, now, limit, behind, work)
+    if behind is not None:
+        ring_on_commit("place")
+    work.errands.sort(key=_urgency)
+    return work
+
+
+def _claim_batch(
+    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round
+) -> tuple[int, int] | None:
+    """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left."""
     with unit("place.claim"):
-        orders = _candidates(now, limit)
+        orders = _candidates(now, limit, behind)
         if not orders:
-            return Round()
+            return None
+        left = (_turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
         positions = {
             p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
         }
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
         guarded = _still_protected([o for o in orders if o.leg == Leg.EXIT and o.state is OrderStatus.CREATED])
-        work = Round()
+        found = Round()
         for order in orders:
             _claim_one(
-                order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, work, engine, now
+                order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, found, engine, now
             )
-        fast.update([errand.order for errand in work.errands] + work.dropped, ORDER_SENT)
-        release_reservations([order for order in work.dropped if order.leg == Leg.ENTRY])
-        fast.insert([errand.attempt for errand in work.errands], returning=True)
-        emit([_fact("order_dropped", order, now) for order in work.dropped])
-        if work.dropped:
+        fast.update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT)
+        release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
+        fast.insert([errand.attempt for errand in found.errands], returning=True)
+        emit([_fact("order_dropped", order, now) for order in found.dropped])
+        if found.dropped:
             ring_on_commit("protect", "decide")
-        if len(orders) == limit and (work.errands or work.dropped):
-            ring_on_commit("place")
-    work.errands.sort(key=_urgency)
-    return work
+    work.errands += found.errands
+    work.dropped += found.dropped
+    return left
 
 
-def _candidates(now: datetime, limit: int) -> list[Order]:
-    """Orders to send, cancel or amend; those that another engine has in hand are passed over."""
-    orders = fast.select(Order, _WAITING, [fast.prepared(Order, "not_before", now), limit], lock="skip")
+def _candidates(now: datetime, limit: int, behind: tuple[int, int]) -> list[Order]:
+    """Orders to send, cancel or amend behind this (turn, id); those that another engine has in hand are passed over."""
+    put_off = fast.prepared(Order, "not_before", now)
+    orders = fast.select(Order, _WAITING, [put_off, *behind, limit], lock="skip")
     known = instruments({order.instrument_id for order in orders})
     for order in orders:
         order.instrument = known[order.instrument_id]
     return orders
+
+
+def _turn(order: Order) -> int:
+    """The order's turn, as `_WAITING` counts it, before it was claimed."""
+    if order.state is not OrderStatus.CREATED:
+        return 0
+    return {Leg.EXIT: 1, Leg.ENTRY: 3}.get(Leg(order.leg), 2)
 
 
 def _still_protected(exits: Sequence[Order]) -> set[int]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from signalist.accounts.models import Account, AccountState
 from signalist.db import fast
@@ -45,11 +46,29 @@ class Changes:
 
 
 def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH) -> int:
-    """Bring the protection of positions that changed into line; returns how many were looked at."""
+    """Bring the protection of positions that changed into line, in batches of `limit`; returns how many were looked at.
+
+    A position whose order's fate must be known first stays due, and keeps no other waiting: the next batch begins behind it.
+    """
+    looked = settled = 0
+    behind: tuple[Any, ...] | None = ()
+    while behind is not None and settled < limit:
+        positions, behind = _protect_batch(now, can_amend, limit, behind)
+        looked += len(positions)
+        settled += sum(not position.protection_due for position in positions)
+    if behind is not None:
+        ring_on_commit("protect")
+    return looked
+
+
+def _protect_batch(
+    now: datetime, can_amend: Callable[[str], bool], limit: int, behind: tuple[Any, ...]
+) -> tuple[list[Position], tuple[Any, ...] | None]:
+    """Look after what is due behind this (opened, id): the positions, and what to go on behind, None where nothing is left."""
     with unit("protect.batch"):
-        positions = _due(limit)
+        positions, left = _due(limit, behind)
         if not positions:
-            return 0
+            return [], left
         ids = [position.pk for position in positions]
         active: dict[int, list[Order]] = defaultdict(list)
         for order in fast.select_ids(Order, ids, STILL_ACTIVE, column="position_id", lock="update"):
@@ -59,13 +78,17 @@ def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH)
         for position in positions:
             _look_after(position, active[position.pk], numbers, can_amend(position.account.venue), changes)
         _write(positions, changes)
-    return len(positions)
+    return positions, left
 
 
-def _due(limit: int) -> list[Position]:
+def _due(limit: int, behind: tuple[Any, ...]) -> tuple[list[Position], tuple[Any, ...] | None]:
+    later = " AND (opened_at, id) > (%s, %s)" if behind else ""
     waiting = fast.tuples(
-        "SELECT id, account_id FROM trading_position WHERE protection_due ORDER BY opened_at, id LIMIT %s", [limit]
+        f"SELECT id, account_id, opened_at FROM trading_position WHERE protection_due{later}"
+        " ORDER BY opened_at, id LIMIT %s",
+        [*behind, limit],
     )
+    left = (waiting[-1][2], waiting[-1][0]) if len(waiting) == limit else None
     # The account is every stage's first lock; what another engine looked after meanwhile is not due any more.
     accounts = {a.pk: a for a in fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")}
     positions = fast.select_ids(Position, sorted(row[0] for row in waiting), "protection_due")
@@ -73,9 +96,8 @@ def _due(limit: int) -> list[Position]:
     attach_causes(list(executions.values()))
     for position in positions:
         position.entry_execution = executions[position.entry_execution_id]
-        position.subscription = position.entry_execution.subscription
         position.account = accounts[position.account_id]
-    return positions
+    return positions, left
 
 
 def _next_numbers(execution_ids: Sequence[int]) -> dict[tuple[int, str], int]:
@@ -98,23 +120,30 @@ def _look_after(
         changes.emergencies.append(position)
         return
     for leg, level in ((Leg.STOP, position.stop), (Leg.TARGET, position.target)):
-        order = next((o for o in active if o.leg == leg), None)
         if level is not None:
-            _cover(position, leg, level, order, numbers, amends, changes)
+            _cover(position, leg, level, _standing(active, leg), numbers, amends, changes)
+    for order in active:
+        if order.superseded:
+            _withdraw(order, changes)
+
+
+def _standing(active: Sequence[Order], leg: Leg) -> Order | None:
+    """The leg's order that counts; what it has superseded is on its way out."""
+    return next((order for order in active if order.leg == leg and not order.superseded), None)
 
 
 def _see_closed(
     position: Position, active: Sequence[Order], numbers: dict[tuple[int, str], int], amends: bool, changes: Changes
 ) -> None:
     """A position that is closed or being closed: its legs go; an exit that lingers leaves a stop under what is open."""
-    exit_order = next((order for order in active if order.leg == Leg.EXIT), None)
+    exit_order = _standing(active, Leg.EXIT)
     lingers = position.is_open and exit_order is not None and exit_order.state in _LINGERING
-    stop = next((order for order in active if order.leg == Leg.STOP), None)
+    stop = _standing(active, Leg.STOP)
     may_cover = position.refused_stops < MAX_REFUSED_STOPS and (stop is None or not stop.cancel_wanted)
     if lingers and position.stop is not None and may_cover:
         _cover(position, Leg.STOP, position.stop, stop, numbers, amends, changes)
     for order in active:
-        if order.leg == Leg.TARGET or (order.leg == Leg.STOP and not lingers):
+        if order.leg == Leg.TARGET or (order.leg == Leg.STOP and (order.superseded or not lingers)):
             _withdraw(order, changes)
     if position.is_open and exit_order is None:
         _exit_again(position, changes)
@@ -175,7 +204,7 @@ def _leg(position: Position, leg: Leg, level: Decimal, quantity: Decimal, n: int
         quantity=quantity,
         trigger=level,
         reduce_only=True,
-        leverage=position.subscription.leverage,
+        leverage=position.leverage,
         created_at=now,
         updated_at=now,
     )
@@ -226,7 +255,7 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
     )
     if changes.created or changes.touched:
         ring_on_commit("place")
-    if changes.stuck or len(positions) == BATCH:
+    if changes.stuck:
         ring_on_commit("protect")
 
 

@@ -24,7 +24,8 @@ from signalist.domain.orders import ACTIVE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
 from signalist.failpoints import failpoint
 from signalist.logs import logger
-from signalist.trading.folding import fold_each, fold_orders, release_reservations
+from signalist.trading.folding import fold_orders, release_reservations
+from signalist.trading.misfits import fold_each
 from signalist.trading.models import AccountBalance, Order, Position
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports

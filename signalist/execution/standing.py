@@ -34,6 +34,21 @@ from signalist.trading.models import (
 from signalist.trading.selectors import attach_causes
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Trades that were closed, in one currency; `net` is `gross` less `fees`."""
+
+    trades: int = 0
+    gross: Decimal = ZERO
+    fees: Decimal = ZERO
+    net: Decimal = ZERO
+
+    def __add__(self, other: Closed) -> Closed:
+        return Closed(
+            self.trades + other.trades, self.gross + other.gross, self.fees + other.fees, self.net + other.net
+        )
+
+
 @dataclass(slots=True)
 class AccountBook:
     """An account as the batch sees it; entries decided earlier in the batch are counted in."""
@@ -58,8 +73,8 @@ class Picture:
     position_of: dict[int, Position]
     orders_of: dict[int, list[Order]]
     entries_today: dict[int, int]
-    net_today: dict[int, Decimal]
-    exits_waiting: set[int]
+    closed_today: dict[int, Closed]
+    exits_waiting: dict[int, list[tuple[int, str]]]
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
 
@@ -86,9 +101,8 @@ class Picture:
 
     def _result_today(self, subscription_id: int, book: AccountBook) -> Decimal:
         mine = [p for p in book.positions if p.subscription_id == subscription_id]
-        return self.net_today.get(subscription_id, ZERO) + sum(
-            (p.holding().net + self._open_result(p) for p in mine), ZERO
-        )
+        closed = self.closed_today.get(subscription_id, Closed())
+        return closed.net + sum((p.holding().net + self._open_result(p) for p in mine), ZERO)
 
     def _open_result(self, position: Position) -> Decimal:
         return position.holding().open_result(self._price(position))
@@ -132,7 +146,7 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         position_of={p.subscription_id: p for p in positions},
         orders_of=orders_of,
         entries_today=entries_today(subscription_ids, now),
-        net_today=_net_today(subscription_ids, now),
+        closed_today=closed_today(subscription_ids, now),
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
     )
 
@@ -150,15 +164,19 @@ def _money(books: dict[int, AccountBook], now: datetime) -> None:
         book.slots += 1
 
 
-def _exits_waiting(subscription_ids: set[int], batch: set[int]) -> set[int]:
-    """The subscriptions with an exit that another engine is deciding now, or that waits: their entries come after it."""
+def _exits_waiting(subscription_ids: set[int], batch: set[int]) -> dict[int, list[tuple[int, str]]]:
+    """By subscription, the (id, kind) of exits that another engine is deciding now, or that wait: its entries come after them."""
     mine, ids = fast.among("subscription_id", sorted(subscription_ids))
     waiting = fast.tuples(
-        f"SELECT id, subscription_id FROM trading_execution WHERE {mine} AND status = 'PENDING'"
+        f"SELECT id, subscription_id, kind FROM trading_execution WHERE {mine} AND status = 'PENDING'"
         " AND kind IN ('EXIT_LONG', 'EXIT_SHORT')",
         ids,
     )
-    return {subscription_id for key, subscription_id in waiting if key not in batch}
+    found: dict[int, list[tuple[int, str]]] = {}
+    for key, subscription_id, kind in waiting:
+        if key not in batch:
+            found.setdefault(subscription_id, []).append((key, kind))
+    return found
 
 
 def entries_today(subscription_ids: Collection[int], now: datetime) -> dict[int, int]:
@@ -175,17 +193,20 @@ def entries_today(subscription_ids: Collection[int], now: datetime) -> dict[int,
     return dict(counted)
 
 
-def _net_today(subscription_ids: set[int], now: datetime) -> dict[int, Decimal]:
-    """Closed trades of the day (UTC), whether `measure` has folded them yet or not."""
-    results: dict[int, Decimal] = defaultdict(lambda: ZERO)
-    today = f"day = '{now.date().isoformat()}'"
+def closed_today(subscription_ids: Collection[int], now: datetime) -> dict[int, Closed]:
+    """By subscription, its trades closed today (UTC), whether `measure` has folded them yet or not; nothing where there was none."""
+    found: dict[int, Closed] = defaultdict(Closed)
+    if not subscription_ids:
+        return found
+    wanted = set(subscription_ids)
     # Fresh trades before folded days: one that is folded in between is counted twice for a moment, never not at all.
-    for trade in fast.select(Trade, "NOT measured"):
-        if trade.closed_at.date() == now.date():
-            results[trade.subscription_id] += trade.net
-    for result in fast.select_ids(DailyResult, sorted(subscription_ids), today, column="subscription_id"):
-        results[result.subscription_id] += result.net
-    return results
+    for trade in fast.select(Trade, "NOT measured ORDER BY id"):
+        if trade.subscription_id in wanted and trade.closed_at.date() == now.date():
+            found[trade.subscription_id] += Closed(1, trade.gross, trade.fees, trade.net)
+    today = f"day = '{now.date().isoformat()}'"
+    for row in fast.select_ids(DailyResult, sorted(wanted), today, column="subscription_id"):
+        found[row.subscription_id] += Closed(row.trades, row.gross, row.fees, row.net)
+    return found
 
 
 def exits_and_entries_under_way(orders: Sequence[Order]) -> tuple[bool, bool]:

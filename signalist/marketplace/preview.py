@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +9,16 @@ from decimal import Decimal
 from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import ZERO, plain, settle
-from signalist.domain.rules import Allowed, Bound, Decision, Denied, EntryRequest, Resized, decide_entry, strictest
+from signalist.domain.rules import (
+    Allowed,
+    Decision,
+    Denied,
+    EntryRequest,
+    Resized,
+    daily_loss_limit,
+    decide_entry,
+    strictest,
+)
 from signalist.domain.signals import Levels, SignalKind, reanchor
 from signalist.domain.sizing import margin
 from signalist.execution.entries import entry_request
@@ -201,18 +209,9 @@ def _gauges(request: EntryRequest, value: Decimal, loss: Decimal | None) -> list
         add("position_fraction", "Position value, of equity", value / standing.equity, PERCENT)
         add("exposure_fraction", "Exposure, of equity", (standing.exposure + value) / standing.equity, PERCENT)
     lost = max(-standing.result_today, ZERO) - (loss or ZERO)
-    bound = _daily_loss(bounds, standing.day_start_equity)
-    if bound is not None:
-        found.append(Gauge("Loss today, if the stop fills", lost, bound.value, MONEY, bound.layer))
+    limit = daily_loss_limit(bounds, standing.day_start_equity)
+    if limit is not None:
+        found.append(Gauge("Loss today, if the stop fills", lost, limit[0].value, MONEY, limit[0].layer))
     add("open_positions", "Open positions, account", Decimal(standing.open_positions + 1), COUNT)
     add("daily_entries", "Entries today, subscription", Decimal(standing.entries_today + 1), COUNT)
     return found
-
-
-def _daily_loss(bounds: Mapping[str, Bound], day_start: Decimal) -> Bound | None:
-    """The tighter of amount and fraction, as an amount."""
-    found = [bounds["daily_loss_amount"]] if "daily_loss_amount" in bounds else []
-    if "daily_loss_fraction" in bounds:
-        fraction = bounds["daily_loss_fraction"]
-        found.append(Bound(fraction.value * day_start, fraction.layer))
-    return min(found, key=lambda bound: bound.value, default=None)

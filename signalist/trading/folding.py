@@ -6,12 +6,10 @@ a fill of an order that we had believed dead is ours all the same. A fill that t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-
-from django.db import IntegrityError, transaction
 
 from signalist.accounts.models import Account, AccountState
 from signalist.db import fast
@@ -21,10 +19,10 @@ from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.domain.positions import FillFact, folded, opened
 from signalist.domain.signals import Levels, reanchor
 from signalist.events import outbox
-from signalist.events.outbox import Fact, emit
-from signalist.logs import logger
+from signalist.events.outbox import Fact
 from signalist.markets.selectors import instruments
 from signalist.trading.models import (
+    STILL_ACTIVE,
     AccountBalance,
     Execution,
     ExitType,
@@ -39,8 +37,6 @@ from signalist.trading.selectors import attach_causes
 from signalist.trading.transitions import ORDER_FILLED, move_if_allowed
 from signalist.venues.base import FillReport, OrderReport, Reports
 
-log = logger(__name__)
-
 _POSITION = (
     "is_open is_closing quantity entry_quantity entry_value exit_quantity exit_value fees stop target protection_due closed_at"
 ).split()
@@ -48,13 +44,14 @@ _POSITION = (
 
 @dataclass(slots=True)
 class Ledger:
-    """What one fold works on and what it changes."""
+    """What one fold works on and what it changes. `guarding`: (position, leg) of each stop and target that is active already."""
 
     now: datetime
     accounts: Mapping[int, Account]
     orders: dict[str, Order]
     positions: dict[int, Position]
     seen: set[tuple[int, str]]
+    guarding: set[tuple[int, str]]
     new_positions: list[Position] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
@@ -75,30 +72,6 @@ def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: d
     _save(ledger)
     _save_balances(reports, accounts, now)
     return len(ledger.fills)
-
-
-def fold_each(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
-    """Fold all accounts at once; where the books of one cannot hold what its venue reports, fold each by itself and halt that one."""
-    try:
-        with transaction.atomic():
-            return fold(reports, accounts, now)
-    except (DomainError, IntegrityError):
-        log.warning("accounts_folded_one_by_one", accounts=len(reports))
-    fills = 0
-    for key, report in sorted(reports.items()):
-        try:
-            with transaction.atomic():
-                fills += fold({key: report}, accounts, now)
-        except (DomainError, IntegrityError) as error:
-            halt(accounts[key], f"the venue's reports do not fit the books: {error}", now)
-    return fills
-
-
-def halt(account: Account, reason: str, now: datetime) -> None:
-    """Stop trading on an account whose books and venue differ, and say why; resumed by hand."""
-    account.state, account.state_reason = AccountState.HALTED, reason[:200]
-    fast.update([account], ("state", "state_reason"))
-    emit([Fact("account_halted", account.tenant_id, now, {"account": account.pk, "reason": reason})])
 
 
 def fold_orders(changes: Sequence[OrderReport], accounts: Mapping[int, Account], now: datetime) -> None:
@@ -126,7 +99,19 @@ def _opened(
     entering = sorted({o.subscription_id for o in orders.values() if o.leg == Leg.ENTRY})
     positions = {p.pk: p for p in fast.select_ids(Position, of_orders)}
     positions |= {p.pk: p for p in fast.select_ids(Position, entering, "is_open", column="subscription_id")}
-    return Ledger(now, accounts, orders, positions, seen)
+    return Ledger(now, accounts, orders, positions, seen, _guarding(orders.values()))
+
+
+def _guarding(orders: Iterable[Order]) -> set[tuple[int, str]]:
+    """What protects the positions of the stops and targets among `orders` that have been given up and may have been replaced."""
+    given_up = {o.position_id for o in orders if Leg(o.leg).protects and o.state is OrderStatus.REJECTED}
+    active = fast.select_ids(
+        Order,
+        sorted(filter(None, given_up)),
+        f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET') AND NOT superseded",
+        column="position_id",
+    )
+    return {(order.position_id or 0, order.leg) for order in active}
 
 
 def attach(orders: Sequence[Order]) -> None:
@@ -202,6 +187,7 @@ def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
         instrument_id=order.instrument_id,
         entry_execution=order.execution,
         direction=holding.direction.value,
+        leverage=order.leverage,
         opened_at=holding.opened_at,
     )
     position.hold(holding)
@@ -300,22 +286,37 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     order.not_before = None
     ledger.touched_orders[order.pk] = order
     if given_up and moved:
-        # It turned up after we had given it up, and may have been replaced: it is ours, and it is taken down.
-        order.cancel_wanted = True
-        ledger.facts.append(Fact("order_turned_up", order.tenant_id, ledger.now, {"order": order.pk, "leg": order.leg}))
-    if moved and to.is_final and order.position_id and Leg(order.leg).protects:
+        _turned_up(ledger, order)
+    if moved and (to.is_final or given_up) and order.position_id and Leg(order.leg).protects:
         position = ledger.positions[order.position_id]
         position.protection_due = True
         ledger.touched_positions[position.pk] = position
 
 
+def _turned_up(ledger: Ledger, order: Order) -> None:
+    """The venue has what we had given up: it is ours, and it is taken down, unless it is the only one to protect its position."""
+    place = (order.position_id or 0, order.leg)
+    protects = Leg(order.leg).protects
+    order.superseded = protects and place in ledger.guarding
+    order.cancel_wanted = order.superseded or not protects
+    ledger.guarding.add(place)
+    ledger.facts.append(Fact("order_turned_up", order.tenant_id, ledger.now, {"order": order.pk, "leg": order.leg}))
+
+
 def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
     account = ledger.accounts[account_id]
+    if (fact := halted(account, reason, ledger.now)) is not None:
+        ledger.halted.append(account)
+        ledger.facts.append(fact)
+
+
+def halted(account: Account, reason: str, now: datetime) -> Fact | None:
+    """Halt an account (the caller saves it) and say why; None, and nothing to save, where it is halted for that reason already."""
+    before = account.state, account.state_reason
     account.state, account.state_reason = AccountState.HALTED, reason[:200]
-    ledger.halted.append(account)
-    ledger.facts.append(
-        Fact("account_halted", account.tenant_id, ledger.now, {"account": account.pk, "reason": reason})
-    )
+    if (account.state, account.state_reason) == before:
+        return None
+    return Fact("account_halted", account.tenant_id, now, {"account": account.pk, "reason": reason})
 
 
 # --- Writing -------------------------------------------------------------------------------------
@@ -338,7 +339,7 @@ def _save(ledger: Ledger) -> None:
         fast.Update(orders, ORDER_FILLED),
         fast.Insert(ledger.fills),
         fast.Insert(ledger.trades),
-        fast.Update(ledger.halted, ("state", "state_reason")),
+        fast.Update(list({account.pk: account for account in ledger.halted}.values()), ("state", "state_reason")),
         outbox.prepared(ledger.facts),
     )
     release_reservations([order for order in orders if order.leg == Leg.ENTRY])

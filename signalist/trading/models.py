@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -28,6 +28,11 @@ from tenants.rows import TenantRow
 ACTIVE_ORDER = [status.value for status in OrderStatus if status in ACTIVE]
 STILL_ACTIVE = "status IN ({})".format(", ".join(f"'{status}'" for status in ACTIVE_ORDER))
 """The same as a condition of plain SQL; word for word that of the partial indexes, so that they are used."""
+
+
+def _unindexed_tenant() -> models.ForeignKey[Any, Any]:
+    """The tenant of a row that has an index of its own which begins with the tenant."""
+    return models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, db_index=False, related_name="+")
 
 
 class SubscriptionStatus(models.TextChoices):
@@ -134,6 +139,7 @@ class Execution(TenantRow):
     `capital` is what an entry that was taken was sized by; the subscription's own may change later.
     """
 
+    tenant = _unindexed_tenant()
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, db_index=False, related_name="+")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     signal = models.ForeignKey(Signal, null=True, on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -162,6 +168,7 @@ class Execution(TenantRow):
         indexes = [
             models.Index(fields=["status"], name="execution_pending", condition=Q(status="PENDING")),
             models.Index(fields=["subscription", "decided_at"], name="execution_by_day"),
+            models.Index(fields=["tenant", "id"], name="execution_newest"),
         ]
 
     def __str__(self) -> str:
@@ -175,7 +182,8 @@ class Execution(TenantRow):
 class Position(TenantRow):
     """Open exposure of a subscription in one instrument, folded from fills; kept when closed. One is open at a time.
 
-    An execution makes one position, and another where the rest of its entry fills after the first was closed.
+    An execution makes one position, and another where the rest of its entry fills after the first was closed. `leverage` is that of
+    the entry, with which the position is held; the subscription's own may change later.
     """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
@@ -193,6 +201,7 @@ class Position(TenantRow):
     fees = ExactDecimalField(default=ZERO)
     stop = ExactDecimalField(null=True)
     target = ExactDecimalField(null=True)
+    leverage = ExactDecimalField(default=Decimal(1))
     protection_due = models.BooleanField(default=True)
     refused_stops = models.PositiveSmallIntegerField(default=0)
     opened_at = models.DateTimeField()
@@ -233,7 +242,11 @@ class Position(TenantRow):
 
 
 class Order(TenantRow):
-    """One order. Natural key (execution, leg, n); `client_order_id` is made from it, so a replay gives the same one."""
+    """One order. Natural key (execution, leg, n); `client_order_id` is made from it, so a replay gives the same one.
+
+    `superseded`: a stop or target that turned up at the venue after it had been given up and another had taken its place. It protects
+    nothing that we count on, and is taken down.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -256,6 +269,7 @@ class Order(TenantRow):
     reference_price = ExactDecimalField(null=True)
     status = models.CharField(max_length=9, default=OrderStatus.CREATED.value)
     cancel_wanted = models.BooleanField(default=False)
+    superseded = models.BooleanField(default=False)
     filled = ExactDecimalField(default=ZERO)
     filled_value = ExactDecimalField(default=ZERO)
     fees = ExactDecimalField(default=ZERO)
@@ -273,10 +287,14 @@ class Order(TenantRow):
         constraints = [
             models.UniqueConstraint(fields=["execution", "leg", "n"], name="order_natural_key"),
             models.UniqueConstraint(
-                fields=["position"], condition=Q(leg="STOP", status__in=ACTIVE_ORDER), name="order_one_active_stop"
+                fields=["position"],
+                condition=Q(leg="STOP", status__in=ACTIVE_ORDER, superseded=False),
+                name="order_one_active_stop",
             ),
             models.UniqueConstraint(
-                fields=["position"], condition=Q(leg="TARGET", status__in=ACTIVE_ORDER), name="order_one_active_target"
+                fields=["position"],
+                condition=Q(leg="TARGET", status__in=ACTIVE_ORDER, superseded=False),
+                name="order_one_active_target",
             ),
             models.CheckConstraint(condition=Q(status__in=[s.value for s in OrderStatus]), name="order_status_known"),
         ]
@@ -366,6 +384,7 @@ class ExitType(models.TextChoices):
 class Trade(TenantRow):
     """A closed round trip, net of fees; amounts in `currency`."""
 
+    tenant = _unindexed_tenant()
     position = models.OneToOneField(Position, on_delete=models.PROTECT, related_name="trade")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -384,7 +403,10 @@ class Trade(TenantRow):
     measured = models.BooleanField(default=False)
 
     class Meta(TenantRow.Meta):
-        indexes = [models.Index(fields=["measured"], name="trade_to_measure", condition=Q(measured=False))]
+        indexes = [
+            models.Index(fields=["measured"], name="trade_to_measure", condition=Q(measured=False)),
+            models.Index(fields=["tenant", "closed_at"], name="trade_by_close"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.direction} {self.quantity} {self.net} {self.currency}"

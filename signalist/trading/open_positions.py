@@ -10,6 +10,7 @@ from decimal import Decimal
 from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.domain.orders import Leg, OrderStatus
+from signalist.domain.signals import SignalKind
 from signalist.markets.selectors import latest_prices
 from signalist.strategies.models import Signal
 from signalist.trading.labels import Follower, Market, attach_followers
@@ -68,7 +69,7 @@ def seen(rows: Sequence[Position], now: datetime) -> list[OpenPosition]:
         active[order.position_id or 0].append(order)
     prices = latest_prices({row.instrument_id for row in rows})
     closing = _asked_to_close(rows)
-    return [_seen(row, active[row.pk], prices, row.subscription_id in closing, now) for row in rows]
+    return [_seen(row, active[row.pk], prices, (row.subscription_id, row.direction) in closing, now) for row in rows]
 
 
 def _seen(
@@ -79,7 +80,7 @@ def _seen(
     now: datetime,
 ) -> OpenPosition:
     mark, at = prices.get(row.instrument_id, (None, None))
-    stops = [order for order in active if order.leg == Leg.STOP]
+    stops = [order for order in active if order.leg == Leg.STOP and not order.superseded]
     covered = sum((order.quantity - order.filled for order in stops if order.state.is_open), ZERO)
     entry = row.entry_execution
     return OpenPosition(
@@ -87,7 +88,7 @@ def _seen(
         market=Market.of(row.instrument),
         follower=Follower.of(row.subscription),
         holding=row.holding(),
-        leverage=row.subscription.leverage,
+        leverage=row.leverage,
         stop=row.stop,
         target=row.target,
         mark=mark,
@@ -121,11 +122,14 @@ def _cover(row: Position, stops: Sequence[Order], covered: Decimal, asked: bool)
     return Cover.NONE if row.stop is None else Cover.MISSING
 
 
-def _asked_to_close(rows: Sequence[Position]) -> set[int]:
-    """The subscriptions with an exit that is not decided yet: somebody has asked, and the engine has not answered."""
+def _asked_to_close(rows: Sequence[Position]) -> set[tuple[int, str]]:
+    """(subscription, direction) of the exits that are not decided yet: somebody has asked, and the engine has not answered.
+
+    An exit of the other direction closes nothing here: a strategy may say it while there is nothing to leave.
+    """
     waiting = Execution.objects.filter(
         status=ExecutionStatus.PENDING,
         kind__in=["EXIT_LONG", "EXIT_SHORT"],
         subscription__in=[row.subscription_id for row in rows],
     )
-    return set(waiting.values_list("subscription_id", flat=True))
+    return {(key, SignalKind(kind).direction.value) for key, kind in waiting.values_list("subscription_id", "kind")}

@@ -43,5 +43,5 @@ ORDER_SENT = (*ORDER_STATE, "attempts", "sender")
 """What sending writes. Columns that are not named are not written, nor are their indexes."""
 
 ORDER_ANSWERED = (*ORDER_STATE, "venue_order_id")
-ORDER_FILLED = (*ORDER_ANSWERED, "filled", "filled_value", "fees")
-"""What an answer, and what a fill writes."""
+ORDER_FILLED = (*ORDER_ANSWERED, "superseded", "filled", "filled_value", "fees")
+"""What an answer, and what a venue's report writes."""

@@ -66,6 +66,7 @@ class TrickedVenue:
         self.calls: list[Call] = []
         self.invented: dict[str, list[FillReport]] = {}
         self.announced: dict[str, list[OrderReport]] = {}
+        self.insisted: dict[str, list[FillReport]] = {}
         self.twice = False
         self._venue = PaperVenue(exchange, capabilities)
         self._legs: dict[str, str] = {}
@@ -172,7 +173,9 @@ class TrickedSession:
         fills = said.fills * 2 if self._venue.twice else said.fills
         return replace(
             said,
-            fills=fills + tuple(self._venue.invented.pop(self._ref, ())),
+            fills=fills
+            + tuple(self._venue.invented.pop(self._ref, ()))
+            + tuple(self._venue.insisted.get(self._ref, ())),
             orders=said.orders + tuple(self._venue.announced.pop(self._ref, ())),
         )
 

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 import pytest
 from django.db import connection
 
+from signalist.accounts.models import Account
+from signalist.execution.actions import flatten
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.trading.actions import cancel, pause
@@ -72,6 +74,13 @@ def subscriber() -> Iterator[Party]:
 
 
 @pytest.fixture
+def another() -> Iterator[Party]:
+    party = Party()
+    yield party
+    party.leaves()
+
+
+@pytest.fixture
 def engine() -> Iterator[Party]:
     party = Party()
     yield party
@@ -122,3 +131,38 @@ def test_an_entry_that_is_just_being_decided_is_taken_back_by_a_cancellation(
     assert order.cancel_wanted
     scene.settle()
     assert [order.status for order in scene.orders(theo)] == ["CANCELLED"]
+
+
+def test_to_flatten_an_account_whose_entry_is_just_being_decided_waits_for_the_decision_and_takes_it_back(
+    scene: Scene, subscriber: Party, another: Party, engine: Party
+) -> None:
+    """The engine has both executions and stands behind the first one's account, which somebody else holds."""
+    vera, theo, now = scene.subscriber("Vera"), scene.subscriber("Theo"), scene.clock.now()
+    scene.signal(BUY, wait=True)
+    scene.stage(fan_out)
+    another.does(lambda: Account.objects.select_for_update(no_key=True).get(pk=vera.account_id)).result()
+    deciding = engine.does(lambda: decide(now))
+    until_it_waits_or_is_done(engine, deciding)
+    leaving = subscriber.does(lambda: flatten(theo.account, "flat-1", "going on holiday", now))
+    until_it_waits_or_is_done(subscriber, leaving)
+    another.commits()
+    deciding.result(timeout=30)
+    engine.commits()
+    leaving.result(timeout=30)
+    subscriber.commits()
+    assert [scene.execution(one).status for one in (vera, theo)] == ["TAKEN", "TAKEN"]
+    scene.settle()
+    assert (scene.order(vera, "ENTRY").status, scene.order(theo, "ENTRY").status) == ("FILLED", "CANCELLED")
+
+
+def test_an_entry_that_is_not_being_decided_yet_is_skipped_when_its_account_is_flattened(
+    scene: Scene, subscriber: Party, engine: Party
+) -> None:
+    theo, now = waiting_entry(scene), scene.clock.now()
+    subscriber.does(lambda: flatten(theo.account, "flat-1", "going on holiday", now)).result()
+    deciding = engine.does(lambda: decide(now))
+    until_it_waits_or_is_done(engine, deciding)
+    subscriber.commits()
+    deciding.result(timeout=30)
+    engine.commits()
+    assert (scene.execution(theo).status, scene.execution(theo).rule) == ("SKIPPED", "flattened")
