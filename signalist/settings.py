@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
 # --- Applications ------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",
+    # Only `runserver` needs it: with sockets, and all of Twisted, which takes a fifth of the start of any other command.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -201,13 +203,14 @@ EMAIL_HOST_PASSWORD = environment.secret("EMAIL_HOST_PASSWORD") or ""
 EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS", False)
 DEFAULT_FROM_EMAIL = environment.text("SIGNALIST_FROM_EMAIL", "Signalist <no-reply@localhost>")
 
-# What counts attempts to log in must be one for all web processes.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "signalist_cache"}}
-
-# --- Live updates ------------------------------------------------------------
-
-# Pushes go straight to the sockets of this process (signalist.live); the event log carries them between processes.
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+# What counts attempts to log in must be one for all web processes, and must not be dropped because many count.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "signalist_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 # --- Jobs --------------------------------------------------------------------
 
@@ -282,10 +285,11 @@ SECURE_REDIRECT_EXEMPT = [r"^health$"]  # who asks that stands beside the proces
 SECURE_HSTS_SECONDS = environment.integer("SIGNALIST_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0, minimum=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
-# Only a proxy that overwrites this header may be trusted with it, so it is asked for by name.
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if environment.boolean("SIGNALIST_BEHIND_PROXY", False) else None
-)
+# Only a proxy that sets these headers may be trusted with them, so it is asked for by name. Tries to log in are counted by address:
+# the last one in X-Forwarded-For, which the proxy has added; without it all visitors would share the proxy's.
+BEHIND_PROXY = environment.boolean("SIGNALIST_BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
 
 # --- Logs --------------------------------------------------------------------
 

@@ -146,3 +146,23 @@ def test_postgresql_assumes_the_role_that_it_is_given(production: dict[str, str]
     production["DATABASE_ROLE"] = "signalist_web"
     assert "'assume_role': 'signalist_web'" in _setting("settings.DATABASES['default']['OPTIONS']", production)
     assert _setting("settings.DATABASES['default']['HOST']", production) == "/run/postgresql"
+
+
+def test_behind_a_proxy_its_word_is_taken_for_the_protocol_and_the_visitor(production: dict[str, str]) -> None:
+    expression = "settings.SECURE_PROXY_SSL_HEADER, settings.ALLAUTH_TRUSTED_PROXY_COUNT"
+    assert _setting(expression, production) == "None 0"
+    assert (
+        _setting(expression, {**production, "SIGNALIST_BEHIND_PROXY": "true"})
+        == "('HTTP_X_FORWARDED_PROTO', 'https') 1"
+    )
+
+
+def test_the_counters_of_log_ins_are_not_dropped_because_there_are_many(production: dict[str, str]) -> None:
+    """Django's own limit is three hundred entries, which an attacker fills in no time."""
+    assert _setting("settings.CACHES['default']['OPTIONS']['MAX_ENTRIES']", production) == "100000"
+
+
+def test_the_database_counts_as_ready_only_when_it_is_reached_by_the_network() -> None:
+    """While the first start makes the roles, PostgreSQL answers on its socket alone, and is restarted after that."""
+    check = (ROOT / "compose.yaml").read_text().partition("pg_isready")[2].partition("]")[0]
+    assert '"--host", "127.0.0.1"' in check

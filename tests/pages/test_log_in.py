@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import count
 
 import pytest
 from django.core import mail
 from django.test import Client
+from pytest_django import Settings
 
 from signalist.accounts.models import Account
 from tenants.doors import across_tenants
@@ -73,6 +75,23 @@ def test_after_too_many_tries_even_the_right_password_waits(client: Client, cast
     answer = client.post("/accounts/login/", {"login": "theo@example.com", "password": PASSWORD})
     assert answer.status_code != 302
     assert not client.session.get("_auth_user_id")
+
+
+def test_behind_a_proxy_visitors_are_told_apart_by_the_address_that_it_adds(
+    cast: Cast, settings: Settings, client: Client
+) -> None:
+    """What a visitor claims to be stands before that, and is not looked at."""
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+
+    def tries(visitor: str) -> int:
+        form = {"login": f"nobody-{next(numbers)}@example.com", "password": "not this one"}
+        claimed = f"198.51.100.{next(numbers) % 250}, {visitor}"
+        return client.post("/accounts/login/", form, headers={"x-forwarded-for": claimed}).status_code
+
+    numbers = count()
+    answers = [tries("203.0.113.7") for _ in range(40)]
+    assert (answers[0], answers[-1]) == (200, 429)
+    assert tries("203.0.113.8") == 200
 
 
 def test_logging_out_takes_a_click_and_ends_the_session(client: Client, cast: Cast) -> None:
