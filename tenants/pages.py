@@ -33,10 +33,8 @@ def profile(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 def theme(request: Any) -> HttpResponse:
-    """Choose a theme, or switch between dark and light; remembered for the browser, and for the user once logged in."""
+    """Choose a theme; remembered for the browser, and for the user once logged in."""
     wanted = request.POST.get("theme", "")
-    if wanted == "toggle":
-        wanted = "light" if _present(request) == "dark" else "dark"
     if wanted not in THEMES:
         wanted = "system"
     back = request.POST.get("next", "")
@@ -46,11 +44,6 @@ def theme(request: Any) -> HttpResponse:
     if request.user.is_authenticated:
         choose_theme(request.user, wanted)
     return response
-
-
-def _present(request: Any) -> str:
-    preferences = request.user.preferences if request.user.is_authenticated else {}
-    return str(preferences.get("theme") or request.COOKIES.get("theme", ""))
 
 
 @require_http_methods(["GET", "POST"])

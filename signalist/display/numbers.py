@@ -94,16 +94,12 @@ def day(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
-def long_day(moment: datetime) -> str:
-    """Friday 20 November 2026."""
-    return f"{moment:%A} {moment.day} {moment:%B %Y}"
-
-
-def direction(value: Decimal | float | int | None) -> str:
-    """The class of a result: `up`, `down` or `flat`, by the sign of what is shown; nothing where it is missing."""
+def direction(value: Decimal | float | int | None, currency: str = "") -> str:
+    """The class of a result: `up`, `down` or `flat`, by the sign of what `money` shows of it; nothing where it is missing."""
     if value is None:
         return ""
-    rounded = Decimal(str(value)).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+    places = PLACES.get(currency, 2)
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
     if not rounded:
         return "flat"
     return "up" if rounded > 0 else "down"

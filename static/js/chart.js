@@ -14,6 +14,36 @@
   holder.setAttribute("role", "img");
   holder.setAttribute("aria-label", box.querySelector("svg").getAttribute("aria-label"));
 
+  // The library writes times in UTC; the page says the reader's zone (page.js), or UTC where this browser does not know that.
+  const words = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", day: "numeric", month: "short", year: "numeric" };
+  let zoned = null;
+  try {
+    zoned = new Intl.DateTimeFormat("en-US", { ...words, timeZone: document.documentElement.dataset.timeZone || "UTC" });
+  } catch {
+    zoned = new Intl.DateTimeFormat("en-US", { ...words, timeZone: "UTC" });
+  }
+
+  function local(seconds) {
+    const part = Object.fromEntries(zoned.formatToParts(seconds * 1000).map(({ type, value }) => [type, value]));
+    const clock = `${part.hour}:${part.minute}`;
+    return { clock, date: `${part.day} ${part.month}`, year: part.year, exact: `${clock}:${part.second}` };
+  }
+
+  const DAY = 86400;
+  const [TIME, SECONDS] = [3, 4]; // of the library's kinds of ticks; those before are dates
+
+  // A date stands where a day begins for the reader; what is a new day in UTC alone is a time like others.
+  function tick(seconds, kind) {
+    const { clock, date, exact } = local(seconds);
+    if (data.seconds >= DAY || (kind < TIME && clock === "00:00")) return date;
+    return kind === SECONDS ? exact : clock;
+  }
+
+  function moment(seconds) {
+    const { clock, date, year, exact } = local(seconds);
+    return `${date} ${year}, ${data.seconds < 60 ? exact : clock}`;
+  }
+
   // A token is light-dark(…): only a resolved property of an element says what it is now.
   const probe = document.createElement("span");
   probe.hidden = true;
@@ -40,8 +70,9 @@
       },
       grid: { vertLines: { visible: false }, horzLines: grid },
       rightPriceScale: border,
-      timeScale: { ...border, timeVisible: true, secondsVisible: data.seconds < 60 },
+      timeScale: { ...border, timeVisible: true, secondsVisible: data.seconds < 60, tickMarkFormatter: tick },
       localization: {
+        timeFormatter: moment,
         priceFormatter: (price) => price.toLocaleString("en-US", { minimumFractionDigits: data.places, maximumFractionDigits: data.places }),
       },
       crosshair: { mode: 0 },

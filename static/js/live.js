@@ -109,7 +109,7 @@
   const SESSION_OVER = 4001;
   const LONGEST_PAUSE = 30;
   const link = {
-    state: "connecting", socket: null, cursor: body.dataset.after ?? "", heardAt: Date.now(), lostAt: null, nextAt: null,
+    state: "connecting", socket: null, cursor: "", heardAt: Date.now(), lostAt: null, nextAt: null,
     tries: 0, beat: 3, silent: 8, timer: 0, opened: false, reason: "",
   };
 

@@ -5,7 +5,7 @@
 (() => {
   const zone = document.documentElement.dataset.timeZone || "UTC";
 
-  // --- Times: <time datetime="…Z" data-local="time|day|both|exact|short"> -----------------------------------
+  // --- Times: <time datetime="…Z" data-local="time|day|both|exact|short|minute">, and <span data-zone> that names the zone of many
 
   const fields = {
     hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23",
@@ -27,6 +27,7 @@
       case "both": return `${day}, ${clock} ${part.timeZoneName}`;
       case "exact": return `${clock}.${part.fractionalSecond}`;
       case "short": return `${part.hour}:${part.minute}`;
+      case "minute": return `${part.hour}:${part.minute} ${part.timeZoneName}`;
       default: return `${clock} ${part.timeZoneName}`;
     }
   }
@@ -41,6 +42,7 @@
       time.textContent = local(moment, time.dataset.local);
       time.dataset.shown = time.dateTime;
     }
+    for (const name of root.querySelectorAll("[data-zone]")) name.textContent = zone.replaceAll("_", " ");
   }
 
   // --- Toasts: what is put into #toasts, or told by an event `toast` with {text, level} ---------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opens
 from tests.browser.steps import log_in, sign_up
@@ -102,3 +102,37 @@ def test_the_dashboard_fits_every_width(browse: Opens, width: int) -> None:
     for path in ("/dashboard/", "/positions/", "/marketplace/", "/decisions/"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+@pytest.mark.parametrize("system", ["dark", "light"])
+def test_the_first_click_on_the_theme_switch_changes_what_is_seen(browse: Opens, system: Any) -> None:
+    """Whatever the reader's system shows, and nothing has been chosen yet."""
+    page = browse(color_scheme=system)
+    page.goto("/marketplace/")
+    seen = [_canvas(page)]
+    for _ in range(2):
+        (switch,) = [button for button in page.locator("button[name=theme]").all() if button.is_visible()]
+        switch.click()
+        page.wait_for_load_state()
+        seen.append(_canvas(page))
+    assert seen[0] != seen[1]
+    assert seen[0] == seen[2]
+
+
+def _canvas(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+
+
+def test_a_chart_is_in_the_reader_s_zone_and_names_it(browse: Opens) -> None:
+    page = browse()
+    sign_up(page)
+    page.goto("/profile/")
+    page.locator("[name=time_zone]").select_option("Asia/Kolkata")
+    page.get_by_role("button", name="Save").click()
+    page.goto("/markets/")
+    page.locator("main tbody a").first.click()
+    expect(page.locator("[data-zone]")).to_have_text("Asia/Kolkata")
+    label = page.locator("#candles .x time").first
+    shown = label.evaluate("time => [time.dateTime.slice(11, 16), time.textContent]")
+    minutes = [int(clock[:2]) * 60 + int(clock[3:]) for clock in shown]
+    assert (minutes[1] - minutes[0]) % 1440 == 330

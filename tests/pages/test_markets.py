@@ -194,6 +194,30 @@ def test_what_was_closed_before_the_chart_begins_is_not_on_it(client: Client, ca
     assert ">Open<" in listed
 
 
+def test_an_old_open_position_stays_however_many_came_after_it(client: Client, cast: Cast) -> None:
+    market = _market()
+    with across_tenants("tests"):
+        due = ledger.schedule(market)
+        holding = ledger.position(
+            ledger.follows(ledger.account(cast.acme), due), stop="71", at=NOON - timedelta(hours=9)
+        )
+        busy = ledger.follows(ledger.account(cast.acme), due)
+        for second in range(25):
+            ledger.trade(busy, "3", "1", NOON - timedelta(seconds=second))
+    page = _page(client, cast.vera, _on(market))
+    listed = page.split('id="h-passages"')[1]
+    assert len(re.findall(r'scope="row"><a[^>]*>(\d+)<', listed)) == 20
+    assert f'href="/positions/{holding.pk}/">20<' in listed  # the oldest of those that are shown
+    assert "71.00" in page.split('id="h-open"')[1].split("</section>")[0]
+
+
+def test_times_say_their_zone_where_no_script_changes_them(client: Client, cast: Cast) -> None:
+    market = _market()
+    listed = _page(client, cast.vera)
+    assert re.search(r'since <time [^>]*data-local="minute">\d\d:\d\d UTC</time></span>', listed)
+    assert "times in <span data-zone>UTC</span>" in _page(client, cast.vera, _on(market))
+
+
 def test_the_timeframe_is_chosen_among_those_that_have_candles(client: Client, cast: Cast) -> None:
     market = _market()
     ledger.candles(market, "1h", HOUR, "70", "80", "90")

@@ -44,10 +44,22 @@ def test_the_theme_is_written_into_the_page_by_the_server(client: Client, cast: 
     client.post("/preferences/theme/", {"theme": "dark", "next": "/accounts/login/"})
     assert 'data-theme="dark"' in client.get("/accounts/login/").content.decode()
     client.force_login(cast.theo)
-    client.post("/preferences/theme/", {"theme": "toggle", "next": "/profile/"})
+    client.post("/preferences/theme/", {"theme": "light", "next": "/profile/"})
     other_browser = Client()
     other_browser.force_login(cast.theo)
     assert 'data-theme="light"' in other_browser.get("/profile/").content.decode()
+
+
+def test_both_themes_are_offered_and_the_style_sheet_shows_what_differs(client: Client) -> None:
+    """Nobody but the browser knows what is seen by a reader who has chosen nothing."""
+    form = (
+        client.get("/marketplace/")
+        .content.decode()
+        .partition('action="/preferences/theme/"')[2]
+        .partition("</form>")[0]
+    )
+    offered = re.findall(r'class="btn quiet (by-\w+)" name="theme" value="(\w+)"', form)
+    assert offered == [("by-day", "dark"), ("by-night", "light")]
 
 
 def test_the_theme_form_leads_nowhere_else(client: Client) -> None:

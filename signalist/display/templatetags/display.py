@@ -44,7 +44,6 @@ register.filter("quantity", numbers.quantity)
 register.filter("percent", numbers.percent)
 register.filter("bp", numbers.basis_points)
 register.filter("multiple", numbers.multiple)
-register.filter("direction", numbers.direction)
 
 
 @register.filter
@@ -86,16 +85,16 @@ def amount(value: Decimal | None, currency: str = "") -> SafeString:
 
 
 @register.simple_tag
-def result(value: Decimal | None, currency: str = "", live: bool = False) -> SafeString:
-    """A signed result with arrow, sign, colour and unit; `live` marks a figure that is pushed."""
+def result(value: Decimal | None, currency: str = "", live: bool = False, unit: bool = True) -> SafeString:
+    """A signed result with arrow, sign, colour and unit; `live` marks a figure that is pushed, without `unit` that stands elsewhere."""
     if value is None:
         return mark_safe(numbers.MISSING)  # noqa: S308 a constant
     return format_html(
         '<span class="{}{}">{}{}</span>',
-        numbers.direction(value),
+        numbers.direction(value, currency),
         " live-value" if live else "",
         numbers.money(value, currency, signed=True),
-        format_html('<span class="unit">{}</span>', currency) if currency else "",
+        format_html('<span class="unit">{}</span>', currency) if currency and unit else "",
     )
 
 
@@ -118,7 +117,8 @@ def state(value: str, box: bool = False) -> SafeString:
 
 @register.simple_tag
 def moment(value: datetime | None, form: str = "time") -> SafeString:
-    """A time, in UTC and saying so; a script shows it in the reader's zone. `form`: time, day, both or exact (milliseconds)."""
+    """A time, in UTC and saying so; a script shows it in the reader's zone. `form`: time, day, both,
+    exact (milliseconds), short (for an axis, whose zone stands beside it) or minute."""
     if value is None:
         return mark_safe(numbers.MISSING)  # noqa: S308 a constant
     utc = value.astimezone(UTC)
@@ -128,6 +128,7 @@ def moment(value: datetime | None, form: str = "time") -> SafeString:
         "both": f"{numbers.day(utc)}, {numbers.clock(utc)} UTC",
         "exact": f"{numbers.clock(utc)}.{utc.microsecond // 1000:03d}",
         "short": f"{utc:%H:%M}",
+        "minute": f"{utc:%H:%M} UTC",
     }
     iso = utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return format_html('<time datetime="{}" data-local="{}">{}</time>', iso, form, words[form])
