@@ -13,25 +13,17 @@ from signalist.dashboard.worth import Worth
 from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.execution.limits import PLATFORM
-from signalist.execution.standing import entries_today
+from signalist.execution.standing import Closed, closed_today, entries_today
 from signalist.markets.selectors import instruments
 from signalist.strategies.models import Strategy
-from signalist.trading.models import DailyResult, Subscription, SubscriptionStatus, Trade
+from signalist.trading.models import Subscription, SubscriptionStatus
 
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Trades that were closed today, in one currency; `net` is `gross` less `fees`."""
-
-    trades: int = 0
-    gross: Decimal = ZERO
-    fees: Decimal = ZERO
-    net: Decimal = ZERO
-
-    def __add__(self, other: Closed) -> Closed:
-        return Closed(
-            self.trades + other.trades, self.gross + other.gross, self.fees + other.fees, self.net + other.net
-        )
+# One look into an index for each: of what has ended, only what is still at work.
+_HAS_A_DAY = """(status <> 'ENDED' OR ended_at >= %s
+    OR EXISTS (SELECT 1 FROM trading_position p WHERE p.subscription_id = trading_subscription.id AND p.is_open)
+    OR EXISTS (SELECT 1 FROM trading_dailyresult d WHERE d.subscription_id = trading_subscription.id AND d.day = %s)
+    OR EXISTS (SELECT 1 FROM trading_trade t
+        WHERE t.subscription_id = trading_subscription.id AND NOT t.measured AND t.closed_at >= %s))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +61,18 @@ class Gauge:
 
 
 def day(now: datetime, worth: Worth) -> list[Following]:
-    """The day of every subscription of these accounts that is live or ended today. Five queries.
+    """The day of every subscription of these accounts that has one (`_chosen`). Five queries.
 
     An open position without a price counts with what it has realised.
     """
-    midnight = datetime.combine(now.date(), time.min, now.tzinfo)
     accounts = {account.key: account for account in worth.accounts}
-    since = fast.prepared(Subscription, "ended_at", midnight)
-    mine, ids = fast.among("account_id", sorted(accounts))
-    rows = (
-        fast.select(Subscription, f"{mine} AND (status <> 'ENDED' OR ended_at >= %s) ORDER BY id", [*ids, since])
-        if accounts
-        else []
-    )
+    rows = _chosen(sorted(accounts), now)
     keys = [row.pk for row in rows]
     strategies = {
         strategy.pk: strategy for strategy in fast.select_ids(Strategy, sorted({r.strategy_id for r in rows}))
     }
     markets = instruments({row.instrument_id for row in rows})
-    closed, entries = _closed(keys, now), entries_today(keys, now)
+    closed, entries = closed_today(keys, now), entries_today(keys, now)
     open_net: dict[uuid.UUID, Decimal] = defaultdict(lambda: ZERO)
     for position in worth.positions:
         open_net[position.follower.subscription] += position.holding.net + (position.result or ZERO)
@@ -108,22 +93,21 @@ def day(now: datetime, worth: Worth) -> list[Following]:
     return found
 
 
+def _chosen(account_ids: Sequence[int], now: datetime) -> list[Subscription]:
+    """The subscriptions of these accounts that are live, ended today, hold something still, or closed a trade today."""
+    if not account_ids:
+        return []
+    midnight = fast.prepared(Subscription, "ended_at", datetime.combine(now.date(), time.min, now.tzinfo))
+    mine, ids = fast.among("account_id", account_ids)
+    return fast.select(
+        Subscription, f"{mine} AND {_HAS_A_DAY} ORDER BY id", [*ids, midnight, now.date().isoformat(), midnight]
+    )
+
+
 def nearest(days: Iterable[Following], most: int) -> list[Gauge]:
     """The gauges nearest to their limits, the nearest first."""
     gauges = [gauge for following in days for gauge in following.gauges]
     return sorted(gauges, key=lambda gauge: (-gauge.share, gauge.strategy, gauge.kind))[:most]
-
-
-def _closed(keys: Sequence[int], now: datetime) -> dict[int, Closed]:
-    """By subscription: what `measure` has folded, and what it has not come to yet."""
-    found: dict[int, Closed] = defaultdict(Closed)
-    # Fresh trades before folded days: one that is folded in between is counted twice for a moment, never not at all.
-    for trade in fast.select_ids(Trade, keys, "NOT measured", column="subscription_id"):
-        if trade.closed_at.date() == now.date():
-            found[trade.subscription_id] += Closed(1, trade.gross, trade.fees, trade.net)
-    for row in fast.select_ids(DailyResult, keys, f"day = '{now.date().isoformat()}'", column="subscription_id"):
-        found[row.subscription_id] += Closed(row.trades, row.gross, row.fees, row.net)
-    return found
 
 
 def _gauges(row: Subscription, following: Following, entries: int, began: Decimal | None) -> Iterable[Gauge]:

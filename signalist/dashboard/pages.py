@@ -67,7 +67,8 @@ def _equity(request: HttpRequest, found: Standing, now: datetime) -> dict[str, A
     period = request.GET.get("period", "")
     period = period if period in equity.PERIODS else "1d"
     length = equity.PERIODS[period][1]
-    points = equity.line(found.line_rates, None if length is None else now - length)
+    rates = found.line_rates
+    points = equity.whole_line(rates, now) if length is None else equity.line(rates, now - length)
     return {
         "period": period,
         "periods": [(key, word) for key, (word, _) in equity.PERIODS.items()],

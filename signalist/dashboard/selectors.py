@@ -8,9 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from signalist.dashboard import equity
-from signalist.dashboard.day import Closed, Following, Gauge, day, nearest
+from signalist.dashboard.day import Following, Gauge, day, nearest
 from signalist.dashboard.worth import AccountWorth, Books, Worth, books, strictest
 from signalist.domain.money import ZERO
+from signalist.execution.standing import Closed
 from signalist.markets.exchange_rates import Rate, Total, rates_to, total
 from signalist.trading.marked_positions import PositionBook
 from signalist.trading.open_positions import open_positions

@@ -153,7 +153,9 @@ def health(now: datetime, engine: EngineHealth | None = None) -> Health:
     followed = fast.select_ids(Subscription, ids, "status <> 'ENDED'", column="account_id")
     wanted = {subscription.schedule_id for subscription in followed}
     runs_on = {key: schedules(wanted)[key] for key in wanted} or _some_schedules()
-    traded = {s.instrument_id for s in followed} or {s.instrument_id for s in runs_on.values()}
+    # What is held goes on needing a price when its subscription has ended.
+    traded = {s.instrument_id for s in followed} | {position.instrument_id for position in held}
+    traded = traded or {s.instrument_id for s in runs_on.values()}
     return Health(
         now,
         engine,

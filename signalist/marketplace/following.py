@@ -14,12 +14,10 @@ from django.db.models import Count, QuerySet
 from signalist.display.charts import Point
 from signalist.domain.money import ZERO
 from signalist.trading.actions import Terms, terms_of
-from signalist.trading.decision_words import Facts, Reason, reason
 from signalist.trading.labels import Market
 from signalist.trading.marked_positions import OpenPosition
 from signalist.trading.models import (
     DailyResult,
-    Execution,
     Position,
     Subscription,
     SubscriptionStatus,
@@ -29,7 +27,6 @@ from signalist.trading.open_positions import seen
 from signalist.venues.paper.venue import PAPER
 
 DAYS = 30
-DECISIONS = 12
 CURVE_TRADES = 500
 
 
@@ -99,18 +96,6 @@ class Followed:
     @property
     def recent_trades(self) -> int:
         return sum(day.trades for day in self.days)
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A decision on one signal, or on a command of the workspace's own (then `signal` is None)."""
-
-    kind: str
-    status: str
-    at: datetime
-    signal: uuid.UUID | None
-    why: Reason
-    quantity: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,20 +185,6 @@ def _day(row: DailyResult) -> Day:
 
 
 # --- One subscription ----------------------------------------------------------------------------
-
-
-def decisions(row: Subscription) -> list[Decided]:
-    """The newest decisions of a subscription, with their reasons, but for exits that had nothing to exit. One query."""
-    decided = Execution.objects.filter(subscription=row.pk, decided_at__isnull=False).exclude(rule="no_position")
-    found = decided.select_related("signal").order_by("-decided_at", "-pk")[:DECISIONS]
-    return [_decided(execution, Market.of(row.instrument)) for execution in found]
-
-
-def _decided(row: Execution, market: Market) -> Decided:
-    assert row.decided_at is not None  # those that wait are not asked for
-    signal = None if row.signal is None else row.signal.public_id
-    why = reason(Facts(row.status, row.rule, row.kind, row.numbers or {}, market))
-    return Decided(row.kind, row.status, row.decided_at, signal, why, row.quantity)
 
 
 def ledger(row: Subscription) -> Ledger:

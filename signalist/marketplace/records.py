@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
-from django.db.models import Max
+from django.db.models import OuterRef, Subquery
 
+from signalist.db import fast
 from signalist.display.charts import Point, drawdown, spark, thinned
 from signalist.domain.money import ZERO, settle
+from signalist.strategies.models import Schedule
 from signalist.trading.models import SignalRecord
 
 WINDOW = timedelta(days=90)
 """How far back a record goes, from the newest trade that is in it."""
-MOST_ROWS = 50_000
+MOST_SIGNALS = 2_000
+"""How many signals a strategy's records go back at most, live and paper together."""
+AT_ONCE = 100
 RATED_FROM = 20
 """Signals with a closed trade that a risk class needs at least."""
 RISK_PER_TRADE = 0.01
@@ -99,25 +104,14 @@ class Records:
         return (self.live.risk if self.live else None) or (self.paper.risk if self.paper else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    schedule_id: int
-    is_paper: bool
-    trades: int
-    wins: int
-    with_stop: int
-    return_total: Decimal
-    r_total: Decimal
-    slippage_total: Decimal
-    delay_ms_total: int
-    last_closed_at: datetime
-
-
-_Kinds = dict[bool, list[_Row]]
+_Kinds = dict[bool, list[SignalRecord]]
 
 
 def records(lines: Lines, points: int) -> dict[int, tuple[Records, dict[MarketKey, Records]]]:
-    """By strategy its records, and those of each of its markets; curves thinned to `points`. Two queries."""
+    """By strategy its records, and those of each of its markets; curves thinned to `points`.
+
+    What a strategy's records are does not depend on which others are asked for. One query, and one for every hundred strategies.
+    """
     whole: dict[int, _Kinds] = {strategy: defaultdict(list) for strategy, _ in lines.values()}
     apart: dict[int, dict[MarketKey, _Kinds]] = {strategy: {} for strategy in whole}
     for row in _rows(lines):
@@ -138,18 +132,38 @@ def _both(kinds: _Kinds, lines: Lines, points: int) -> Records:
     return Records(live, paper)
 
 
-def _rows(schedule_ids: Iterable[int]) -> list[_Row]:
-    """Oldest first. Were there more than the most, the newest are taken; a record says since when it is."""
-    mine = SignalRecord.objects.filter(schedule_id__in=sorted(schedule_ids))
-    newest = mine.aggregate(newest=Max("last_closed_at"))["newest"]
-    if newest is None:
-        return []
-    lately = mine.filter(last_closed_at__gte=newest - WINDOW).order_by("-last_closed_at", "-pk")
-    found = [_Row(*values) for values in lately.values_list(*_Row.__dataclass_fields__)[:MOST_ROWS]]
-    return found[::-1]
+def _rows(lines: Lines) -> list[SignalRecord]:
+    """Of each strategy its own window's rows, oldest first. Were there more than the most, the newest; a record says since when it is."""
+    mine = SignalRecord.objects.filter(schedule=OuterRef("pk")).order_by("-last_closed_at").values("last_closed_at")
+    newest = Schedule.objects.filter(pk__in=sorted(lines)).annotate(last=Subquery(mine[:1])).values_list("pk", "last")
+    until: dict[int, datetime] = {}
+    for schedule_id, last in newest:
+        strategy = lines[schedule_id][0]
+        if last is not None:
+            until[strategy] = max(last, until.get(strategy, last))
+    schedules: dict[int, list[int]] = defaultdict(list)
+    for schedule_id, (strategy, _) in lines.items():
+        schedules[strategy].append(schedule_id)
+    asked = [(sorted(schedules[strategy]), last - WINDOW) for strategy, last in sorted(until.items())]
+    found: list[SignalRecord] = []
+    for n in range(0, len(asked), AT_ONCE):
+        found += _read(asked[n : n + AT_ONCE])
+    return found
 
 
-def _record(rows: Sequence[_Row], lines: Lines, points: int) -> Record:
+def _read(asked: Sequence[tuple[Sequence[int], datetime]]) -> list[SignalRecord]:
+    """The newest rows of each set of schedules since its moment, oldest first: a look into the index for each set."""
+    parts: list[str] = []
+    parameters: list[Any] = []
+    for schedule_ids, since in asked:
+        mine, ids = fast.among("schedule_id", schedule_ids)
+        newest = f"{mine} AND last_closed_at >= %s ORDER BY last_closed_at DESC, id DESC LIMIT %s"
+        parts.append(f"SELECT id FROM (SELECT id FROM trading_signalrecord WHERE {newest}) s")  # noqa: S608 our own words
+        parameters += [*ids, fast.prepared(SignalRecord, "last_closed_at", since), MOST_SIGNALS]
+    return fast.select(SignalRecord, f"id IN ({' UNION ALL '.join(parts)}) ORDER BY last_closed_at, id", parameters)
+
+
+def _record(rows: Sequence[SignalRecord], lines: Lines, points: int) -> Record:
     trades, with_stop = sum(row.trades for row in rows), sum(row.with_stop for row in rows)
     markets = len({lines[row.schedule_id][1] for row in rows})
     returned, curve = _curve(rows, markets)
@@ -170,7 +184,7 @@ def _record(rows: Sequence[_Row], lines: Lines, points: int) -> Record:
     )
 
 
-def _curve(rows: Sequence[_Row], markets: int) -> tuple[Decimal, list[Point]]:
+def _curve(rows: Sequence[SignalRecord], markets: int) -> tuple[Decimal, list[Point]]:
     returned, curve = ZERO, [(rows[0].last_closed_at, 1.0)]
     for row in rows:
         returned += row.return_total / row.trades / markets
@@ -178,7 +192,7 @@ def _curve(rows: Sequence[_Row], markets: int) -> tuple[Decimal, list[Point]]:
     return returned, curve
 
 
-def _risk(rows: Sequence[_Row], markets: int) -> RiskClass | None:
+def _risk(rows: Sequence[SignalRecord], markets: int) -> RiskClass | None:
     """By the worst fall of the results in R: followers' own sizes play no part in it."""
     rated = [float(row.r_total) / row.with_stop for row in rows if row.with_stop]
     if len(rated) < RATED_FROM:

@@ -52,11 +52,6 @@ class Search:
             sort if sort in SORTS else next(iter(SORTS)),
         )
 
-    @property
-    def narrows(self) -> bool:
-        """Whether it may leave anything out."""
-        return bool(self.words or self.market or self.timeframe or self.risk)
-
 
 def found(offers: Sequence[Offer], search: Search) -> list[Offer]:
     """What fits, in the order that is asked for. By a figure of the record, a live one comes before one on paper and none comes last."""

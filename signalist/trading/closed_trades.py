@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +12,7 @@ from django.db.models import QuerySet
 from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.trading.labels import Follower, Market, attach_followers
-from signalist.trading.models import ExitType, Position, Trade
+from signalist.trading.models import DailyResult, ExitType, Position, Trade
 from signalist.trading.open_positions import attach_entries, risk_each
 from signalist.venues.paper.venue import PAPER
 
@@ -26,7 +25,7 @@ EXITS = {
 }
 """How a position ended, in words."""
 
-PERIODS = {"1": timedelta(days=1), "7": timedelta(days=7), "30": timedelta(days=30)}
+PERIODS = {days: timedelta(days=int(days)) for days in ("1", "7", "30", "90")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +71,16 @@ class TradeTotal:
 
     is_paper: bool
     currency: str
-    trades: int
-    wins: int
-    gross: Decimal
-    fees: Decimal
-    net: Decimal
+    trades: int = 0
+    wins: int = 0
+    gross: Decimal = ZERO
+    fees: Decimal = ZERO
+    net: Decimal = ZERO
+
+    def plus(self, trades: int, wins: int, gross: Decimal, fees: Decimal, net: Decimal) -> TradeTotal:
+        """This and more of its kind."""
+        counts = self.trades + trades, self.wins + wins
+        return TradeTotal(self.is_paper, self.currency, *counts, self.gross + gross, self.fees + fees, self.net + net)
 
     @property
     def win_rate(self) -> Decimal:
@@ -93,9 +97,14 @@ class TradeFilter:
     direction: str = ""
     since: datetime | None = None
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether it lets every trade through that there ever was."""
+        return not (self.instrument or self.exit_type or self.direction) and self.since is None
+
     def rows(self) -> QuerySet[Trade]:
         """The tenant's trades that it lets through, the last closed first."""
-        chosen = Trade.objects.order_by("-pk")
+        chosen = Trade.objects.order_by("-closed_at", "-pk")
         if self.instrument:
             chosen = chosen.filter(instrument_id=int(self.instrument))
         if self.exit_type:
@@ -138,19 +147,34 @@ def line(row: Trade) -> TradeLine:
 
 
 def trade_totals(chosen: TradeFilter) -> Sequence[TradeTotal]:
-    """What the trades of a filter come to, real apart from paper and each currency by itself; one query, summed here: no digit is lost."""
-    sums: dict[tuple[bool, str], list[tuple[Decimal, Decimal, Decimal]]] = defaultdict(list)
-    found = chosen.rows().order_by().values_list("account__venue", "currency", "gross", "fees", "net")
-    for venue, currency, gross, fees, net in found:
-        sums[venue == PAPER, currency].append((gross, fees, net))
-    return [
-        TradeTotal(
-            *kind,
-            len(results),
-            sum(1 for result in results if result[2] > 0),
-            sum((result[0] for result in results), ZERO),
-            sum((result[1] for result in results), ZERO),
-            sum((result[2] for result in results), ZERO),
-        )
-        for kind, results in sorted(sums.items())
-    ]
+    """What the trades of a filter come to, real apart from paper and each currency by itself; summed here: no digit is lost.
+
+    Of all trades ever, the folded days are added up, and what is not folded yet; else every trade of the filter. Two queries or one.
+    """
+    sums: dict[tuple[bool, str], TradeTotal] = {}
+    for venue, currency, trades, wins, gross, fees, net in (
+        _all_parts() if chosen.is_everything else _parts(chosen.rows())
+    ):
+        kind = (venue == PAPER, currency)
+        sums[kind] = sums.get(kind, TradeTotal(*kind)).plus(trades, wins, gross, fees, net)
+    return [total for _, total in sorted(sums.items())]
+
+
+_Part = tuple[str, str, int, int, Decimal, Decimal, Decimal]
+"""Venue, currency, trades, wins, gross, fees, net."""
+
+
+def _parts(rows: QuerySet[Trade]) -> Iterator[_Part]:
+    for venue, currency, gross, fees, net in rows.order_by().values_list(
+        "account__venue", "currency", "gross", "fees", "net"
+    ):
+        yield venue, currency, 1, int(net > 0), gross, fees, net
+
+
+def _all_parts() -> Iterator[_Part]:
+    # Fresh trades before folded days: one that is folded in between is counted twice for a moment, never not at all.
+    yield from list(_parts(Trade.objects.filter(measured=False)))
+    # An account trades in its own currency alone (`decide`), so that is the currency of its days.
+    yield from DailyResult.objects.values_list(
+        "account__venue", "account__currency", "trades", "wins", "gross", "fees", "net"
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from signalist.display.listing import Choice
 from signalist.trading.closed_trades import EXITS, PERIODS, TradeFilter
-from signalist.trading.listing import Choice
 from signalist.trading.signal_records import EVERY
 
 Query = Mapping[str, str]
@@ -22,7 +22,8 @@ _OUTCOMES = (
     ("DENIED", "Denied"),
     (EVERY, "Every signal"),
 )
-_PERIODS = (("1", "24 hours"), ("7", "7 days"), ("30", "30 days"), ("", "All time"))
+_PERIODS = (("1", "24 hours"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
+_ALWAYS = (("", "All time"),)
 _DIRECTIONS = (("", "Long and short"), ("LONG", "Long"), ("SHORT", "Short"))
 
 
@@ -36,13 +37,20 @@ def order_choices(query: Query, instruments: Options) -> tuple[Choice, Choice, C
 
 
 def trade_choices(query: Query, instruments: Options) -> tuple[Choice, Choice, Choice, Choice]:
-    """Instrument, way out, direction and period."""
-    return (
+    """Instrument, way out, direction and period.
+
+    All time is for all trades alone, whose sums are kept by day; of some, the sums are made from each, and the longest period is taken.
+    """
+    which = (
         Choice.of(query, "instrument", "Instrument", [("", "All instruments"), *instruments]),
         Choice.of(query, "exit", "Ended by", [("", "Any exit"), *EXITS.items()]),
         Choice.of(query, "direction", "Direction", _DIRECTIONS),
-        Choice.of(query, "period", "Closed within", _PERIODS, default="7"),
     )
+    some = any(choice.value for choice in which)
+    longest = _PERIODS[-1][0]
+    default = longest if some and query.get("period") == "" else "7"
+    periods = _PERIODS if some else (*_PERIODS, *_ALWAYS)
+    return (*which, Choice.of(query, "period", "Closed within", periods, default=default))
 
 
 def trade_filter(choices: Sequence[Choice], now: datetime) -> TradeFilter:

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from signalist.domain.money import settle
-from signalist.domain.orders import ACTIVE, OrderStatus, Side
+from signalist.domain.orders import OrderStatus, Side
 from signalist.markets.models import Instrument
 from signalist.trading.labels import Follower, Market, attach_followers
 from signalist.trading.models import ACTIVE_ORDER, Execution, Fill, Order, OrderAttempt, Subscription
@@ -57,11 +57,6 @@ class OrderLine:
     deadline: datetime | None
     created_at: datetime
     updated_at: datetime
-
-    @property
-    def is_working(self) -> bool:
-        """Whether it may still be filled."""
-        return self.status in ACTIVE
 
     @property
     def is_unknown(self) -> bool:

@@ -9,12 +9,12 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from signalist.display.listing import page_of
 from signalist.execution.actions import close
 from signalist.execution.health import present
 from signalist.trading import authored as authors_view
 from signalist.trading import closed_trades, fragments, order_book, signal_records
 from signalist.trading.filters import decision_choices, order_choices, trade_choices, trade_filter
-from signalist.trading.listing import page_of
 from signalist.trading.open_positions import open_positions, position_row
 from signalist.trading.position_records import position_record
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
@@ -89,11 +89,8 @@ def trades(request: MemberRequest) -> HttpResponse:
     choices = trade_choices(request.GET, order_book.traded_instruments())
     chosen = trade_filter(choices, present())
     totals = closed_trades.trade_totals(chosen)
-    page = page_of(
-        chosen.rows(),
-        closed_trades.lines,
-        request.GET.get("page"),
-    )
+    count = sum(total.trades for total in totals)
+    page = page_of(chosen.rows(), closed_trades.lines, request.GET.get("page"), count=count)
     context = {"section": "trades", "choices": choices, "page": page, "totals": totals}
     return render(request, "trading/trades.html", context)
 
@@ -104,8 +101,9 @@ def decisions(request: MemberRequest) -> HttpResponse:
     """The signals that concerned the workspace, with what was decided on each."""
     choices = decision_choices(request.GET, signal_records.followed_strategies())
     found = signal_records.concerned(*(choice.value for choice in choices))
-    page = page_of(found, signal_records.signal_lines, request.GET.get("page"))
-    return render(request, "trading/decisions.html", {"section": "decisions", "choices": choices, "page": page})
+    page = page_of(found.signal_ids, signal_records.signal_lines, request.GET.get("page"))
+    context = {"section": "decisions", "choices": choices, "page": page, "found": found}
+    return render(request, "trading/decisions.html", context)
 
 
 @require_safe

@@ -37,7 +37,10 @@ class Passage:
 
 
 def own_passages(instrument_id: int, since: datetime, limit: int = MOST) -> list[Passage]:
-    """The positions behind the open door that are open, or were closed at `since` or later; newest first. Two queries at most."""
+    """The positions behind the open door that are open, or were closed at `since` or later; newest first. Two queries at most.
+
+    Where there are more than `limit`, those that are open come before the newest of the others.
+    """
     following = {
         subscription.pk: subscription
         for subscription in Subscription.objects.filter(instrument_id=instrument_id).select_related(
@@ -49,8 +52,11 @@ def own_passages(instrument_id: int, since: datetime, limit: int = MOST) -> list
     mine, ids = fast.among("subscription_id", sorted(following))
     closed = fast.prepared(Position, "closed_at", since)
     found = fast.select(
-        Position, f"{mine} AND (is_open OR closed_at >= %s) ORDER BY id DESC LIMIT %s", [*ids, closed, limit]
+        Position,
+        f"{mine} AND (is_open OR closed_at >= %s) ORDER BY is_open DESC, id DESC LIMIT %s",
+        [*ids, closed, limit],
     )
+    found.sort(key=lambda position: -position.pk)
     return [_passage(position, following[position.subscription_id]) for position in found]
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from signalist.db import fast
 from signalist.domain.orders import Leg
@@ -23,6 +22,7 @@ from signalist.trading.models import AttemptAction, Execution, Fill, Order, Orde
 from signalist.trading.order_book import OrderLine
 
 EVERY = "every"
+MOST_DECISIONS = 10_000  # of the newest: what grows with every candle cannot be grouped whole for a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +110,36 @@ class SignalLine:
         return Counter(decision.status for decision in self.decisions).most_common()
 
 
-def concerned(outcome: str, strategy: str) -> QuerySet[Execution, Any]:
-    """The signals that concerned the tenant's subscriptions, newest first, one row each, as `signal_lines` takes them.
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """The signals that concerned the tenant's subscriptions, newest first; of the newest `looked_at` decisions, None where of all."""
+
+    signal_ids: Sequence[int]
+    looked_at: int | None
+
+
+def concerned(outcome: str, strategy: str) -> Concerned:
+    """The signals that something was decided on, as `signal_lines` takes them. Two queries, over the newest decisions at most.
 
     `outcome` is a status, or empty for all but exits that had nothing to exit, or EVERY.
     """
     chosen = Execution.objects.filter(signal__isnull=False)
+    newest = Execution.objects.order_by("-pk").values_list("pk", flat=True)
+    before = newest[MOST_DECISIONS : MOST_DECISIONS + 1].first()
+    if before is not None:
+        chosen = chosen.filter(pk__gt=before)
     if not outcome:
         chosen = chosen.exclude(rule=IDLE)
     elif outcome != EVERY:
         chosen = chosen.filter(status=outcome)
     if strategy:
         chosen = chosen.filter(subscription__strategy__slug=strategy)
-    return chosen.order_by("-signal_id").values("signal_id").annotate(answers=Count("id"))
+    signal_ids = chosen.order_by("-signal_id").values_list("signal_id", flat=True).distinct()
+    return Concerned(list(signal_ids), None if before is None else MOST_DECISIONS)
 
 
-def signal_lines(found: Sequence[Mapping[str, int]]) -> list[SignalLine]:
+def signal_lines(ids: Sequence[int]) -> list[SignalLine]:
     """These signals with all of the tenant's decisions on them; a constant number of queries."""
-    ids = [row["signal_id"] for row in found]
     rows = fast.select_ids(Execution, ids, column="signal_id")
     decided = decisions_of(rows)
     by_signal: dict[int, list[Decision]] = defaultdict(list)

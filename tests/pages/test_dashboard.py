@@ -119,6 +119,26 @@ def test_the_day_s_parts_add_up_to_the_day(cast: Cast) -> None:
     assert today.closed.gross - today.closed.fees + today.open_change == today.total.amount
 
 
+@pytest.mark.parametrize("still", ["holds", "closed one today", "closed one just now"])
+def test_what_ended_before_today_counts_as_long_as_it_is_at_work(client: Client, cast: Cast, still: str) -> None:
+    before = {"status": "ENDED", "ended_at": MIDNIGHT - timedelta(hours=1)}
+    following = _followed(cast.acme, **before)
+    with across_tenants("tests"):
+        idle = ledger.schedule(following.instrument, "idle")
+        ledger.trade(ledger.follows(following.account, idle, **before), "7", "0", MIDNIGHT - timedelta(hours=2))
+        ledger.worth(following.account, "980", MIDNIGHT)
+        if still == "holds":
+            ledger.position(following, "2", "90")
+        else:
+            ledger.trade(following, "20", "0", measured=still == "closed one today")
+    today = _today(cast.acme)
+    assert [(each.strategy, each.result) for each in today.strategies] == [("Drift", 20)]
+    assert today.closed is not None
+    assert today.closed.trades == (0 if still == "holds" else 1)
+    assert today.gauges == ()  # it enters nothing any more
+    assert "Drift" in _region(_page(client, cast.theo), "today", "section")
+
+
 def test_drawdown_is_measured_from_the_highest_point_of_thirty_days(cast: Cast) -> None:
     following = _followed(cast.acme)
     with across_tenants("tests"):
@@ -147,6 +167,41 @@ def test_two_accounts_are_one_line_and_each_counts_from_its_first_point_on(cast:
         line = equity.line({first.pk: 1.0, second.pk: 1.0}, NOON)
     assert [value for _, value in line] == [100.0, 160.0, 170.0]
     assert [at for at, _ in line] == [NOON + timedelta(minutes=n) for n in range(3)]
+
+
+def test_the_line_of_all_time_reads_no_more_the_longer_it_is(cast: Cast) -> None:
+    """Of what is long ago one point a day at most; of the last thirty days every one."""
+    with across_tenants("tests"):
+        first, second = ledger.account(cast.acme), ledger.account(cast.acme)
+        for day in range(5):
+            for hour in (1, 13):
+                ledger.worth(
+                    first, f"{100 + day}.{hour:02}", MIDNIGHT - timedelta(days=40 - day) + timedelta(hours=hour)
+                )
+        ledger.worth(second, "7", MIDNIGHT - timedelta(days=37))
+        ledger.worth(first, "200", NOON - timedelta(minutes=1))
+        ledger.worth(first, "210", NOON)
+        with asks(3):
+            line = equity.whole_line({first.pk: 1.0, second.pk: 2.0}, NOON)
+        with asks(3):
+            ages = equity.whole_line({first.pk: 1.0, second.pk: 2.0}, NOON + timedelta(days=20_000))
+    days_ago = [round((MIDNIGHT - at).total_seconds() / 86_400, 2) for at, _ in line[:-2]]
+    assert days_ago == [39.96, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30]
+    values = [round(value, 2) for _, value in line]
+    assert values == [100.01, 100.13, 101.13, 116.13, 117.13, *[118.13] * 6, 214.0, 224.0]
+    assert len(ages) <= 366
+    assert (ages[0], ages[-1][1]) == (line[0], 224.0)
+
+
+def test_a_young_line_of_all_time_is_every_point(client: Client, cast: Cast) -> None:
+    following = _followed(cast.acme)
+    with across_tenants("tests"):
+        for minute in range(3):
+            ledger.worth(following.account, f"{990 + minute}", NOON - timedelta(minutes=minute))
+        line = equity.whole_line({following.account_id: 1.0}, NOON)
+        assert [value for _, value in line] == [992.0, 991.0, 990.0]
+        assert equity.whole_line({}, NOON) == []
+    assert "one point a day at most" in _page(client, cast.theo, "/dashboard/?period=all")
 
 
 # --- What is not known is said ----------------------------------------------------------------------

@@ -65,6 +65,20 @@ def test_exits_that_had_nothing_to_exit_are_shown_when_asked_for(acme: Acme) -> 
     assert "Skipped Nothing to exit No open position in this direction." in acme.text("/decisions/?outcome=SKIPPED")
 
 
+def test_the_list_looks_at_the_newest_decisions_and_says_so(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that were ever made cannot be grouped for a page."""
+    monkeypatch.setattr("signalist.trading.signal_records.MOST_DECISIONS", 2)
+    acme.follower()
+    for said in (BUY, EXIT_LONG):
+        acme.scene.signal(said)
+        acme.scene.minute()
+    assert "2 signals Signals, newest first" in acme.text("/decisions/?outcome=every")
+    acme.scene.signal(BUY)
+    words = acme.text("/decisions/?outcome=every")
+    assert "2 signals among your newest 2 decisions" in words
+    assert [words.count(kind) for kind in (" LONG BTC-PERP", "EXIT LONG BTC-PERP")] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

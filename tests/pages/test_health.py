@@ -222,3 +222,12 @@ def test_the_worst_of_several_is_the_worst() -> None:
     assert worst([]) is Pulse.ONLINE
     assert worst([Pulse.DEGRADED, Pulse.ONLINE]) is Pulse.DEGRADED
     assert worst([Pulse.DEGRADED, Pulse.OFFLINE]) is Pulse.OFFLINE
+
+
+def test_what_is_still_held_needs_its_price_after_its_subscription_has_ended(cast: Cast) -> None:
+    ended = _followed(cast.acme, "LUMA/USD")
+    _followed(cast.acme, "NOVA/USD", "tide")
+    with across_tenants("tests"):
+        ledger.position(ended)
+        Subscription.objects.filter(pk=ended.pk).update(status="ENDED", ended_at=NOON - timedelta(days=2))
+    assert {price.symbol for price in _health(cast.acme).prices} == {"LUMA/USD", "NOVA/USD"}

@@ -140,6 +140,21 @@ def test_a_record_goes_back_ninety_days_from_its_newest_trade() -> None:
     assert (found.signals, found.returned) == (1, Decimal("0.01"))
 
 
+def test_a_strategy_has_one_record_whatever_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by its own newest trade and its own number of signals: as the list says it, so does the strategy's page."""
+    monkeypatch.setattr("signalist.marketplace.records.MOST_SIGNALS", 3)
+    (drift,), (tide,) = offered("drift"), offered("tide")
+    recorded(drift, *["0.01"] * 5)
+    recorded(tide, *["0.02"] * 2, begin=BEGIN + timedelta(days=200))
+    listed = {offer.slug: offer.paper for offer in selectors.catalogue()}
+    alone = {slug: found.paper for slug in listed if (found := selectors.offer(slug)) is not None}
+    assert {slug: record and (record.signals, record.since, record.returned) for slug, record in listed.items()} == {
+        "drift": (3, BEGIN + timedelta(hours=2, minutes=30), Decimal("0.03")),
+        "tide": (2, BEGIN + timedelta(days=200, minutes=30), Decimal("0.04")),
+    }
+    assert listed == alone
+
+
 def test_only_members_see_what_their_own_workspace_follows(client: Client, cast: Cast) -> None:
     (drift,) = offered("drift")
     with across_tenants("tests"):
@@ -238,6 +253,13 @@ def test_twenty_five_are_on_a_page(client: Client) -> None:
 
 
 # --- Kept for five minutes -----------------------------------------------------------------------
+
+
+def test_the_pager_is_swapped_with_the_results_that_it_leads_through(client: Client) -> None:
+    for n in range(26):
+        offered(f"s{n:02}")
+    results = page(client).partition('id="results"')[2].partition("</section>")[0]
+    assert "1 to 25 of 26" in plain(results)
 
 
 def test_the_list_is_kept_and_costs_the_same_however_long_it_is(client: Client, cast: Cast) -> None:

@@ -13,7 +13,15 @@ import pytest
 from signalist.domain.rules import Limits
 from signalist.events.models import Event
 from signalist.marketplace.bars import day_bars
-from signalist.trading.models import Instruction, Position, Subscription, SubscriptionStatus, Trade
+from signalist.trading.models import (
+    AccountDay,
+    Execution,
+    Instruction,
+    Position,
+    Subscription,
+    SubscriptionStatus,
+    Trade,
+)
 from tests.cast import Cast
 from tests.flows.scene import EXIT_LONG, LONG, entry
 from tests.pages.acme import Acme, plain
@@ -23,8 +31,8 @@ from tests.pages.following import acme_follows
 BUY = entry(LONG, "39600", "40800")
 # The shell; how many of each, how many in the list, the rows; positions, what covers them, prices, closing; results of days.
 LIST = 11
-# The same without counting; then its ledger in two, and its decisions.
-ONE = 12
+# The same without counting; then its ledger in two; its decisions with their subscription, account and signals.
+ONE = 15
 CHANGES = ("pause", "resume", "cancel", "terms")
 
 
@@ -164,6 +172,28 @@ def test_it_is_fetched_anew_while_it_is_looked_at_without_its_buttons(acme: Acme
         part = page.partition(f'id="{key}"')[2].partition("</section>")[0].partition("</dl>")[0]
         assert "<form" not in part
         assert "<button" not in part
+
+
+def test_every_link_in_what_is_fetched_anew_keeps_the_focus(acme: Acme, desk: Subscription) -> None:
+    """htmx gives it back to the element of the same id."""
+    traded(acme)
+    acme.scene.signal(BUY)
+    page = acme.html(where(desk))
+    for key in ("now-position", "now-decisions"):
+        links = re.findall(r"<a [^>]*>", page.partition(f'id="{key}"')[2].partition("</section>")[0])
+        ids = re.findall(r' id="([^"]+)"', " ".join(links))
+        assert len(ids) == len(links) > 0
+        assert all(page.count(f'id="{found}"') == 1 for found in ids)
+
+
+def test_a_denial_reads_the_same_here_as_among_all_decisions(acme: Acme, desk: Subscription) -> None:
+    acme.scene.signal(BUY)
+    numbers = {"result_today": "-2310", "limit": "2500", "kind": "daily_loss_fraction", "layer": "account"}
+    Execution.objects.filter(subscription=desk).update(status="DENIED", rule="daily_loss", numbers=numbers)
+    AccountDay.objects.filter(account=desk.account).update(equity=Decimal(50000))
+    words = "Used 4.62% of 5.00%: 2,310.00 of 2,500.00 USD."
+    assert words in acme.text("/decisions/")
+    assert words in region(acme.html(where(desk)), "now-decisions")
 
 
 def test_one_costs_the_same_however_much_it_did(acme: Acme, desk: Subscription) -> None:

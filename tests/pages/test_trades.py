@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from signalist.execution.actions import close
 from signalist.trading.models import Trade
@@ -17,9 +19,9 @@ from tests.pages.counting import asks
 
 BUY = entry(LONG, "39600", "40800")
 SELL = entry(SHORT, "40400", "39200")
-# The person, session and membership; then instruments to filter by, the totals, the count and the page of trades with their
+# The person, session and membership; then instruments to filter by, the totals and the page of trades with their
 # subscriptions, accounts, positions, entries and signals.
-LIST = 12
+LIST = 11
 
 
 @pytest.fixture
@@ -102,6 +104,46 @@ def test_totals_are_those_of_the_filter_not_of_the_page(acme: Acme) -> None:
     words = acme.text("/trades/")
     assert f"−{abs(one.net) * 30:,.2f} USD 30 trades" in words
     assert "1 to 25 of 30" in words
+
+
+def test_of_all_time_the_folded_days_are_added_up_and_what_is_fresh(acme: Acme) -> None:
+    """Reading every trade ever made for a page would take longer every day."""
+    desk = acme.follower()
+    stopped_out(acme)
+    one = acme.scene.trade(desk)
+    whole = acme.text("/trades/?period=90").partition("Net result")[2]
+    assert acme.text("/trades/?period=").partition("Net result")[2] == whole
+    fresh = Trade.objects.get(pk=one.pk)
+    copies(acme, fresh, 1)
+    Trade.objects.exclude(pk=one.pk).update(measured=False)
+    with CaptureQueriesContext(connection) as asked:
+        words = acme.text("/trades/?period=")
+    assert f"−{abs(one.net) * 2:,.2f} USD 2 trades" in words
+    assert "Won 0.00% 0 of 2" in words
+    sums = [query["sql"] for query in asked if '"net"' in query["sql"] and "trading_trade" in query["sql"]]
+    assert all("NOT" in statement or "LIMIT" in statement for statement in sums)
+
+
+def test_of_some_trades_the_longest_period_is_ninety_days_and_says_so(acme: Acme) -> None:
+    acme.follower()
+    stopped_out(acme)
+    page = acme.html("/trades/?exit=STOP_LOSS&period=")
+    assert "All time" not in page
+    assert '<option value="90" selected>90 days</option>' in page
+    assert "1 trade " in acme.text("/trades/?exit=STOP_LOSS&period=")
+    assert "All time" in acme.html("/trades/?period=90")
+
+
+def test_the_last_closed_comes_first_whichever_was_booked_first(acme: Acme) -> None:
+    first, second = acme.follower("First"), acme.follower("Second")
+    stopped_out(acme)
+    acme.scene.books_agree = False
+    Trade.objects.filter(subscription=second).update(closed_at=acme.scene.clock.now() - timedelta(hours=1))
+    words = acme.text("/trades/")
+    assert words.index("First (paper)") < words.index("Second (paper)")
+    Trade.objects.filter(subscription=first).update(closed_at=acme.scene.clock.now() - timedelta(hours=2))
+    words = acme.text("/trades/")
+    assert words.index("Second (paper)") < words.index("First (paper)")
 
 
 def copies(acme: Acme, trade: Trade, count: int) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from signalist.display.charts import chart
+from signalist.display.listing import page_of
 from signalist.display.numbers import money
 from signalist.execution.health import present
 from signalist.marketplace import following
@@ -23,10 +22,9 @@ from signalist.marketplace.forms import TermsForm, terms_as_typed
 from signalist.marketplace.preview import NoPreview, Preview, preview
 from signalist.trading import actions
 from signalist.trading.actions import Refused
+from signalist.trading.decisions import decisions_about
 from signalist.trading.models import Subscription, SubscriptionStatus
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
-
-PAGE_SIZE = 25
 
 
 @require_safe
@@ -35,8 +33,8 @@ def subscriptions(request: MemberRequest) -> HttpResponse:
     """Those that go on, or with `?ended` those that have ended."""
     ended = "ended" in request.GET
     now, counts = present(), following.counts()
-    page: Any = Paginator(following.subscriptions(ended=ended), PAGE_SIZE).get_page(request.GET.get("page"))
-    page.object_list = following.followed(list(page.object_list), now)
+    rows = following.subscriptions(ended=ended)
+    page = page_of(rows, lambda found: following.followed(found, now), request.GET.get("page"))
     context = {"section": "subscriptions", "page": page, "ended": ended, "counts": counts, "now": now}
     context["only_paper"] = all(row.is_paper for row in page.object_list)
     return render(request, "marketplace/subscriptions.html", context)
@@ -57,7 +55,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         "ledger": ledger,
         "curve": chart(said, [(ledger.curve, css)], lambda value: money(Decimal(repr(value)))),
         "bars": day_bars([(day.day, day.net) for day in followed.days]),
-        "decisions": following.decisions(row),
+        "decisions": decisions_about(row.pk),
         "may_trade": request.membership.role in TRADING_ROLES,
         "now": now,
     }

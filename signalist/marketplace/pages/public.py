@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from signalist.display.charts import Chart, chart, drawdown
+from signalist.display.listing import page_of
 from signalist.display.numbers import percent
 from signalist.execution.health import present
 from signalist.marketplace import selectors
@@ -18,8 +18,6 @@ from signalist.marketplace.records import Record
 from signalist.marketplace.search import SORTS, Search, choices, found
 from signalist.trading.models import Subscription, SubscriptionStatus
 from tenants.access import TRADING_ROLES
-
-PAGE_SIZE = 25
 
 
 def shell(request: Any) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def shell(request: Any) -> dict[str, Any]:
 def marketplace(request: HttpRequest) -> HttpResponse:
     """The list, searched, filtered and sorted from what is kept for everybody; only `subscribed` is the member's own."""
     offers, search = selectors.catalogue(), Search.of(request.GET)
-    page = Paginator(found(offers, search), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = page_of(found(offers, search), list, request.GET.get("page"))
     context = shell(request) | choices(offers)
     context |= {
         "page": page,

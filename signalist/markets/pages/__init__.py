@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from django.core.paginator import Paginator
+from collections.abc import Sequence
+
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from signalist.display.charts import spark
+from signalist.display.listing import page_of
 from signalist.execution.health import present
 from signalist.markets.models import Instrument
-from signalist.markets.overview import glances
+from signalist.markets.overview import Glance, glances
 from signalist.markets.pages.candles import shown
-from signalist.strategies.registry import running_on
+from signalist.strategies.registry import Running, running_on
 from tenants.access import MemberRequest, member
 
-ROWS = 25
 REGIONS = ("last-prices",)
 
 
@@ -24,16 +25,17 @@ REGIONS = ("last-prices",)
 def instruments(request: MemberRequest) -> HttpResponse:
     """All instruments that can be traded, with their newest prices."""
     listed = Instrument.objects.filter(is_active=True).order_by("symbol", "venue")
-    page = Paginator(listed, ROWS).get_page(request.GET.get("page"))
-    now = present()
-    running = running_on([instrument.pk for instrument in page.object_list])
-    rows = [
+    page = page_of(listed, _shown, request.GET.get("page"))
+    return render(request, "markets/instruments.html", {"section": "instruments", "regions": REGIONS, "page": page})
+
+
+def _shown(listed: list[Instrument]) -> list[tuple[Glance, str, Sequence[Running]]]:
+    """Each at a glance, with the path of its line and the strategies that run on it."""
+    running = running_on([instrument.pk for instrument in listed])
+    return [
         (glance, spark([float(close) for close in glance.closes]), running.get(glance.instrument.pk, []))
-        for glance in glances(list(page.object_list), now)
+        for glance in glances(listed, present())
     ]
-    return render(
-        request, "markets/instruments.html", {"section": "instruments", "regions": REGIONS, "page": page, "rows": rows}
-    )
 
 
 @require_safe

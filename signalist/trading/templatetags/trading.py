@@ -33,12 +33,6 @@ def tenth(value: float) -> str:
 
 
 @register.filter
-def side_class(value: Decimal | None) -> str:
-    """The class of a stretch on a range bar."""
-    return "up" if value is not None and value >= 0 else "down"
-
-
-@register.filter
 def times(value: Decimal) -> str:
     """A leverage: 5×."""
     return f"{value.normalize():f}×"

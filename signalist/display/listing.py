@@ -12,9 +12,21 @@ from django.db.models import QuerySet
 PAGE_SIZE = 25
 
 
-def page_of(rows: QuerySet[Any, Any], shown: Callable[[list[Any]], Sequence[Any]], number: str | None) -> Page[Any]:
-    """Page `number` of `rows` as `shown` makes them; a number that makes no sense gives the nearest page. Two queries and theirs."""
-    page: Page[Any] = Paginator(rows, PAGE_SIZE).get_page(number)
+def page_of(
+    rows: QuerySet[Any, Any] | Sequence[Any],
+    shown: Callable[[list[Any]], Sequence[Any]],
+    number: str | None,
+    *,
+    count: int | None = None,
+) -> Page[Any]:
+    """Page `number` of `rows` as `shown` makes them; a number that makes no sense gives the nearest page.
+
+    Of rows that are not read yet two queries, or one where their `count` is known, and those of `shown`.
+    """
+    paginator = Paginator(rows, PAGE_SIZE)
+    if count is not None:
+        paginator.count = count  # a cached property, which is not asked for then
+    page: Page[Any] = paginator.get_page(number)
     page.object_list = shown(list(page.object_list))
     return page
 
