@@ -272,7 +272,7 @@ def _reading(field: Any) -> _Convert | None:
     if isinstance(kind, ExactDecimalField):
         return None if _on_postgresql() else Decimal
     if isinstance(kind, models.DateTimeField):
-        return None if _on_postgresql() else _utc
+        return None if _on_postgresql() else utc
     if isinstance(kind, models.JSONField) and _on_postgresql():
         return None
     column = Col(field.model._meta.db_table, field)
@@ -280,10 +280,10 @@ def _reading(field: Any) -> _Convert | None:
     return _conversion(steps, column) if steps else None
 
 
-def _utc(value: datetime | str) -> datetime:
-    """SQLite's times are stored in UTC without saying so."""
+def utc(value: datetime | str) -> datetime:
+    """A time as `tuples` gives it, aware: SQLite's are in UTC without saying so, and texts where they come from an expression."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _conversion(steps: Sequence[Callable[..., Any]], column: Col) -> _Convert:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from signalist.clock import utc_now
 from signalist.events.jobs import delete_old
+from signalist.execution.jobs import retire_engines
+from signalist.markets.jobs import market_time, retire_candles
+from signalist.strategies.jobs import retire_runs
 from signalist.trading.jobs import thin_equity
 from tenants.doors import across_tenants
 
 
 def keep_house() -> str:
-    """Let go of what is too old to be kept whole."""
+    """Let go of what is too old to be kept whole; what was done, in words."""
     with across_tenants("retention"):
         now = utc_now()
-        return f"{delete_old(now)} events deleted, {thin_equity(now)} equity points thinned"
+        in_the_market = market_time(now)
+        done = {
+            "events": delete_old(now),
+            "equity points": thin_equity(in_the_market),
+            "candles": retire_candles(in_the_market),
+            "runs": retire_runs(in_the_market),
+            "engines": retire_engines(now),
+        }
+    return "gone: " + ", ".join(f"{count} {what}" for what, count in done.items())

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from signalist.db import fast
 from signalist.domain.candles import Candle
@@ -43,7 +42,7 @@ def spans(instrument_ids: Sequence[int], since: datetime) -> dict[int, list[Span
     found: dict[int, list[Span]] = defaultdict(list)
     for key, code, first, last in fast.tuples(_SPANS.replace("{chosen}", f"i.{chosen}"), [moment, moment, *ids]):
         if first is not None:
-            found[key].append(Span(code, _utc(first), _utc(last)))
+            found[key].append(Span(code, fast.utc(first), fast.utc(last)))
     return {key: sorted(each, key=lambda span: timeframe(span.code).seconds) for key, each in found.items()}
 
 
@@ -73,12 +72,6 @@ def closes(codes: Mapping[int, str], moments: Sequence[datetime]) -> dict[int, l
     where = f"WHERE {mine} AND {framed} AND {at} ORDER BY close_time"
     statement = f"SELECT instrument_id, timeframe, close_time, close FROM markets_candle {where}"  # noqa: S608 our own words
     for key, code, moment, close in fast.tuples(statement, [*ids, *names, *stored]):
-        if codes[key] == code and (closed := _utc(moment)) in wanted[code]:
+        if codes[key] == code and (closed := fast.utc(moment)) in wanted[code]:
             found[key].append((closed, Decimal(close)))
     return dict(found)
-
-
-def _utc(value: Any) -> datetime:
-    """A time as the driver gives it: SQLite's are in UTC without saying so, and texts where they come from an expression."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

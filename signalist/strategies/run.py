@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
@@ -55,7 +55,7 @@ def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
     with statement_unit("run.claim"):
         won = fast.tuples(*_claim_statement(engine, now))
     runs = [
-        StrategyRun(pk=key, schedule_id=schedule_id, candle_close=_aware(close), engine=engine, claimed_at=now)
+        StrategyRun(pk=key, schedule_id=schedule_id, candle_close=fast.utc(close), engine=engine, claimed_at=now)
         for key, schedule_id, close, status in won
         if status == RunStatus.CLAIMED
     ]
@@ -119,11 +119,6 @@ def _finished(run: StrategyRun, values: dict[str, object]) -> int:
         f"UPDATE strategies_strategyrun SET {setting} WHERE id = %s AND status = 'CLAIMED' AND engine = %s",
         parameters + mine,
     )
-
-
-def _aware(value: datetime) -> datetime:
-    """A time as raw SQL gives it: aware on PostgreSQL, naive in UTC on SQLite."""
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _signal(run: StrategyRun, row: SignalRow, reference: Decimal, now: datetime) -> Signal:

@@ -18,6 +18,7 @@ from signalist.trading.jobs import DENSE, thin_equity
 from signalist.trading.models import AccountBalance, EquityPoint
 from tenants.doors import across_tenants
 from tests.cast import Cast
+from tests.engine.outages import protected
 from tests.flows.scene import LONG, Scene, entry
 
 MINUTE = timedelta(minutes=1)
@@ -79,20 +80,37 @@ def account(cast: Cast) -> Account:
         return Account.objects.create(tenant=cast.acme, name="Paper", venue="paper", venue_ref="acme", currency="USD")
 
 
-def test_old_points_are_thinned_to_the_first_of_each_hour_and_young_ones_are_not(account: Account) -> None:
+def noted(account: Account, begin: datetime, *worth: int) -> None:
+    """What the account was worth from `begin` on, minute by minute."""
+    EquityPoint.objects.bulk_create(
+        EquityPoint(tenant_id=account.tenant_id, account=account, at=begin + n * MINUTE, equity=Decimal(each))
+        for n, each in enumerate(worth)
+    )
+
+
+def test_of_an_old_hour_the_first_the_highest_and_the_lowest_point_are_kept(account: Account) -> None:
     now = datetime(2024, 5, 6, 12, 30, tzinfo=UTC)
     edge = (now - DENSE).replace(minute=0)
     with across_tenants("tests"):
-        points = [
-            EquityPoint(tenant_id=account.tenant_id, account=account, at=edge + n * MINUTE, equity=Decimal(n))
-            for n in range(-117, 60)  # an hour that began before there was a point, a whole one, and one that is young
-        ]
-        EquityPoint.objects.bulk_create(points)
-        assert thin_equity(now) == 56 + 59
-        old = sorted(at for at in equity(account) if at < edge)
-        assert old == [edge - 117 * MINUTE, edge - 60 * MINUTE]
+        noted(account, edge - 120 * MINUTE, 50, 60, 90, 90, 40, 55)
+        noted(account, edge - 60 * MINUTE, *range(60))
+        noted(account, edge, *range(60))
+        assert thin_equity(now) == 3 + 58
+        old = {at - edge: worth for at, worth in equity(account).items() if at < edge}
+        assert old == {-120 * MINUTE: 50, -118 * MINUTE: 90, -116 * MINUTE: 40, -60 * MINUTE: 0, -1 * MINUTE: 59}
         assert len([at for at in equity(account) if at >= edge]) == 60
         assert thin_equity(now) == 0
+
+
+def test_points_that_the_job_has_missed_for_long_are_thinned_a_bounded_number_of_hours_at_once(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signalist.trading.jobs.MOST_HOURS", 2)
+    now = datetime(2024, 5, 6, 12, 30, tzinfo=UTC)
+    with across_tenants("tests"):
+        for months in range(1, 4):
+            noted(account, now - timedelta(days=30 * months), *range(10))
+        assert [thin_equity(now) for _ in range(3)] == [16, 8, 0]
 
 
 def test_points_of_two_accounts_are_thinned_each_by_itself(account: Account, cast: Cast) -> None:
@@ -120,8 +138,23 @@ def test_events_are_kept_for_a_week(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.django_db
+def test_events_that_the_database_keeps_are_neither_counted_nor_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("signalist.events.jobs.AT_ONCE", 2)
+    now = utc_now()
+    with across_tenants("tests"):
+        for days in (9, 8, 7.5):
+            Event.objects.create(kind="told", at=now - timedelta(days=days))
+        with protected("events_event"):
+            assert delete_old(now) == 0
+        assert delete_old(now) == 3
+
+
+@pytest.mark.django_db
 def test_the_hourly_job_opens_its_own_door_and_says_what_it_did() -> None:
     with across_tenants("tests"):
         Event.objects.create(kind="told", at=utc_now() - timedelta(days=8))
-    assert keep_house() == "1 events deleted, 0 equity points thinned"
-    assert keep_house() == "0 events deleted, 0 equity points thinned"
+    nothing = "0 equity points, 0 candles, 0 runs, 0 engines"
+    assert keep_house() == f"gone: 1 events, {nothing}"
+    assert keep_house() == f"gone: 0 events, {nothing}"
