@@ -1,4 +1,7 @@
-"""Looks after the open sockets: beats, silence, slow readers, and whether those who sit there still may."""
+"""Looks after the open sockets: beats, silence, slow readers, and whether those who sit there still may.
+
+Who goes round and beats never waits for the database: while that is silent, pages are to be told so, and not to be cut off.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from signalist.clock import monotonic
 from signalist.live import access
 from signalist.live.pace import Pace
 from signalist.live.sockets import SESSION_OVER, TOO_SLOW, YIELD_EVERY, Socket
+from signalist.live.threads import Threads
 
 if TYPE_CHECKING:
     from signalist.live.hub import Hub
@@ -17,14 +21,14 @@ LOOK_AT_THE_END_EVERY = 60.0
 
 
 class Caretaker:
-    """One round a second over all sockets of the process."""
+    """Rounds over all sockets of the process, each until it is cancelled; who may stay is asked in `threads`."""
 
-    def __init__(self, hub: Hub, pace: Pace) -> None:
-        self._hub, self._pace = hub, pace
-        self._beaten_at = self._looked_at = monotonic()
+    def __init__(self, hub: Hub, threads: Threads, pace: Pace) -> None:
+        self._hub, self._threads, self._pace = hub, threads, pace
+        self._beaten_at = monotonic()
 
     async def look_after(self) -> None:
-        """Go round until cancelled."""
+        """Beat, and see to silence, slow readers and what changes with time."""
         while True:
             await asyncio.sleep(self._pace.turn)
             for socket in self._hub.sockets.everyone():
@@ -32,10 +36,19 @@ class Caretaker:
             await self._beat()
             for desk in list(self._hub.desks.values()):
                 desk.time_passed(self._hub.tail.position)
+            self._hub.clear()
+
+    async def check(self) -> None:
+        """Close the sockets whose session or membership has ended. Raises what the database raises."""
+        while True:
+            await asyncio.sleep(self._pace.turn)
             await self._check()
-            if monotonic() - self._looked_at > LOOK_AT_THE_END_EVERY:
-                self._looked_at = monotonic()
-                await self._hub.tail.look_at_the_end()
+
+    async def look_at_the_end(self) -> None:
+        """Learn now and then where what is kept of the log begins. Raises what the database raises."""
+        while True:
+            await asyncio.sleep(LOOK_AT_THE_END_EVERY)
+            await self._hub.tail.look_at_the_end()
 
     async def _beat(self) -> None:
         if monotonic() - self._beaten_at < self._pace.beat - self._pace.turn / 2:
@@ -71,9 +84,8 @@ class Caretaker:
         due = [s for s in self._hub.sockets.everyone() if now - s.checked_at >= self._pace.check]
         if not due:
             return
+        stands = await self._threads.run(access.standing, {socket.seat for socket in due})
         for socket in due:
             socket.checked_at = now
-        stands = await self._hub.door.run(access.standing, {socket.seat for socket in due})
-        for socket in due:
             if socket.seat not in stands:
                 socket.close(SESSION_OVER)

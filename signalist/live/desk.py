@@ -49,14 +49,21 @@ class Desk:
         self._mark(before, lambda region: region.prices)
 
     def time_passed(self, before: Cursor) -> None:
-        """Render what changes by itself when it is time, and try again what failed."""
+        """Render what changes by itself when it is time, and try again what failed, as long as a page shows it."""
         now = monotonic()
+        self._failed = {name: before for name, before in self._failed.items() if self._matters(name)}
         for name in [name for name in self._failed if now >= self._rendered_at[name] + self._pace.retry]:
             self._due.setdefault(name, self._failed.pop(name))
         self._mark(
             before,
             lambda region: region.every is not None and now >= self._rendered_at.get(region.name, now) + region.every,
         )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do: what is remembered here could be learned anew."""
+        is_working = self._worker is not None and not self._worker.done()
+        return not (is_working or self._due or self._in_hand or self._failed)
 
     def delivered(self, position: Cursor) -> Cursor:
         """The place in the log up to which every page has been given what it shows."""

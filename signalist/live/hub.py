@@ -29,11 +29,13 @@ class Hub:
     def __init__(self, pace: Pace | None = None) -> None:
         self.pace = pace or Pace()
         self.sockets = Sockets()
-        # Apart from each other: neither many newcomers nor one tenant's long pages keep everybody's news waiting.
-        self.door, self._renderers, self._log = Threads("live-door", 1), Threads("live", 2), Threads("live-log", 1)
+        # Apart from each other: neither many newcomers nor one tenant's long pages keep everybody's news waiting, nor those waiting
+        # at the door the look at who must leave.
+        self.door, self._checks = Threads("live-door", 1), Threads("live-check", 1)
+        self._renderers, self._log = Threads("live", 2), Threads("live-log", 1)
         self.tail = Tail(self, self._log, self.pace)
         self.desks: dict[int | None, Desk] = {}
-        self._caretaker = Caretaker(self, self.pace)
+        self._caretaker = Caretaker(self, self._checks, self.pace)
         self._tasks: list[asyncio.Task[None]] = []
         # Where each tenant's newest event that changes a region stands; None: events that belong to nobody.
         self._newest: dict[int | None, Cursor] = {}
@@ -44,6 +46,8 @@ class Hub:
             "tail": self.tail.follow,
             "prices": self.tail.follow_prices,
             "caretaker": self._caretaker.look_after,
+            "check": self._caretaker.check,
+            "end": self._caretaker.look_at_the_end,
         }
         self._tasks = [
             asyncio.create_task(supervised(name, each, self.pace.again), name=name) for name, each in work.items()
@@ -58,6 +62,8 @@ class Hub:
 
     async def welcome(self, socket: Socket, after: Cursor | None) -> None:
         """Send a socket that is in what its page shows, unless nothing has happened behind `after`, up to where the page knows."""
+        for tenant_id in (socket.seat.tenant_id, None):
+            self.desk(tenant_id)  # what happens from now on is heard there, also where the page needs nothing yet
         await self.tail.ready()
         if after is not None and after < self.tail.oldest:
             socket.tell(word("reload", why="too old"))
@@ -85,6 +91,12 @@ class Hub:
         if tenant_id not in self.desks:
             self.desks[tenant_id] = Desk(tenant_id, self.sockets, self._renderers, self.pace)
         return self.desks[tenant_id]
+
+    def clear(self) -> None:
+        """Take away the desks that have nothing to do and no page before them."""
+        for key, desk in list(self.desks.items()):
+            if desk.is_idle and not self.sockets.of(desk.group):
+                del self.desks[key]
 
     def beats(self, tenant_id: int) -> tuple[Frame, Frame]:
         """What is said every few seconds: for how long the log could not be read, if it cannot; and with it, in the second, how far
@@ -144,10 +156,11 @@ class Hub:
 
     def _tidy(self, socket: Socket) -> None:
         for tenant_id in (socket.seat.tenant_id, None):
-            self.desk(tenant_id).tidy()
+            if tenant_id in self.desks:
+                self.desks[tenant_id].tidy()
 
     def _close_threads(self) -> None:
-        for threads in (self.door, self._renderers, self._log):
+        for threads in (self.door, self._checks, self._renderers, self._log):
             threads.close()
 
 

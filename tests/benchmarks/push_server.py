@@ -71,9 +71,13 @@ def _application(size: int) -> Any:
     from channels.auth import AuthMiddlewareStack
     from channels.generic.websocket import AsyncWebsocketConsumer
     from channels.security.websocket import AllowedHostsOriginValidator
+    from django.conf import settings
 
     from signalist.events.models import Event
     from signalist.live.regions import Region, register
+
+    # The product needs none: this is what it is compared with.
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
     class Plain(AsyncWebsocketConsumer):
         async def connect(self) -> None:

@@ -11,10 +11,11 @@ import pytest
 from signalist.events.tail import Cursor
 from signalist.live import regions
 from signalist.live.desk import Desk
+from signalist.live.hub import Hub
 from signalist.live.regions import Region
 from signalist.live.sockets import Sockets
 from tests.live.conftest import QUICK
-from tests.live.pages import eventually
+from tests.live.pages import Page, eventually, shows
 from tests.live.test_slow_readers import _sent, _socket
 
 
@@ -115,3 +116,46 @@ async def test_what_nobody_shows_is_neither_rendered_nor_remembered(
     await asyncio.sleep(0.1)
     assert threads.begun == 1
     assert desk.fragments == {}
+
+
+@pytest.fixture
+def broken() -> Iterator[list[int]]:
+    """A region that cannot be rendered; the tenants for which that was tried."""
+    tried: list[int] = []
+
+    def fails(tenant_id: int) -> dict[str, Any]:
+        tried.append(tenant_id)
+        raise RuntimeError("There is nothing to show.")
+
+    regions.register(Region("test-broken", fails))
+    yield tried
+    regions.forget("test-broken")
+
+
+async def test_what_cannot_be_rendered_is_tried_again_only_while_somebody_waits_for_it(
+    process: Hub, browsers: dict[str, Any], broken: list[int]
+) -> None:
+    page = Page(browsers["theo"], "test-broken")
+    assert await page.open()
+    await eventually(lambda: len(broken) >= 2)
+    await page.leave()
+    await asyncio.sleep(2 * QUICK.turn)
+    tried = len(broken)
+    await asyncio.sleep(2 * QUICK.retry)
+    assert len(broken) == tried
+
+
+async def test_a_desk_that_nobody_stands_before_is_taken_away(process: Hub, browsers: dict[str, Any]) -> None:
+    ours, theirs = Page(browsers["theo"], "test-words"), Page(browsers["gus"], "test-words")
+    for page in (ours, theirs):
+        assert await page.open()
+        await page.until(shows("test-words", ""))
+    assert len(process.desks) == 3, "one each, and that of what is common"
+    await ours.leave()
+    await eventually(lambda: len(process.desks) == 2)
+    await theirs.leave()
+    await eventually(lambda: process.desks == {})
+    back = Page(browsers["theo"], "test-words")
+    assert await back.open()
+    await back.until(shows("test-words", ""))
+    await back.leave()

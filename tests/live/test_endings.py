@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -141,6 +144,36 @@ async def test_those_who_may_stay_stay(process: Hub, browsers: dict[str, Any]) -
         await page.leave()
 
 
+class TestBusyDoors:
+    """A database that keeps those who come waiting must not cut off those who are in, and lets nobody stay."""
+
+    @pytest.fixture
+    async def waiting(self, process: Hub) -> AsyncIterator[asyncio.Task[None]]:
+        """A newcomer who is being asked for a long time."""
+        task = asyncio.create_task(process.door.run(time.sleep, 1.5))
+        yield task
+        await task
+
+    async def test_pages_are_told_that_all_is_well_while_newcomers_wait(
+        self, process: Hub, acme: Page, waiting: asyncio.Task[None]
+    ) -> None:
+        assert await _beats(acme, 5)
+        assert not waiting.done()
+
+    async def test_they_are_told_while_it_is_asked_who_may_stay(self, process: Hub, acme: Page) -> None:
+        asking = asyncio.create_task(process._checks.run(time.sleep, 1.5))
+        assert await _beats(acme, 5)
+        assert not asking.done()
+        await asking
+
+    async def test_who_must_leave_leaves_while_newcomers_wait(
+        self, process: Hub, acme: Page, browsers: dict[str, Any], waiting: asyncio.Task[None]
+    ) -> None:
+        await elsewhere(lambda: Session.objects.filter(session_key=session_of(browsers["theo"])).delete())
+        await acme.until(ended)
+        assert not waiting.done()
+
+
 class TestSilence:
     """A page that says nothing is gone: asleep, or on another network."""
 
@@ -165,6 +198,14 @@ class TestSilence:
         pace = Pace()
         assert pace.silent + pace.turn <= 9.5
         assert pace.silent >= 2 * pace.beat + pace.turn, "a beat that is late or lost must not close anything"
+
+
+async def _beats(page: Page, count: int) -> bool:
+    """Whether so many beats come, each in time."""
+    for _ in range(count):
+        before = len(page.words)
+        await page.until(lambda seen, before=before: len(seen.words) > before, SECOND)  # type: ignore[misc]
+    return True
 
 
 def _farewells() -> list[Event]:

@@ -148,4 +148,4 @@ def test_the_pace_leaves_a_slow_reader_time() -> None:
 
 
 def _round(hub: Hub, socket: Socket) -> None:
-    Caretaker(hub, hub.pace)._mind(socket)
+    Caretaker(hub, hub.door, hub.pace)._mind(socket)
