@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from signalist.accounts import models as rows
 from signalist.db import fast
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.paper.book import Book, PaperAccount, PaperOrder, PaperPosition, TapeRow
+from signalist.venues.paper.venue import PAPER
 
 T = TypeVar("T")
 
@@ -83,6 +84,11 @@ class PaperStore:
     def save_cursors(self, cursors: Mapping[str, str]) -> None:
         """Remember how far the candles have been worked through."""
         rows.PaperDesk.objects.update_or_create(pk=1, defaults={"cursors": dict(cursors)})
+
+    def asked_for(self) -> Sequence[rows.Account]:
+        """The accounts with a deposit that have not been opened here yet, in the order in which they were asked for."""
+        opened = rows.PaperAccount.objects.filter(ref=OuterRef("venue_ref"))
+        return list(rows.Account.objects.filter(~Exists(opened), venue=PAPER, deposit__isnull=False).order_by("pk"))
 
     def open_account(self, ref: str, currency: str, cash: Decimal) -> None:
         """Open an account with a deposit; one that exists is left as it is."""

@@ -28,6 +28,7 @@ from signalist.markets import feeds
 from signalist.markets.models import LatestPrice
 from signalist.strategies.models import RunStatus, Signal, StrategyRun
 from signalist.trading.models import Execution, ExecutionStatus, Order, Position, Trade
+from signalist.venues.paper.book import duplicates
 from signalist.venues.paper.venue import PAPER
 from tenants.doors import across_tenants
 
@@ -129,8 +130,7 @@ class Feeding:
 
     def _observed(self, seconds: float, candles: int) -> Observed:
         """What the venue's book says. Whether a stop was missing for a moment, only a replay at full speed can tell."""
-        store = PaperStore()
-        return Observed(sum(count - 1 for count in store.entries_per_tag().values()), 0, seconds, candles)
+        return Observed(duplicates(PaperStore()), 0, seconds, candles)
 
     def _tell(self, index: int, done: int, begun: float) -> None:
         seconds = monotonic() - begun

@@ -12,6 +12,7 @@ from signalist.domain.synthetic import MINUTE, TEN_SECONDS, Walk
 from signalist.engine.stepping import Bars, Stepper
 from signalist.execution.measure import snapshot
 from signalist.markets import synthetic
+from signalist.markets.history import newest
 from signalist.markets.models import Instrument
 from signalist.venues.paper.matching_desk import Terms
 
@@ -71,7 +72,7 @@ class History:
         if self._close() == self._begins:
             return []
         return [
-            Bars(known[key], [(TEN_SECONDS, synthetic.newest(known[key])[-1])], walk.value)
+            Bars(known[key], [(TEN_SECONDS, newest(key, TEN_SECONDS.code, 1)[-1])], walk.value)
             for key, walk in self._walks.items()
         ]
 

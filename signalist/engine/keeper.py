@@ -15,6 +15,7 @@ import sys
 from types import FrameType
 
 ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SHORTEST = 0.001  # of nothing at all, a timer would make that it never rings
 
 
 def main(grace: float, command: list[str]) -> int:
@@ -22,17 +23,20 @@ def main(grace: float, command: list[str]) -> int:
     wakened, waken = os.pipe()
     os.set_blocking(waken, False)
     signal.set_wakeup_fd(waken, warn_on_full_buffer=False)
-    asked = _Asked()
-    for number in (*ASKED, signal.SIGCHLD):
+    asked = _Asked(wakened)
+    for number in (*ASKED, signal.SIGCHLD, signal.SIGALRM):
         signal.signal(number, asked.by)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # what the supervisor was set up with
     while child.poll() is None and not asked.to_end:
-        ready, _, _ = select.select([wakened, sys.stdin.fileno()], [], [])
-        if wakened in ready:
-            os.read(wakened, 512)
-        if sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 512):
-            asked.to_end = asked.orphaned = True
-    _end(child, grace)
+        asked.wait()
+    if child.poll() is None:
+        child.terminate()
+        signal.setitimer(signal.ITIMER_REAL, max(grace, SHORTEST))
+    while child.poll() is None and not asked.too_late:
+        asked.wait()
+    child.kill()
+    child.wait()
+    asked.look()
     if asked.orphaned:
         os.killpg(os.getpgrp(), signal.SIGKILL)  # ourselves too: there is nobody left to be told
     status = child.returncode
@@ -40,26 +44,30 @@ def main(grace: float, command: list[str]) -> int:
 
 
 class _Asked:
-    """What was asked of us."""
+    """What was asked of us, and whether there is still somebody to ask: the supervisor may be killed at any time, also in a stop."""
 
-    def __init__(self) -> None:
-        self.to_end = self.orphaned = False
+    def __init__(self, wakened: int) -> None:
+        self._wakened = wakened
+        self._heard = [wakened, sys.stdin.fileno()]
+        self.to_end = self.orphaned = self.too_late = False
 
     def by(self, number: int, frame: FrameType | None) -> None:
         """A signal came in."""
         self.to_end = self.to_end or number in ASKED
+        self.too_late = self.too_late or number == signal.SIGALRM
 
+    def wait(self) -> None:
+        """Wait for a signal, or for the supervisor to be gone."""
+        self.look(None)
 
-def _end(child: subprocess.Popen[bytes], grace: float) -> None:
-    """Ask the child to end, and make it after `grace` seconds."""
-    if child.poll() is not None:
-        return
-    child.terminate()
-    try:
-        child.wait(grace)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+    def look(self, seconds: float | None = 0) -> None:
+        """See whether the supervisor is there still; wait so long for that or for a signal."""
+        ready, _, _ = select.select(self._heard, [], [], seconds)
+        if self._wakened in ready:
+            os.read(self._wakened, 512)
+        if sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 512):
+            self._heard.remove(sys.stdin.fileno())
+            self.to_end = self.orphaned = True
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
-from signalist.accounts.models import Account
+from django.db import InterfaceError, OperationalError
+
 from signalist.accounts.paper_store import PaperStore
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
@@ -22,16 +24,19 @@ from signalist.engine.market import SyntheticMarket
 from signalist.engine.strategies import StrategyPool
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
 from signalist.execution.measure import snapshot
+from signalist.logs import logger
 from signalist.markets.models import LatestPrice
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.paper.venue import PAPER, PaperVenue
 
+log = logger(__name__)
+
 POLL_EVERY = 0.1
 SWEEP_EVERY = 1.0
 LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
-TAKE_OVER_EVERY = 5.0
+TAKE_OVER_EVERY = 1.0
 MINUTE = timeframe("1m")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,10 +68,9 @@ class LiveEngine:
         self._market = PublicMarket()
         self._exchange = paper_exchange(self._market, clock, self._database, terms or Terms(), waits=True)
         sessions = Sessions({PAPER: PaperVenue(self._exchange)})
-        self.engine = Engine(sessions, clock, self._database, StrategyPool())
+        self.engine = Engine(sessions, clock, self._database, StrategyPool(), patient=False)
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
-        self._opened: set[str] = set()
         self._minute: datetime | None = None
         self._stopping = asyncio.Event()
         self._due: dict[str, float] = {}
@@ -74,33 +78,50 @@ class LiveEngine:
     def stop(self) -> None:
         """Stop after the work at hand."""
         self._stopping.set()
+        self.engine.news.set()
 
     async def run(self) -> None:
         """Work until stopped."""
+        beating: asyncio.Task[None] | None = None
         try:
             await self._database(self._open_accounts)
             await self._market_moves()
             await self.engine.start(clock="system" if isinstance(self._clock, SystemClock) else "market")
             beating = asyncio.create_task(self._beat())
             while not self._stopping.is_set():
+                if beating.done():
+                    beating.result()
                 await self._turn()
-                try:
-                    await asyncio.wait_for(self._stopping.wait(), POLL_EVERY)
-                except TimeoutError:
-                    continue
-            beating.cancel()
+                await self._pause()
         finally:
+            if beating is not None:
+                beating.cancel()
+                await asyncio.wait([beating])
             await self.engine.stop()
 
+    async def _pause(self) -> None:
+        """Wait until there is something to do: an answer of a venue, the next look at the rows, or the end."""
+        try:
+            await asyncio.wait_for(self.engine.news.wait(), POLL_EVERY)
+        except TimeoutError:
+            return
+        finally:
+            self.engine.news.clear()
+
     async def _beat(self) -> None:
-        """Show that the engine lives, also while a venue keeps it waiting."""
+        """Show that the engine lives, also while a venue keeps it waiting, and again after the database did not answer."""
         while True:
-            await self.engine.heartbeat()
+            try:
+                await self.engine.heartbeat()
+            except (OperationalError, InterfaceError) as error:
+                log.warning("engine_heartbeat_failed", error=str(error).strip())
             await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _turn(self) -> None:
         if await self._has_moved() or self._is_due("look", LOOK_EVERY):
             await self._market_moves()
+        if self._synthetic is not None and self._synthetic.is_behind:
+            return  # nothing is decided on prices of hours ago
         if self._is_due("sweep", SWEEP_EVERY):
             await self._database(self._open_accounts)
             await self.engine.watch()
@@ -127,11 +148,9 @@ class LiveEngine:
 
     def _open_accounts(self) -> None:
         """Open at the paper venue what people have asked for; an account that the venue knows stays as it is."""
-        asked = Account.objects.filter(venue=PAPER, deposit__isnull=False).exclude(venue_ref__in=self._opened)
-        for account in asked.order_by("pk"):
+        for account in self._store.asked_for():
             assert account.deposit is not None
             self._store.open_account(account.venue_ref, account.currency, account.deposit)
-            self._opened.add(account.venue_ref)
 
     async def _market_moves(self) -> None:
         """Show the paper venue what the market did since it last looked: candles it missed, then the newest prices."""
@@ -146,22 +165,25 @@ class LiveEngine:
 
     def _news(self) -> tuple[list[SymbolBar], list[SymbolBar]]:
         self._market.refresh()
-        ticks = []
-        for symbol, price, at in LatestPrice.objects.filter(instrument__venue=PAPER).values_list(
-            "instrument__symbol", "price", "at"
-        ):
-            if self._prices.get(symbol) != (price, at):
-                self._prices[symbol] = (price, at)
-                ticks.append(SymbolBar(symbol, Bar.tick(price), at, at))
+        newest = LatestPrice.objects.filter(instrument__venue=PAPER).order_by("instrument__symbol")
+        prices = {symbol: (price, at) for symbol, price, at in newest.values_list("instrument__symbol", "price", "at")}
+        ticks = [
+            SymbolBar(symbol, Bar.tick(price), at, at)
+            for symbol, (price, at) in prices.items()
+            if self._prices.get(symbol) != (price, at)
+        ]
         if isinstance(self._clock, MarketClock):
             for tick in ticks:
                 self._clock.seen(tick.end)
-        return self._missed(), ticks
+        bars = self._missed(prices)
+        # Only now: where the database gave up, the same is done once more, and must find the same news.
+        self._prices = prices
+        return bars, ticks
 
-    def _missed(self) -> list[SymbolBar]:
+    def _missed(self, symbols: Iterable[str]) -> list[SymbolBar]:
         """Bars behind each symbol's cursor. A symbol that was never worked on begins now: there is nothing older to fill."""
         cursors = self._store.cursors()
-        fresh = {symbol: self._clock.now().isoformat() for symbol in self._prices if symbol not in cursors}
+        fresh = {symbol: self._clock.now().isoformat() for symbol in symbols if symbol not in cursors}
         if fresh:
             cursors |= fresh
             self._store.save_cursors(cursors)

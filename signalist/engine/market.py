@@ -10,6 +10,8 @@ from signalist.markets.synthetic import SyntheticFeed
 
 SYNTHETIC = "synthetic"
 ASK_EVERY = 2.0
+AT_A_TURN = 0.5
+"""Seconds of a turn that go into filling a gap: an engine that catches up can be stopped all the same."""
 
 
 class SyntheticMarket:
@@ -21,22 +23,29 @@ class SyntheticMarket:
         self._mine = False
         self._ask_at = 0.0
         self._second: int | None = None
+        self._behind = False
 
     @property
     def is_fed_here(self) -> bool:
         """Whether this engine makes the market, so that nothing in it moves without its knowing."""
         return self._mine
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a gap is being filled here, so that the newest prices are those of the past."""
+        return self._mine and self._behind
+
     async def move(self, engine: EngineProcess) -> bool:
-        """Store what happened since the last call; whether there was anything."""
+        """Store what happened since the last call, of a long gap as much as fits into a turn; whether there was anything."""
         await self._ask(engine)
         now = self._clock.now()
         second = int(now.timestamp())
         if not self._mine or second == self._second:
             return False
-        while not await self._database(lambda: self._feed.advance(now)):
-            continue  # a long gap is filled in steps, between which the engine shows that it lives
-        self._second = second
+        enough = monotonic() + AT_A_TURN
+        while not (is_done := await self._database(lambda: self._feed.advance(now))) and monotonic() < enough:
+            continue  # a gap is filled in steps, between which the engine shows that it lives
+        self._behind, self._second = not is_done, second if is_done else None
         return True
 
     async def _ask(self, engine: EngineProcess) -> None:

@@ -69,20 +69,27 @@ class Supervisor:
                     process.terminate()
 
     async def run(self) -> None:
-        """Work until stopped and everything has ended."""
-        await asyncio.gather(*(self._keep(program) for program in self._programs))
+        """Work until stopped and everything has ended. What goes wrong here (nobody takes what is said) stops everything, and is raised."""
+        keeping = [asyncio.create_task(self._keep(program)) for program in self._programs]
+        try:
+            await asyncio.wait(keeping, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            self._stop_once()
+            await asyncio.wait(keeping)
+        for each in keeping:
+            each.result()
 
     async def _keep(self, program: Program) -> None:
         pause = self._patience.first
         await self._pause(program.after)
         while not self._stopping.is_set():
             begun = monotonic()
-            status = await self._once(program)
+            how = await self._once(program)
             if self._stopping.is_set():
                 return
             if monotonic() - begun >= self._patience.steady:
                 pause = self._patience.first
-            self._tell(program, f"ended with status {status}; starting again in {pause:g} s")
+            self._tell(program, f"{how}; starting again in {pause:g} s")
             await self._pause(pause)
             pause = min(2 * pause, self._patience.longest)
 
@@ -90,9 +97,16 @@ class Supervisor:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _once(self, program: Program) -> int:
-        """Start the program and wait for its end."""
-        process = self._started(program)
+    def _stop_once(self) -> None:
+        if not self._stopping.is_set():
+            self.stop()
+
+    async def _once(self, program: Program) -> str:
+        """Start the program and wait for its end; in words, how it ended."""
+        try:
+            process = self._started(program)
+        except OSError as error:  # no memory, no more processes: it may go better later
+            return f"could not be started ({(error.strerror or str(error)).lower()})"
         self._running[program.name] = process
         if self._stopping.is_set():
             process.terminate()
@@ -100,10 +114,10 @@ class Supervisor:
         status = await asyncio.get_running_loop().run_in_executor(self._waiters, process.wait)
         _kill_group(process)  # what the program has forked and left
         del self._running[program.name]
-        await telling
         assert process.stdin is not None
         process.stdin.close()
-        return status
+        await telling
+        return f"ended with status {status}"
 
     def _started(self, program: Program) -> subprocess.Popen[bytes]:
         # Isolated and without site-packages: the keeper needs the standard library alone, and starts in no time.
@@ -124,6 +138,9 @@ class Supervisor:
         try:
             async for line in _lines(stream):
                 self._tell(program, line)
+        except BaseException:
+            self._stop_once()  # a program whose lines nobody takes would wait for ever to be rid of them
+            raise
         finally:
             transport.close()
 

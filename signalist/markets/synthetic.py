@@ -6,7 +6,7 @@ it stopped is what the stored candles say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -16,6 +16,7 @@ from signalist.domain.synthetic import PER_MINUTE, SEED, TEN_SECONDS, Profile, W
 from signalist.logs import logger
 from signalist.markets import feeds
 from signalist.markets import models as rows
+from signalist.markets.history import newest
 from signalist.venues.paper.venue import PAPER
 
 log = logger(__name__)
@@ -90,26 +91,32 @@ class SyntheticFeed:
 
         True when that was all, False when it wants to be asked again at once.
         """
-        if not self._walks:
-            self._walks = self._begun(now)
-        behind = min(walk.at for walk in self._walks.values())
-        until = min(now, behind + AT_ONCE)
+        standing = self._standing(now)
+        until = min(now, _behind(standing) + AT_ONCE)
+        walks: dict[int, Walk] = {}
         closed: list[feeds.ClosedCandle] = []
-        for key, walk in self._walks.items():
-            self._walks[key], news = walk.to(until)
+        for key, walk in standing.items():
+            walks[key], news = walk.to(until)
             closed += [feeds.ClosedCandle(key, one.frame, one.candle) for one in news]
-        prices = [feeds.Price(key, walk.value, walk.at) for key, walk in self._walks.items()]
+        prices = [feeds.Price(key, walk.value, walk.at) for key, walk in walks.items()]
         reached = max(price.at for price in prices)
         if closed:
             feeds.take_candles(sorted(closed, key=_order), prices)
         elif reached != self._told:
             feeds.take_prices(prices)
-        self._told = reached
+        # Only now: where the database gave up, the same is done once more, and must find the same candles still to close.
+        self._walks, self._told = walks, reached
         return until == now
 
     def forget(self) -> None:
         """Read anew from the stored candles where the market stands: another process has fed it, or may have."""
         self._walks.clear()
+
+    def _standing(self, now: datetime) -> dict[int, Walk]:
+        """Where the market stands. After a gap that is too long, be it that the machine has slept, it is asked of what is stored."""
+        if self._walks and now - _behind(self._walks) <= LONGEST_GAP:
+            return self._walks
+        return self._begun(now)
 
     def _begun(self, now: datetime) -> dict[int, Walk]:
         known = instruments()
@@ -121,7 +128,7 @@ class SyntheticFeed:
 
 def _walk(profile: Profile, seed: int, instrument: rows.Instrument, now: datetime) -> Walk:
     """The walk that goes on after what is stored, or one that begins now where nothing is or it is too old."""
-    stored = newest(instrument)
+    stored = _newest(instrument)
     here = TEN_SECONDS.last_close(now)
     if not stored:
         return begin(profile, seed, here)
@@ -133,10 +140,14 @@ def _walk(profile: Profile, seed: int, instrument: rows.Instrument, now: datetim
     return resume(profile, seed, stored)
 
 
-def newest(instrument: rows.Instrument) -> Sequence[Candle]:
+def _newest(instrument: rows.Instrument) -> list[Candle]:
     """The newest ten-second candles, oldest first: at least those of the minute that has begun."""
-    found = rows.Candle.objects.filter(instrument=instrument, timeframe=TEN_SECONDS.code).order_by("-close_time")
-    return [row.value() for row in reversed(found[:PER_MINUTE])]
+    return newest(instrument.pk, TEN_SECONDS.code, PER_MINUTE)
+
+
+def _behind(walks: Mapping[int, Walk]) -> datetime:
+    """Where the market stands that has come least far."""
+    return min(walk.at for walk in walks.values())
 
 
 def _order(closed: feeds.ClosedCandle) -> tuple[datetime, int, int]:
@@ -149,7 +160,7 @@ def history(begins: datetime, seed: int = SEED) -> dict[int, Walk]:
     walks = {}
     for profile in PROFILES:
         instrument = known[profile.spec.symbol]
-        stored = newest(instrument)
+        stored = _newest(instrument)
         before = stored[-1].close if stored else None
         since = [candle for candle in stored if candle.close_time > begins]
         walks[instrument.pk] = resume(profile, seed, since) if since else begin(profile, seed, begins, before)

@@ -16,16 +16,18 @@ from pathlib import Path
 import pytest
 
 from signalist.engine.supervisor import busy
-from tests.engine.processes import MARK, marked, parent, until
+from tests.engine.processes import MARK, command, marked, parent, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# HUGE in a program makes it longer than what the system takes for one argument.
 SUPERVISE = """
 import asyncio, signal, sys
 from signalist.engine.supervisor import Patience, Program, Supervisor
 
 async def main():
-    programs = [Program(name, [sys.executable, "-u", "-c", code]) for name, code in zip(sys.argv[2::2], sys.argv[3::2])]
+    told = [code.replace("HUGE", "#" * 300_000) for code in sys.argv[3::2]]
+    programs = [Program(name, [sys.executable, "-u", "-c", code]) for name, code in zip(sys.argv[2::2], told)]
     supervisor = Supervisor(programs, lambda line: print(line, flush=True), Patience(0.1, 0.4, 60, float(sys.argv[1])))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,7 +50,7 @@ time.sleep(600)
 class Running:
     """A supervisor in a process of its own; `mark` is in the environment of everything that it started."""
 
-    def __init__(self, tmp_path: Path, *programs: str, grace: float = 5) -> None:
+    def __init__(self, tmp_path: Path, *programs: str, grace: float = 5, piped: bool = False) -> None:
         self.mark = uuid.uuid4().hex
         self.told = tmp_path / "told"
         with self.told.open("wb") as told:
@@ -56,7 +58,7 @@ class Running:
                 [sys.executable, "-c", textwrap.dedent(SUPERVISE), str(grace), *programs],
                 cwd=ROOT,
                 env={**os.environ, MARK: self.mark},
-                stdout=told,
+                stdout=subprocess.PIPE if piped else told,
                 stderr=told,
             )
 
@@ -80,8 +82,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Starts supervisors; none outlives the test."""
     started: list[Running] = []
 
-    def begin(*programs: str, grace: float = 5) -> Running:
-        started.append(Running(tmp_path, *programs, grace=grace))
+    def begin(*programs: str, grace: float = 5, piped: bool = False) -> Running:
+        started.append(Running(tmp_path, *programs, grace=grace, piped=piped))
         return started[-1]
 
     yield begin
@@ -123,6 +125,28 @@ def test_what_keeps_crashing_is_started_after_growing_pauses(start: Callable[...
     assert running.process.wait(10) == 0, "also in the middle of a pause"
 
 
+def test_what_cannot_be_started_now_is_tried_again_while_the_others_run(start: Callable[..., Running]) -> None:
+    running = start("web", "HUGE", "engine", WAITS)
+    until(lambda: len(running.lines("web    | could not")) == 3, "it is tried again")
+    assert running.lines("web    | could not") == [
+        f"web    | could not be started (argument list too long); starting again in {pause} s"
+        for pause in ("0.1", "0.2", "0.4")
+    ]
+    assert running.lines("engine | here") and running.pids()
+    running.process.terminate()
+    assert running.process.wait(10) == 0
+    assert running.pids() == set()
+
+
+def test_when_nobody_takes_what_it_says_everything_stops(start: Callable[..., Running]) -> None:
+    running = start("web", "import time\nwhile True: print('here'); time.sleep(0.05)", "engine", WAITS, piped=True)
+    assert running.process.stdout is not None
+    assert running.process.stdout.readline()
+    running.process.stdout.close()
+    assert running.process.wait(10) != 0
+    assert running.pids() == set()
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_with_everything_it_started(start: Callable[..., Running], how: signal.Signals) -> None:
     running = start("web", WAITS, "engine", WAITS)
@@ -158,14 +182,22 @@ def test_nobody_outlives_a_supervisor_that_is_killed(start: Callable[..., Runnin
     until(lambda: running.pids() == set(), "all have ended")
 
 
+def test_nobody_outlives_a_supervisor_that_is_killed_while_it_stops(start: Callable[..., Running]) -> None:
+    running = start("worker", STUBBORN, grace=1)
+    until(lambda: len(running.lines()) == 2, "it and its fork run")
+    running.process.terminate()
+    time.sleep(0.3)
+    running.process.kill()
+    until(lambda: running.pids() == set(), "all have ended")
+
+
 def test_what_a_program_forked_does_not_outlive_it(start: Callable[..., Running]) -> None:
     running = start("worker", STUBBORN.replace("os.fork()", "os.fork() or os._exit(4) if not os.fork() else None"))
     until(lambda: running.lines("worker | here"), "it runs")
     before = running.pids()
     for pid in before:
-        if b"keeper.py" not in Path(f"/proc/{pid}/cmdline").read_bytes() and parent(pid) in before:
+        if b"keeper.py" in command(parent(pid)).encode():
             os.kill(pid, signal.SIGKILL)
-            break
     until(lambda: not (before & running.pids()), "its forks are gone with it")
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError, transaction
 
 from signalist.domain.synthetic import TEN_SECONDS
 from signalist.events.models import Event
 from signalist.markets.models import Candle, Instrument, LatestPrice
 from signalist.markets.synthetic import LONGEST_GAP, PROFILES, SyntheticFeed, instruments
 from tenants.doors import across_tenants
+from tests.engine.outages import outage
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +103,29 @@ def test_a_feed_that_forgets_goes_on_from_what_another_has_stored() -> None:
     times = Candle.objects.filter(timeframe="10s", instrument__symbol="AUR/USD").order_by("close_time")
     closes = list(times.values_list("close_time", flat=True))
     assert closes == [NOON + n * TEN_SECONDS.length for n in range(1, 13)]
+
+
+def test_candles_that_could_not_be_stored_are_stored_when_it_is_asked_again() -> None:
+    feed = SyntheticFeed()
+    feed.advance(NOON)
+    with outage("markets_candle"), pytest.raises(OperationalError), transaction.atomic():
+        feed.advance(NOON + 11 * SECOND)
+    assert stored() == []
+    assert feed.advance(NOON + 11 * SECOND)
+    assert {close for _, _, close, *_ in stored()} == {NOON + 10 * SECOND}
+    assert len(stored()) == len(PROFILES)
+
+
+def test_a_machine_that_slept_for_more_than_a_day_does_not_fill_the_time() -> None:
+    feed = SyntheticFeed()
+    feed.advance(NOON)
+    fed(feed, NOON + timedelta(minutes=1))
+    woken = NOON + 3 * LONGEST_GAP
+    assert feed.advance(woken), "there is nothing more to do at once"
+    assert feed.advance(woken + 10 * SECOND)
+    assert {c.close_time for c in Candle.objects.filter(close_time__gt=NOON + timedelta(minutes=1))} == {
+        woken + 10 * SECOND
+    }
 
 
 def test_after_more_than_a_day_it_begins_anew_where_it_stopped() -> None:

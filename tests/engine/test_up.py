@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,12 +57,16 @@ def test_nobody_outlives_it_when_it_is_killed(up: Up) -> None:
 
 
 def test_for_a_recorded_market_an_empty_database_and_one_command_will_do(databases: Databases, tmp_path: Path) -> None:
+    """Whatever market the environment names; and started with `nohup`, it outlives its terminal."""
     database = databases.empty()
-    up = Up(database, tmp_path / "told", "--market", "recorded")
+    up = Up(database, tmp_path / "told", "--market", "recorded", nohup=True, SIGNALIST_MARKET="synthetic")
     try:
         until(lambda: up.lines("engine | The engine is starting."), "the engine starts", PATIENCE)
         clocks = "SELECT clock FROM execution_engineprocess WHERE ended_at IS NULL"
         until(lambda: database.rows(clocks) == [("market",)], "it takes its time from the market", PATIENCE)
+        up.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert up.process.poll() is None and up.running("manage.py engine")
         up.process.terminate()
         assert up.process.wait(PATIENCE) == 0
     finally:

@@ -18,15 +18,23 @@ PATIENCE = 60
 
 
 class Up:
-    """The product, started by one command on a port of its own."""
+    """The product, started by one command on a port of its own; `more` are further environment variables."""
 
-    def __init__(self, database: OwnDatabase, told: Path, *arguments: str) -> None:
+    def __init__(self, database: OwnDatabase, told: Path, *arguments: str, nohup: bool = False, **more: str) -> None:
         self.mark, self.told, self.port = uuid.uuid4().hex, told, free_port()
         with told.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "up", "--port", str(self.port), *arguments],
+                [
+                    *(["nohup"] if nohup else []),
+                    sys.executable,
+                    "manage.py",
+                    "up",
+                    "--port",
+                    str(self.port),
+                    *arguments,
+                ],
                 cwd=ROOT,
-                env=database.environment(**{MARK: self.mark}),
+                env=database.environment(**{MARK: self.mark}, **more),
                 stdout=out,
                 stderr=out,
             )

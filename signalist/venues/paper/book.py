@@ -166,6 +166,11 @@ class BookStore(Protocol):
     def open_positions(self) -> Sequence[PaperPosition]: ...
 
 
+def duplicates(store: BookStore) -> int:
+    """How many entries were accepted beyond one per account and tag."""
+    return sum(count - 1 for count in store.entries_per_tag().values())
+
+
 class MarketView(Protocol):
     """The public side that the venue trades against."""
 

@@ -21,7 +21,7 @@ from signalist.domain.orders import OrderType, Side
 from signalist.failpoints import failpoint
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import BadCredential, NoAnswer, NoMarket, UnknownInstrument, VenueError
-from signalist.venues.paper.book import Book, BookAudit, BookStore, MarketView, PaperOrder
+from signalist.venues.paper.book import Book, BookAudit, BookStore, MarketView, PaperOrder, duplicates
 from signalist.venues.paper.matching_desk import Desk, Terms, resting
 
 T = TypeVar("T")
@@ -224,14 +224,11 @@ class PaperExchange:
 
     async def audit(self) -> BookAudit:
         """What the book itself says: accepted entries beyond one per account and tag, and positions not covered by a resting stop."""
-        return await self._in_thread(lambda: BookAudit(self._duplicates(), self._unprotected()))
+        return await self._in_thread(lambda: BookAudit(duplicates(self.store), self._unprotected()))
 
     async def unprotected(self) -> tuple[tuple[str, str], ...]:
         """The (account, symbol) of every position of which more is open than resting reduce-only stops cover."""
         return await self._in_thread(self._unprotected)
-
-    def _duplicates(self) -> int:
-        return sum(count - 1 for count in self.store.entries_per_tag().values())
 
     def _unprotected(self) -> tuple[tuple[str, str], ...]:
         positions = [p for p in self.store.open_positions() if p.quantity != 0]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
+from signalist.domain.money import settle
 from signalist.domain.orders import OrderType
 from signalist.venues.base import (
     Ack,
@@ -95,7 +96,8 @@ class PaperSession:
 
     async def balance(self) -> Balance:
         book = await self._book()
-        return Balance(book.accounts[self._ref].currency, book.accounts[self._ref].cash, book.available(self._ref))
+        account = book.accounts[self._ref]
+        return Balance(account.currency, account.cash, settle(book.available(self._ref)))
 
     async def positions(self) -> tuple[NetPosition, ...]:
         book = await self._book()

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import sys
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +17,7 @@ from django_q.status import Stat
 from signalist.clock import utc_now
 from signalist.engine.supervisor import answers
 from signalist.execution.engines import on_this_machine
-
-BEATS = timedelta(seconds=10)
-"""An engine shows every two seconds that it lives."""
+from signalist.execution.health import BEATS
 
 
 class Command(BaseCommand):
@@ -48,7 +45,7 @@ def _engine() -> tuple[bool, str]:
     if not engines:
         return False, "none runs here"
     age = utc_now() - engines[0].seen_at
-    return age < BEATS, f"seen {age.total_seconds():.1f} s ago"
+    return age <= BEATS, f"seen {age.total_seconds():.1f} s ago"
 
 
 def _worker() -> tuple[bool, str]:

@@ -62,7 +62,9 @@ class Command(BaseCommand):
     async def _run(self, bind: str, port: int, market: str) -> None:
         supervisor = Supervisor(programs(bind, port, market), self._say)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Started with `nohup`, it goes on when its terminal is gone.
+        hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+        for number in (signal.SIGTERM, signal.SIGINT, *hang_up):
             loop.add_signal_handler(number, supervisor.stop)
         announcing = asyncio.create_task(self._announce(bind, port))
         await supervisor.run()
@@ -96,7 +98,7 @@ class Command(BaseCommand):
 def programs(bind: str, port: int, market: str) -> list[Program]:
     """What runs side by side."""
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-    moves = ["--clock", "market"] if market == "recorded" else ["--market", market]
+    moves = ["--clock", "market", "--market", "none"] if market == "recorded" else ["--market", market]
     daphne = [sys.executable, "-m", "daphne", "-v", "0", "-b", bind, "-p", str(port), "signalist.asgi:application"]
     # Lines are to appear when they are written, not when a buffer is full.
     at_once = {"PYTHONUNBUFFERED": "1"}
