@@ -24,6 +24,7 @@ class Account(TenantRow):
     """A trading account at a venue. Paper or live is decided by the venue that opens it, never by an `if`.
 
     `deposit` is what a paper account is to be opened with: the engine asks the paper venue to open those that it does not know yet.
+    `lease_owner` is the engine that decides for it and talks to its venue, None for none; `lease_token` grows with every change of hands.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -35,6 +36,8 @@ class Account(TenantRow):
     credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=10, choices=AccountState.choices, default=AccountState.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)
+    lease_owner = models.UUIDField(null=True, blank=True, editable=False, db_index=True)
+    lease_token = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=utc_now)
 
     class Meta(TenantRow.Meta):

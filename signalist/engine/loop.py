@@ -17,15 +17,16 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
-from signalist.clock import Clock, SystemClock
+from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.strategies import StrategyPool
-from signalist.execution import engines, reconcile
+from signalist.execution import engines, leases, reconcile
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
+from signalist.execution.leases import Taken
 from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
-from signalist.execution.place import place
+from signalist.execution.place import Placer, place
 from signalist.execution.protect import protect
 from signalist.logs import logger
 from signalist.markets.selectors import Shown, forget_instruments
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 TRIES = 5
 RETRY_AFTER = 0.2
+LAST_WORDS = 5.0
+"""Seconds that an engine which stops gives to what is under way at venues."""
 
 log = logger(__name__)
 
@@ -91,12 +94,23 @@ def _behind_the_door(function: Callable[[], T]) -> T:
 
 
 class Engine:
-    """One engine. `clock` is market time; the machine's clock serves only to tell that the engine lives."""
+    """One engine. `clock` is market time; the machine's clock serves only to tell that the engine lives.
 
-    def __init__(self, sessions: Sessions, clock: Clock, database: Database, strategies: StrategyPool) -> None:
+    A `patient` one does everything in rounds and waits for every answer, so that a replay comes out the same each time. Another keeps
+    calls under way and writes what has come; `news` is set when there is something to do.
+    """
+
+    def __init__(
+        self, sessions: Sessions, clock: Clock, database: Database, strategies: StrategyPool, *, patient: bool = True
+    ) -> None:
         self.sessions, self.clock, self.database, self.strategies = sessions, clock, database, strategies
         self.wakes: Wakes = wakes
         self.process: EngineProcess | None = None
+        self.news = asyncio.Event()
+        self._patient = patient
+        self._placer: Placer | None = None
+        self._reconciler: reconcile.Reconciler | None = None
+        self._lease_until = monotonic()
         self._machine = SystemClock()
         self._dirty: set[int] = set()
         self._listening: set[int] = set()
@@ -118,7 +132,21 @@ class Engine:
 
         `alone`: refuse to start beside another living engine; `clock`: what others are told of its clock. Raises AnotherEngine.
         """
+        begun = monotonic()
         self.process = await self.database(lambda: engines.register(self._machine, alone=alone, market_clock=clock))
+        self._lease_until = begun + engines.MAY_SEND
+        if not self._patient:
+            self._placer = Placer(
+                self.sessions,
+                self.clock,
+                self.id,
+                self.database,
+                news=self.news.set,
+                lease_until=lambda: self._lease_until,
+            )
+            self._reconciler = reconcile.Reconciler(
+                self.sessions, self.clock, self.id, self.database, news=self.news.set
+            )
         log.info("engine_started", engine=str(self.id), process=self.process.pid)
         await self.take_over()
         await self.watch()
@@ -129,8 +157,19 @@ class Engine:
         dead = await self.database(lambda: engines.dead_engines(self._machine))
         if dead:
             await self._adopt_runs(dead)
-            await self.database(lambda: reconcile.take_over(dead, self.clock.now()))
             await self.database(lambda: engines.taken_over(dead, self._machine))
+        await self.database(lambda: leases.share_out(self.id, self._machine))
+        await self._take_accounts()
+
+    async def _take_accounts(self) -> None:
+        taken: Taken = await self.database(lambda: leases.acquire(self.id, self._machine))
+        if taken.left_behind:
+            log.warning("accounts_taken_over", engine=str(self.id), accounts=len(taken.left_behind))
+        if taken.all:
+            # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
+            await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now()))
+            self._dirty |= set(taken.all)
+            self.wakes.ring("place", "protect", "decide")
 
     async def _adopt_runs(self, engine_ids: set[uuid.UUID]) -> None:
         """Make the runs that these engines had claimed and not finished."""
@@ -139,10 +178,12 @@ class Engine:
             await self._run(run, shown)
 
     async def watch(self) -> None:
-        """Listen to all accounts, read their reports once (the safety net under the streams), and forget what may have changed."""
+        """Take accounts that are free, listen to all that are this engine's, read their reports once (the safety net under the streams),
+        and forget what may have changed."""
         forget_instruments()
         forget_schedules()
-        accounts = await self.database(lambda: list(Account.objects.order_by("pk")))
+        await self._take_accounts()
+        accounts = await self.database(lambda: list(Account.objects.filter(lease_owner=self.id).order_by("pk")))
         for account in accounts:
             self._listen(account)
         self._dirty |= {account.pk for account in accounts}
@@ -150,15 +191,17 @@ class Engine:
     async def heartbeat(self) -> None:
         """Show that this engine lives."""
         assert self.process is not None
-        process = self.process
+        process, begun = self.process, monotonic()
         await self.database(lambda: engines.heartbeat(process, self._machine))
+        self._lease_until = begun + engines.MAY_SEND
 
     async def poll(self) -> None:
-        """The safety net: ask everything, whether rung or not. Between two drains nothing of this engine's is on its way."""
-        if await self.database(lambda: reconcile.orphaned({self.id}, self.clock.now())):
+        """The safety net: ask everything, whether rung or not."""
+        under_way = self._placer.orders if self._placer is not None else frozenset[int]()
+        if await self.database(lambda: reconcile.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self._adopt_runs({self.id})
-        self._dirty |= set(await self.database(reconcile.accounts_to_watch))
+        self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
         self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
 
     async def run_due(self) -> int:
@@ -181,27 +224,54 @@ class Engine:
     async def drain(self) -> None:
         """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
         database, clock = self.database, self.clock
-        while self.wakes.any() or self._dirty:
-            if self._dirty:
-                dirty, self._dirty = self._dirty, set()
-                await reconcile.reconcile(self.sessions, clock, database, dirty)
-            if self.wakes.take("look_up"):
-                await reconcile.look_up(self.sessions, clock, database)
+        while self.wakes.any() or self._dirty or self._has_answers():
+            await self._hear()
             if self.wakes.take("measure"):
                 await database(lambda: measure(clock.now()))
             if self.wakes.take("protect"):
-                await database(lambda: protect(clock.now(), self._can_amend))
+                await database(lambda: protect(clock.now(), self._can_amend, engine=self.id))
             if self.wakes.take("fan_out"):
                 await database(lambda: fan_out(clock.now()))
             if self.wakes.take("decide"):
-                await database(lambda: decide(clock.now()))
+                await database(lambda: decide(clock.now(), engine=self.id))
             if self.wakes.take("place"):
-                await place(self.sessions, clock, self.id, database)
+                await self._place()
+
+    def _has_answers(self) -> bool:
+        return self._placer is not None and (
+            self._placer.under_way.has_answers or (self._reconciler is not None and self._reconciler.has_answers)
+        )
+
+    async def _hear(self) -> None:
+        """Learn what happened at venues: answers to orders, reports, and what became of those in doubt."""
+        dirty, self._dirty = self._dirty, set()
+        if self._placer is None or self._reconciler is None:
+            await reconcile.reconcile(self.sessions, self.clock, self.database, dirty, self.id)
+            if self.wakes.take("look_up"):
+                await reconcile.look_up(self.sessions, self.clock, self.database, self.id)
+            return
+        await self._placer.write()
+        await self._reconciler.write()
+        again, self._reconciler.again = self._reconciler.again, set()
+        await self._reconciler.read(dirty | again)
+        if self.wakes.take("look_up"):
+            await self._reconciler.look_up()
+
+    async def _place(self) -> None:
+        if self._placer is None:
+            await place(self.sessions, self.clock, self.id, self.database)
+        else:
+            await self._placer.send()
 
     async def stop(self) -> None:
         """Stop in good order."""
+        if self._placer is not None and self._reconciler is not None:
+            await asyncio.gather(self._placer.under_way.end(LAST_WORDS), self._reconciler.end(LAST_WORDS))
+            await self._placer.write()
+            await self._reconciler.write()
         if self.process is not None:
             process = self.process
+            await self.database(lambda: leases.give_up(self.id))
             await self.database(lambda: engines.ended(process, self._machine))
         self.strategies.close()
         self._workers.shutdown()
@@ -214,4 +284,8 @@ class Engine:
         if account.pk not in self._listening:
             self._listening.add(account.pk)
             key = account.pk
-            self.sessions.of(account).listen(lambda: self._dirty.add(key))
+            self.sessions.of(account).listen(lambda: self._heard_of(key))
+
+    def _heard_of(self, account_id: int) -> None:
+        self._dirty.add(account_id)
+        self.news.set()

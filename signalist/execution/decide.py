@@ -7,6 +7,7 @@ the opposite position waits, until its deadline.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,7 @@ from signalist.domain.signals import Direction, Levels, basis, reanchor
 from signalist.domain.sizing import margin
 from signalist.events import outbox
 from signalist.events.outbox import Fact
+from signalist.execution import leases
 from signalist.execution.entries import entry_request
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
@@ -42,7 +44,7 @@ from signalist.trading.transitions import ORDER_STATE, move
 
 BATCH = 200
 _RANK = "CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END"
-_WAITING = f"status = 'PENDING' AND ({_RANK}, id) > (%s, %s) ORDER BY {_RANK}, id LIMIT %s"
+_WAITING = f"status = 'PENDING' AND ({_RANK}, id) > (%s, %s) AND {{mine}} ORDER BY {_RANK}, id LIMIT %s"
 _RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "decided_at")
 
 
@@ -58,31 +60,36 @@ class Outcome:
     waiting: set[tuple[int, str]] = field(default_factory=set)
 
 
-def decide(now: datetime, limit: int = BATCH) -> int:
-    """Decide what waits, exits before entries, in batches of `limit`; returns how many executions got their answer.
+def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None) -> int:
+    """Decide what waits for the accounts that `engine` holds (None: for all), exits before entries, in batches of `limit`; returns how
+    many executions got their answer.
 
     What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it.
     """
     answered = 0
     behind: tuple[int, int] | None = (-1, 0)
     while behind is not None and answered < limit:
-        decided, behind = _decide_batch(now, limit, behind)
+        decided, behind = _decide_batch(now, limit, behind, engine)
         answered += decided
     if behind is not None:
         ring_on_commit("decide")
     return answered
 
 
-def _decide_batch(now: datetime, limit: int, behind: tuple[int, int]) -> tuple[int, tuple[int, int] | None]:
+def _decide_batch(
+    now: datetime, limit: int, behind: tuple[int, int], engine: uuid.UUID | None
+) -> tuple[int, tuple[int, int] | None]:
     """Decide what comes behind this (rank, id): how many were decided, and what to go on behind, None where nothing is left."""
     with unit("decide.batch"):
         # Those that another engine is deciding are passed over.
-        executions = fast.select(Execution, _WAITING, [*behind, limit], lock="skip")
+        held, holder = leases.of(engine)
+        executions = fast.select(Execution, _WAITING.format(mine=held), [*behind, *holder, limit], lock="skip")
         if not executions:
             return 0, None
         known = picture(executions, now)
+        still = leases.mine((book.account for book in known.accounts.values()), engine)
         outcome = Outcome()
-        for execution in executions:
+        for execution in (execution for execution in executions if execution.account_id in still):
             if execution.signal_kind.is_entry:
                 _entry(execution, known, outcome)
             else:

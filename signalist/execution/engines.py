@@ -1,6 +1,7 @@
 """Which engines live: registration, heartbeat, telling the dead from the living, and who feeds a market.
 
-An engine on this machine is dead when its process is gone; one elsewhere when it has not been seen for half a minute.
+An engine is dead when it has not been seen for eight seconds, and one on this machine as soon as its process is gone. One that is only
+frozen counts as dead, too: what it holds goes to others.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from signalist.clock import Clock
 from signalist.db.units import unit
 from signalist.execution.models import EngineProcess
 
-# Several times what a venue may take to answer: a slow engine is not a dead one.
-SILENT_AFTER = timedelta(seconds=30)
+# An engine shows every two seconds that it lives, whatever its venues do. One that was not seen for so long has lost its accounts to
+# others, and must have stopped writing to venues well before: clocks, and a commit that was slow to be seen, lie between.
+SILENT_AFTER = timedelta(seconds=8)
+MAY_SEND = 6.0
 
 
 class AnotherEngine(RuntimeError):
@@ -85,8 +88,8 @@ def taken_over(dead: set[uuid.UUID], clock: Clock) -> None:
 
 
 def _is_dead(engine: EngineProcess, clock: Clock) -> bool:
-    if engine.boot == _boot() and engine.pid != os.getpid():
-        return not _runs(engine.pid)
+    if engine.boot == _boot() and engine.pid != os.getpid() and not _runs(engine.pid):
+        return True
     return clock.now() - engine.seen_at > SILENT_AFTER
 
 

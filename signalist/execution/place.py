@@ -1,8 +1,9 @@
 """Stage `place`: the network side of the order table. It never decides.
 
-A round is three steps. Claim: what is to be sent is committed as SENDING with its attempt, right before the bytes leave. Call: all
-requests at once, cancels and amendments, then exits, then protection, then entries, each bounded in time. Answers: written
-back together. A placing is never repeated: what had no clear answer is UNKNOWN, and `reconcile` looks it up.
+It takes three steps. Claim: what is to be sent is committed as SENDING with its attempt, right before the bytes leave. Call: all
+requests at once, cancels and amendments, then exits, then protection, then entries, each bounded in time. Answers: written back
+together. A placing is never repeated: what had no clear answer is UNKNOWN, and `reconcile` looks it up.
+A replay does this in rounds (`place`); an engine keeps calls under way and writes what has come (`Placer`).
 """
 
 from __future__ import annotations
@@ -10,242 +11,99 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, monotonic
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import plain
-from signalist.domain.orders import AT_VENUE, Leg, OrderStatus, OrderType, Side
+from signalist.domain.orders import Leg, OrderStatus, OrderType, Side
 from signalist.events import outbox
-from signalist.events.outbox import Fact, emit
+from signalist.events.outbox import Fact
+from signalist.execution import leases
+from signalist.execution.claims import BATCH, Errand, Round, claim, order_fact
 from signalist.failpoints import failpoint
-from signalist.markets.selectors import instruments
 from signalist.trading.folding import release_reservations
-from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position
-from signalist.trading.transitions import ORDER_ANSWERED, ORDER_SENT, move, move_if_allowed
+from signalist.trading.models import AttemptAction, Order, Position
+from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed
 from signalist.venues.base import Ack, OrderReport, OrderRequest
-from signalist.venues.errors import Next, NoAnswer, OrderNotOpen, VenueError
+from signalist.venues.errors import Busy, Next, NoAnswer, NotSent, OrderNotOpen, VenueError
+from signalist.venues.transport.under_way import UnderWay
 
 ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
-BATCH = 400
-_RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
-# Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time.
-_TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
-_WAITING = (
-    f"{STILL_ACTIVE} AND NOT busy AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
-    " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL)))"
-    f" AND ({_TURN}, id) > (%s, %s) ORDER BY {_TURN}, id LIMIT %s"
-)
-# A stop that the venue will not cancel does not hold its exit back for ever: both are reduce-only.
-PATIENCE = 5
 LONGEST_PAUSE = 60
+MOST_UNDER_WAY = 1000
+"""So many calls at once: what is claimed is in doubt if the process dies, so it is not claimed long before it can leave."""
+
+InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
-@dataclass(slots=True)
-class Errand:
-    """One request to a venue and what came of it."""
-
-    order: Order
-    account: Account
-    attempt: OrderAttempt
-    answer: Ack | OrderReport | None = None
-    error: VenueError | None = None
-    latency_ms: float = 0.0
-
-
-@dataclass(slots=True)
-class Round:
-    """What a claim found: errands to run, and orders that ended without leaving the house."""
-
-    errands: list[Errand] = field(default_factory=list)
-    dropped: list[Order] = field(default_factory=list)
-
-
-async def place(
-    sessions: Sessions, clock: Clock, engine: uuid.UUID, in_database: Callable[[Callable[[], Any]], Awaitable[Any]]
-) -> int:
-    """One round; returns how many orders it moved."""
+async def place(sessions: Sessions, clock: Clock, engine: uuid.UUID, in_database: InDatabase) -> int:
+    """One round: claim, wait for all answers, write them. Returns how many orders it moved."""
     work: Round = await in_database(lambda: claim(engine, clock.now()))
     if work.errands:
-        await asyncio.gather(*(_run(errand, sessions) for errand in work.errands))
-        await in_database(lambda: write_answers(work.errands, clock.now()))
+        await asyncio.gather(*(_run(errand, sessions, None) for errand in work.errands))
+        await in_database(lambda: write_answers(work.errands, clock.now(), engine))
     return len(work.errands) + len(work.dropped)
 
 
-# --- Claim ---------------------------------------------------------------------------------------
+class Placer:
+    """Keeps calls under way, at most `MOST_UNDER_WAY`. `news` is called when an answer is there to be written; `lease_until` says up to
+    which monotonic moment this engine may write to a venue."""
 
+    def __init__(
+        self,
+        sessions: Sessions,
+        clock: Clock,
+        engine: uuid.UUID,
+        in_database: InDatabase,
+        *,
+        news: Callable[[], None],
+        lease_until: Callable[[], float],
+    ) -> None:
+        self._sessions, self._clock, self._engine, self._in_database = sessions, clock, engine, in_database
+        self._lease_until = lease_until
+        self.under_way: UnderWay[tuple[int, int], Errand] = UnderWay(news)
 
-def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
-    """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn."""
-    work = Round()
-    behind: tuple[int, int] | None = (-1, 0)
-    while behind is not None and len(work.errands) + len(work.dropped) < limit:
-        behind = _claim_batch(engine, now, limit, behind, work)
-    if behind is not None:
-        ring_on_commit("place")
-    work.errands.sort(key=_urgency)
-    return work
+    @property
+    def orders(self) -> frozenset[int]:
+        """The orders that are in its hands: calls under way, and answers that are not written yet."""
+        return frozenset(key for key, _ in self.under_way.in_hand())
 
-
-def _claim_batch(
-    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round
-) -> tuple[int, int] | None:
-    """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left."""
-    with unit("place.claim"):
-        orders = _candidates(now, limit, behind)
-        if not orders:
-            return None
-        left = (_turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
-        positions = {
-            p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
-        }
-        accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
-        guarded = _still_protected([o for o in orders if o.leg == Leg.EXIT and o.state is OrderStatus.CREATED])
-        found = Round()
-        for order in orders:
-            _claim_one(
-                order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, found, engine, now
+    async def send(self) -> int:
+        """Claim what there is room for and begin to call; returns how many orders were moved."""
+        room = MOST_UNDER_WAY - len(self.under_way)
+        if room <= 0:
+            return 0  # `write` rings again
+        work: Round = await self._in_database(lambda: claim(self._engine, self._clock.now(), min(room, BATCH)))
+        for errand in work.errands:
+            self.under_way.ask(
+                (errand.order.pk, errand.attempt.number), _run(errand, self._sessions, self._lease_until)
             )
-        fast.update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT)
-        release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
-        fast.insert([errand.attempt for errand in found.errands], returning=True)
-        emit([_fact("order_dropped", order, now) for order in found.dropped])
-        if found.dropped:
-            ring_on_commit("protect", "decide")
-    work.errands += found.errands
-    work.dropped += found.dropped
-    return left
+        return len(work.errands) + len(work.dropped)
 
-
-def _candidates(now: datetime, limit: int, behind: tuple[int, int]) -> list[Order]:
-    """Orders to send, cancel or amend behind this (turn, id); those that another engine has in hand are passed over."""
-    put_off = fast.prepared(Order, "not_before", now)
-    orders = fast.select(Order, _WAITING, [put_off, *behind, limit], lock="skip")
-    known = instruments({order.instrument_id for order in orders})
-    for order in orders:
-        order.instrument = known[order.instrument_id]
-    return orders
-
-
-def _turn(order: Order) -> int:
-    """The order's turn, as `_WAITING` counts it, before it was claimed."""
-    if order.state is not OrderStatus.CREATED:
-        return 0
-    return {Leg.EXIT: 1, Leg.ENTRY: 3}.get(Leg(order.leg), 2)
-
-
-def _still_protected(exits: Sequence[Order]) -> set[int]:
-    """The positions of these exits that still have a stop or target at the venue: their exits wait for the cancels."""
-    ids = {order.position_id for order in exits}
-    if not ids:
-        return set()
-    active = fast.select_ids(
-        Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id"
-    )
-    holding = [order for order in active if order.state in AT_VENUE and order.attempts <= PATIENCE]
-    return {order.position_id for order in holding if order.position_id}
-
-
-def _claim_one(
-    order: Order,
-    position: Position | None,
-    account: Account,
-    guarded: set[int],
-    work: Round,
-    engine: uuid.UUID,
-    now: datetime,
-) -> None:
-    leg, state = Leg(order.leg), order.state
-    if state is OrderStatus.CREATED:
-        problem = _moot(order, leg, position, account, now)
-        if problem is not None:
-            move(order, *problem[:1], now, problem[1])
-            work.dropped.append(order)
-        elif not (leg is Leg.EXIT and order.position_id in guarded):
-            move(order, OrderStatus.SENDING, now)
-            order.sender = engine
-            work.errands.append(_errand(order, account, AttemptAction.PLACE, _request_of(order), engine, now))
-    elif state in (OrderStatus.WORKING, OrderStatus.PARTIAL):
-        action = AttemptAction.CANCEL if order.cancel_wanted else AttemptAction.AMEND
-        request = {"client_order_id": order.client_order_id}
-        if action is AttemptAction.AMEND and order.wanted_quantity is not None:
-            request["quantity"] = plain(order.wanted_quantity)
-        order.busy, order.sender = True, engine
-        work.errands.append(_errand(order, account, action, request, engine, now))
-
-
-def _moot(
-    order: Order, leg: Leg, position: Position | None, account: Account, now: datetime
-) -> tuple[OrderStatus, str] | None:
-    """Why an order that was not sent yet is not sent at all."""
-    if order.cancel_wanted:
-        return OrderStatus.CANCELLED, "withdrawn before it was sent"
-    if leg is Leg.ENTRY:
-        if order.deadline is not None and now > order.deadline:
-            return OrderStatus.EXPIRED, "past its deadline before it was sent"
-        if account.state != AccountState.ACTIVE:
-            return OrderStatus.CANCELLED, f"the account is {account.state.lower()}"
-        return None
-    if position is None or not position.is_open:
-        return OrderStatus.CANCELLED, "the position is closed already"
-    if leg is Leg.TARGET and position.is_closing:
-        return OrderStatus.CANCELLED, "the position is being closed"
-    if leg is Leg.EXIT:
-        # A share of what is really held: fills may have come since the decision.
-        order.quantity = min(order.quantity, position.quantity) if order.n == 0 else position.quantity
-    return None
-
-
-def _errand(
-    order: Order, account: Account, action: AttemptAction, request: dict[str, Any], engine: uuid.UUID, now: datetime
-) -> Errand:
-    order.attempts += 1
-    attempt = OrderAttempt(
-        tenant_id=order.tenant_id,
-        order=order,
-        number=order.attempts,
-        action=action,
-        request=request,
-        engine=engine,
-        sent_at=now,
-    )
-    return Errand(order, account, attempt)
-
-
-def _request_of(order: Order) -> dict[str, Any]:
-    def text(value: Any) -> str | None:
-        return None if value is None else plain(value)
-
-    return {
-        "client_order_id": order.client_order_id,
-        "symbol": order.instrument.symbol,
-        "side": order.side,
-        "type": order.type,
-        "quantity": text(order.quantity),
-        "price": text(order.price),
-        "trigger": text(order.trigger),
-        "reduce_only": order.reduce_only,
-    }
-
-
-def _urgency(errand: Errand) -> tuple[int, int]:
-    rank = 0 if errand.attempt.action != AttemptAction.PLACE else _RANK[Leg(errand.order.leg)]
-    return rank, errand.order.pk
+    async def write(self) -> int:
+        """Write the answers that have come; returns how many."""
+        errands = [errand for _, errand in self.under_way.collect()]
+        if errands:
+            await self._in_database(lambda: write_answers(errands, self._clock.now(), self._engine))
+        return len(errands)
 
 
 # --- Call ----------------------------------------------------------------------------------------
 
 
-async def _run(errand: Errand, sessions: Sessions) -> None:
-    """Run one errand. Whatever is not a clear answer is NoAnswer."""
+async def _run(errand: Errand, sessions: Sessions, lease_until: Callable[[], float] | None) -> Errand:
+    """Run one errand. Whatever is not a clear answer is NoAnswer; past the engine's lease nothing leaves the house."""
     begun = monotonic()
+    errand.send_before = None if lease_until is None else lease_until()
     try:
+        if errand.send_before is not None and begun > errand.send_before:
+            raise NotSent("This engine was not seen for too long and may not write to venues.")
         within = sessions.capabilities(errand.account.venue).answer_within
         failpoint("place.call")
         errand.answer = await asyncio.wait_for(_called(errand, sessions), within)
@@ -259,6 +117,7 @@ async def _run(errand: Errand, sessions: Sessions) -> None:
     except Exception as error:  # noqa: BLE001 an adapter that breaks stops nobody else; its order is in doubt
         errand.error = NoAnswer(f"{type(error).__name__} while talking to the venue")
     errand.latency_ms = (monotonic() - begun) * 1000
+    return errand
 
 
 async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
@@ -281,6 +140,7 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
             leverage=order.leverage,
             tag=order.tag,
             expires_at=order.deadline,
+            send_before=errand.send_before,
         )
     )
 
@@ -288,22 +148,34 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
 # --- Answers -------------------------------------------------------------------------------------
 
 
-def write_answers(errands: Sequence[Errand], now: datetime) -> None:
-    """Write the answers back. The orders are read anew: their fills may have been faster than their answers."""
+def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -> None:
+    """Write the answers back. The orders are read anew: their fills may have been faster than their answers.
+
+    Where the account is another engine's by now, only the attempt learns its answer: whoever holds the account has put its orders in
+    doubt, and looks them up.
+    """
     with unit("place.answers"):
-        fast.select_ids(Account, sorted({errand.account.pk for errand in errands}), lock="update")
+        accounts = fast.select_ids(Account, sorted({errand.account.pk for errand in errands}), lock="update")
+        held = leases.mine(accounts, engine)
+        for errand in errands:
+            _complete(errand)
+        lost = [errand.attempt for errand in errands if errand.account.pk not in held]
+        if lost:
+            fast.update(lost, ATTEMPT_ANSWERED)
+        errands = [errand for errand in errands if errand.account.pk in held]
+        if not errands:
+            return
         ids = sorted(errand.order.pk for errand in errands)
         fresh = {o.pk: o for o in fast.select_ids(Order, ids, lock="update")}
         facts: list[Fact] = []
         for errand in errands:
             order = fresh[errand.order.pk]
             order.busy = False
-            _complete(errand)
             if errand.attempt.action == AttemptAction.PLACE:
                 _placed(order, errand, now)
             else:
                 _changed(order, errand, now)
-            facts.append(_fact("order_answered", order, now))
+            facts.append(order_fact("order_answered", order, now))
         fast.write_together(
             fast.Update(list(fresh.values()), ORDER_ANSWERED),
             fast.Update([e.attempt for e in errands], ATTEMPT_ANSWERED),
@@ -341,7 +213,7 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
     if error.next is Next.RETRY and order.state is OrderStatus.SENDING:
         # The venue did not look at it: it may go again, later, and an entry only until its deadline.
         move(order, OrderStatus.CREATED, now, reason)
-        order.not_before = now + _pause(order)
+        order.not_before = now + _pause(order, error)
     elif error.next is Next.FINAL:
         move_if_allowed(order, OrderStatus.REJECTED, now, reason)
     else:
@@ -364,16 +236,17 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
         order.cancel_wanted, order.wanted_quantity = False, None
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))
     elif errand.error is not None:
-        order.not_before = now + _pause(order)
+        order.not_before = now + _pause(order, errand.error)
         order.reason = f"{errand.error.code}: {errand.error}"[:200]
         if errand.error.next is Next.FINAL and errand.attempt.action == AttemptAction.AMEND:
             # The venue will not amend it: withdraw it, and protection is written anew.
             order.wanted_quantity, order.cancel_wanted = None, True
 
 
-def _pause(order: Order) -> timedelta:
-    """How long to leave a venue alone that did not take a request: longer with every attempt, a minute at most."""
-    return timedelta(seconds=min(2**order.attempts, LONGEST_PAUSE))
+def _pause(order: Order, error: VenueError) -> timedelta:
+    """How long to leave a venue alone that did not take a request: as long as it said, or longer with every attempt, a minute at most."""
+    said = error.after if isinstance(error, Busy) else None
+    return timedelta(seconds=min(2**order.attempts if said is None else said, LONGEST_PAUSE))
 
 
 def _after_refusals(orders: Sequence[Order]) -> None:
@@ -392,8 +265,3 @@ def _after_refusals(orders: Sequence[Order]) -> None:
         position.protection_due = True
         position.refused_stops += position.pk in refused
     fast.update(positions, ("protection_due", "refused_stops"))
-
-
-def _fact(kind: str, order: Order, now: datetime) -> Fact:
-    payload = {"order": order.pk, "leg": order.leg, "status": order.status, "reason": order.reason}
-    return Fact(kind, order.tenant_id, now, payload)

@@ -23,6 +23,7 @@ from signalist.domain.orders import NAMESPACE, Leg, OrderStatus, OrderType, clos
 from signalist.domain.signals import Direction, SignalKind
 from signalist.events import outbox
 from signalist.events.outbox import Fact, emit
+from signalist.execution import leases
 from signalist.trading.keys import execution_key, order_ids
 from signalist.trading.models import STILL_ACTIVE, Execution, Instruction, InstructionKind, Order, Position
 from signalist.trading.selectors import attach_causes
@@ -45,15 +46,18 @@ class Changes:
     stuck: list[Position] = field(default_factory=list)
 
 
-def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH) -> int:
-    """Bring the protection of positions that changed into line, in batches of `limit`; returns how many were looked at.
+def protect(
+    now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH, engine: uuid.UUID | None = None
+) -> int:
+    """Bring the protection of positions that changed into line, in batches of `limit`, on the accounts that `engine` holds (None: on
+    all); returns how many were looked at.
 
     A position whose order's fate must be known first stays due, and keeps no other waiting: the next batch begins behind it.
     """
     looked = settled = 0
     behind: tuple[Any, ...] | None = ()
     while behind is not None and settled < limit:
-        positions, behind = _protect_batch(now, can_amend, limit, behind)
+        positions, behind = _protect_batch(now, can_amend, limit, behind, engine)
         looked += len(positions)
         settled += sum(not position.protection_due for position in positions)
     if behind is not None:
@@ -62,11 +66,11 @@ def protect(now: datetime, can_amend: Callable[[str], bool], limit: int = BATCH)
 
 
 def _protect_batch(
-    now: datetime, can_amend: Callable[[str], bool], limit: int, behind: tuple[Any, ...]
+    now: datetime, can_amend: Callable[[str], bool], limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None
 ) -> tuple[list[Position], tuple[Any, ...] | None]:
     """Look after what is due behind this (opened, id): the positions, and what to go on behind, None where nothing is left."""
     with unit("protect.batch"):
-        positions, left = _due(limit, behind)
+        positions, left = _due(limit, behind, engine)
         if not positions:
             return [], left
         ids = [position.pk for position in positions]
@@ -81,17 +85,21 @@ def _protect_batch(
     return positions, left
 
 
-def _due(limit: int, behind: tuple[Any, ...]) -> tuple[list[Position], tuple[Any, ...] | None]:
+def _due(
+    limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None
+) -> tuple[list[Position], tuple[Any, ...] | None]:
     later = " AND (opened_at, id) > (%s, %s)" if behind else ""
+    held, holder = leases.of(engine)
     waiting = fast.tuples(
-        f"SELECT id, account_id, opened_at FROM trading_position WHERE protection_due{later}"
+        f"SELECT id, account_id, opened_at FROM trading_position WHERE protection_due{later} AND {held}"
         " ORDER BY opened_at, id LIMIT %s",
-        [*behind, limit],
+        [*behind, *holder, limit],
     )
     left = (waiting[-1][2], waiting[-1][0]) if len(waiting) == limit else None
     # The account is every stage's first lock; what another engine looked after meanwhile is not due any more.
-    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")}
-    positions = fast.select_ids(Position, sorted(row[0] for row in waiting), "protection_due")
+    locked = fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")
+    accounts = leases.mine(locked, engine)
+    positions = fast.select_ids(Position, sorted(row[0] for row in waiting if row[1] in accounts), "protection_due")
     executions = {e.pk: e for e in fast.select_ids(Execution, sorted({p.entry_execution_id for p in positions}))}
     attach_causes(list(executions.values()))
     for position in positions:

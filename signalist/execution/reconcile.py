@@ -22,6 +22,7 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
+from signalist.execution import leases
 from signalist.failpoints import failpoint
 from signalist.logs import logger
 from signalist.trading.folding import fold_orders, release_reservations
@@ -30,17 +31,25 @@ from signalist.trading.models import AccountBalance, Order, Position
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports
 from signalist.venues.errors import Next, NoAnswer, VenueError
+from signalist.venues.transport.under_way import UnderWay
 
 log = logger(__name__)
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
+Look = OrderReport | None | VenueError
 
 
-async def reconcile(sessions: Sessions, clock: Clock, in_database: InDatabase, account_ids: Collection[int]) -> int:
+async def reconcile(
+    sessions: Sessions,
+    clock: Clock,
+    in_database: InDatabase,
+    account_ids: Collection[int],
+    engine: uuid.UUID | None = None,
+) -> int:
     """Read and fold what these accounts' venues report; returns how many fills were new."""
     if not account_ids:
         return 0
-    known: list[tuple[Account, str]] = await in_database(lambda: _cursors(account_ids))
+    known: list[tuple[Account, str]] = await in_database(lambda: _cursors(account_ids, engine))
     answers = await asyncio.gather(*(_reports(sessions, account, cursor) for account, cursor in known))
     reports = {
         account.pk: (cursor, answer)
@@ -49,18 +58,80 @@ async def reconcile(sessions: Sessions, clock: Clock, in_database: InDatabase, a
     }
     if not reports:
         return 0
-    folded: int = await in_database(lambda: write_reports(reports, clock.now()))
+    folded: int = await in_database(lambda: write_reports(reports, clock.now(), engine))
     return folded
 
 
-async def look_up(sessions: Sessions, clock: Clock, in_database: InDatabase) -> int:
+async def look_up(sessions: Sessions, clock: Clock, in_database: InDatabase, engine: uuid.UUID | None = None) -> int:
     """Look every order in doubt up once; returns how many found their fate."""
-    doubtful: list[tuple[Order, Account]] = await in_database(lambda: _in_doubt(clock.now()))
+    doubtful: list[tuple[Order, Account]] = await in_database(lambda: _in_doubt(clock.now(), engine))
     if not doubtful:
         return 0
     answers = await asyncio.gather(*(_looked(sessions, order, account) for order, account in doubtful))
-    settled: int = await in_database(lambda: write_looks(doubtful, answers, sessions, clock.now()))
+    settled: int = await in_database(lambda: write_looks(doubtful, answers, sessions, clock.now(), engine))
     return settled
+
+
+class Reconciler:
+    """The same for an engine: accounts are read and orders looked up side by side, and nobody waits for the slowest venue.
+
+    An account that has news while it is being read is read again after that. `news` is called when there is something to write.
+    """
+
+    def __init__(
+        self, sessions: Sessions, clock: Clock, engine: uuid.UUID, in_database: InDatabase, *, news: Callable[[], None]
+    ) -> None:
+        self._sessions, self._clock, self._engine, self._in_database = sessions, clock, engine, in_database
+        self._reading: UnderWay[int, tuple[str, Reports | None]] = UnderWay(news)
+        self._looking: UnderWay[int, tuple[Order, Account, Look]] = UnderWay(news)
+        self.again: set[int] = set()
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is something to write."""
+        return self._reading.has_answers or self._looking.has_answers
+
+    async def read(self, account_ids: Collection[int]) -> None:
+        """Begin to read these accounts' reports."""
+        self.again |= {key for key in account_ids if key in self._reading}
+        asked = [key for key in account_ids if key not in self._reading]
+        if not asked:
+            return
+        known: list[tuple[Account, str]] = await self._in_database(lambda: _cursors(asked, self._engine))
+        for account, cursor in known:
+            self._reading.ask(account.pk, self._read(account, cursor))
+
+    async def look_up(self) -> None:
+        """Begin to look up every order in doubt that is not being looked up."""
+        doubtful: list[tuple[Order, Account]] = await self._in_database(
+            lambda: _in_doubt(self._clock.now(), self._engine)
+        )
+        for order, account in doubtful:
+            if order.pk not in self._looking:
+                self._looking.ask(order.pk, self._look(order, account))
+
+    async def write(self) -> None:
+        """Write what has come."""
+        read = dict(self._reading.collect())
+        reports = {key: (cursor, found) for key, (cursor, found) in read.items() if found is not None}
+        if reports:
+            await self._in_database(lambda: write_reports(reports, self._clock.now(), self._engine))
+        looks = [answer for _, answer in self._looking.collect()]
+        if looks:
+            doubtful, found = [(order, account) for order, account, _ in looks], [look for _, _, look in looks]
+            await self._in_database(
+                lambda: write_looks(doubtful, found, self._sessions, self._clock.now(), self._engine)
+            )
+
+    async def end(self, within: float) -> None:
+        """Give what is being asked so many seconds, then give it up."""
+        await asyncio.gather(self._reading.end(within), self._looking.end(within))
+
+    async def _read(self, account: Account, cursor: str) -> tuple[str, Reports | None]:
+        return cursor, await _reports(self._sessions, account, cursor)
+
+    async def _look(self, order: Order, account: Account) -> tuple[Order, Account, Look]:
+        return order, account, await _looked(self._sessions, order, account)
 
 
 # --- Network -------------------------------------------------------------------------------------
@@ -79,7 +150,7 @@ async def _reports(sessions: Sessions, account: Account, cursor: str) -> Reports
         return None
 
 
-async def _looked(sessions: Sessions, order: Order, account: Account) -> OrderReport | None | VenueError:
+async def _looked(sessions: Sessions, order: Order, account: Account) -> Look:
     try:
         failpoint("look_up.call")
         within = sessions.capabilities(account.venue).answer_within
@@ -102,22 +173,24 @@ def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
 # --- Rows ----------------------------------------------------------------------------------------
 
 
-def _cursors(account_ids: Collection[int]) -> list[tuple[Account, str]]:
-    accounts = fast.select_ids(Account, sorted(account_ids))
+def _cursors(account_ids: Collection[int], engine: uuid.UUID | None) -> list[tuple[Account, str]]:
+    accounts = leases.mine(fast.select_ids(Account, sorted(account_ids)), engine).values()
     cursors = {
         b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(account_ids), column="account_id")
     }
     return [(account, cursors.get(account.pk, "")) for account in accounts]
 
 
-def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime) -> int:
-    """Fold the reports of accounts whose cursor is still where they were asked from; another engine was faster with the rest."""
+def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime, engine: uuid.UUID | None = None) -> int:
+    """Fold the reports of accounts that are still `engine`'s and whose cursor is where they were asked from."""
     with unit("reconcile.reports"):
-        accounts = {a.pk: a for a in fast.select_ids(Account, sorted(reports), lock="update")}
+        accounts = leases.mine(fast.select_ids(Account, sorted(reports), lock="update"), engine)
         cursors = {
             b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(reports), column="account_id")
         }
-        current = {key: answer for key, (asked, answer) in reports.items() if cursors.get(key, "") == asked}
+        current = {
+            key: answer for key, (asked, answer) in reports.items() if key in accounts and cursors.get(key, "") == asked
+        }
         if not current:
             return 0
         fills = fold_each(current, accounts, now)
@@ -125,24 +198,29 @@ def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime) -> int
     return fills
 
 
-def _in_doubt(now: datetime) -> list[tuple[Order, Account]]:
+def _in_doubt(now: datetime, engine: uuid.UUID | None) -> list[tuple[Order, Account]]:
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     orders = Order.objects.filter(due, status=OrderStatus.UNKNOWN.value).order_by("pk").select_related("account")
+    if engine is not None:
+        orders = orders.filter(account__lease_owner=engine)
     return [(order, order.account) for order in orders]
 
 
 def write_looks(
     doubtful: Sequence[tuple[Order, Account]],
-    answers: Sequence[OrderReport | None | VenueError],
+    answers: Sequence[Look],
     sessions: Sessions,
     now: datetime,
+    engine: uuid.UUID | None = None,
 ) -> int:
     """Adopt what was found; count a look for what was not, and give it up after as many as the venue needs."""
     with unit("look_up.answers"):
-        found = [answer for answer in answers if isinstance(answer, OrderReport)]
-        accounts = {a.pk: a for a in fast.select_ids(Account, sorted({a.pk for _, a in doubtful}), lock="update")}
+        locked = fast.select_ids(Account, sorted({a.pk for _, a in doubtful}), lock="update")
+        accounts = leases.mine(locked, engine)
+        known = [(order, answer) for (order, a), answer in zip(doubtful, answers, strict=True) if a.pk in accounts]
+        found = [answer for _, answer in known if isinstance(answer, OrderReport)]
         fold_orders(found, accounts, now)
-        missing = [pair[0].pk for pair, answer in zip(doubtful, answers, strict=True) if answer is None]
+        missing = [order.pk for order, answer in known if answer is None]
         looked = _count_looks(missing, accounts, sessions, now)
         given_up = [order for order in looked if order.state.is_final]
         emit([_gone(order, now) for order in given_up])
@@ -172,22 +250,32 @@ def _gone(order: Order, now: datetime) -> Fact:
     return Fact("order_never_arrived", order.tenant_id, now, {"order": order.pk, "leg": order.leg})
 
 
-def take_over(dead: Collection[uuid.UUID], now: datetime) -> int:
-    """Take over from dead engines: what they had in hand is in doubt, and all protection is looked at before anything new."""
-    found = orphaned(dead, now)
+def take_over(account_ids: Collection[int], engine: uuid.UUID, now: datetime) -> int:
+    """Begin with accounts that were another engine's: what it had in hand there is in doubt, and all protection is looked at before
+    anything new. Returns how many orders are in doubt or asked again."""
+    if not account_ids:
+        return 0
+    found = orphaned(engine, now, account_ids)
     with unit("reconcile.take_over"):
-        Position.objects.filter(is_open=True).update(protection_due=True)
+        Position.objects.filter(is_open=True, account__in=account_ids).update(protection_due=True)
         ring_on_commit("look_up", "protect", "measure", "decide", "place", "fan_out")
     return found
 
 
-def orphaned(senders: Collection[uuid.UUID], now: datetime) -> int:
-    """Orders that these engines have in hand, and nobody works on: being sent is in doubt, being cancelled or amended is asked again."""
+def orphaned(
+    engine: uuid.UUID, now: datetime, account_ids: Collection[int] | None = None, under_way: Collection[int] = ()
+) -> int:
+    """Orders of these accounts (None: of all that `engine` holds) that somebody had in hand who works on them no more: being sent is in
+    doubt, being cancelled or amended is asked again. `under_way` are those that this engine itself has in hand."""
     in_hand = Q(busy=True) | Q(status=OrderStatus.SENDING.value)
     active = [status.value for status in ACTIVE]
     with unit("reconcile.orphaned"):
-        found = Order.objects.select_for_update().filter(in_hand, status__in=active, sender__in=senders).order_by("pk")
-        orders = list(found)
+        found = Order.objects.select_for_update(of=("self",)).filter(
+            in_hand, status__in=active, account__lease_owner=engine
+        )
+        if account_ids is not None:
+            found = found.filter(account__in=account_ids)
+        orders = [order for order in found.order_by("pk") if order.pk not in under_way]
         for order in orders:
             order.busy = False
             if order.state is OrderStatus.SENDING:
@@ -198,8 +286,11 @@ def orphaned(senders: Collection[uuid.UUID], now: datetime) -> int:
     return len(orders)
 
 
-def accounts_to_watch() -> list[int]:
-    """The accounts with something at their venue: an order under way or an open position."""
-    with_orders = Order.objects.filter(status__in=[s.value for s in ACTIVE]).values_list("account_id", flat=True)
-    with_positions = Position.objects.filter(is_open=True).values_list("account_id", flat=True)
-    return sorted(set(with_orders) | set(with_positions))
+def accounts_to_watch(engine: uuid.UUID) -> list[int]:
+    """The accounts of this engine with something at their venue: an order under way or an open position."""
+    active = [s.value for s in ACTIVE]
+    with_orders = Order.objects.filter(status__in=active, account__lease_owner=engine).values_list(
+        "account_id", flat=True
+    )
+    with_positions = Position.objects.filter(is_open=True, account__lease_owner=engine)
+    return sorted(set(with_orders) | set(with_positions.values_list("account_id", flat=True)))

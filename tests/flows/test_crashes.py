@@ -24,6 +24,7 @@ Kill = tuple[str, int]
 NOT_IN_A_REPLAY = {
     "feed.prices.committed": "prices between two closes come from a live feed; a replay stores its prices with the candles",
     "engine.feeds.committed": "a replay feeds itself; tests/engine/test_deaths.py dies there",
+    "leases.share_out.committed": "a replay is alone and shares with nobody; tests/flows/test_leases.py",
     "measure.snapshot.committed": "a replay at full speed takes no snapshots; tests/engine/test_deaths.py dies there",
 }
 
@@ -37,6 +38,7 @@ WHILE_NOTHING_IS_UNDER_WAY: dict[str, list[Kill]] = {
         ("reconcile.orphaned.committed", 1),
         ("reconcile.take_over.committed", 1),
         ("engine.taken_over.committed", 1),
+        ("leases.acquire.committed", 1),
         ("run.claim.committed", 1),
         ("run.finish_quiet.committed", 2),
         ("replay.venue_done", 1),
@@ -56,6 +58,7 @@ WHILE_NOTHING_IS_UNDER_WAY: dict[str, list[Kill]] = {
         ("place.answers.committed", 1),
         ("paper.market_committed", 1),
         ("measure.trades.committed", 2),
+        ("leases.give_up.committed", 1),
         ("engine.ended.committed", 1),
     ],
 }

@@ -25,6 +25,7 @@ OURS = [error for error in _classes() if error.__module__ == errors.__name__]
         (errors.VenueError, Next.UNKNOWN),
         (errors.NoAnswer, Next.UNKNOWN),
         (errors.Busy, Next.RETRY),
+        (errors.NotSent, Next.RETRY),
         (errors.SessionLost, Next.RECONNECT),
         (errors.Refused, Next.FINAL),
         (errors.InsufficientFunds, Next.FINAL),
@@ -40,12 +41,12 @@ def test_an_error_says_what_may_be_done_next(error: type[VenueError], following:
 
 
 def test_only_what_was_certainly_not_carried_out_may_be_sent_again() -> None:
-    assert [error for error in OURS if error.next is Next.RETRY] == [errors.Busy]
+    assert [error for error in OURS if error.next is Next.RETRY] == [errors.Busy, errors.NotSent]
 
 
 def test_every_error_has_a_stable_word_of_its_own() -> None:
     words = [error.code for error in OURS]
-    assert len(set(words)) == len(words) == 11
+    assert len(set(words)) == len(words) == 12
     assert all(word == word.lower() and " " not in word for word in words)
 
 

@@ -1,0 +1,222 @@
+"""The first step of stage `place`: what is about to be sent is committed as SENDING, with its attempt, right before the bytes leave."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from signalist.accounts.models import Account, AccountState
+from signalist.db import fast
+from signalist.db.units import unit
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.money import plain
+from signalist.domain.orders import AT_VENUE, Leg, OrderStatus
+from signalist.events.outbox import Fact, emit
+from signalist.execution import leases
+from signalist.markets.selectors import instruments
+from signalist.trading.folding import release_reservations
+from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position
+from signalist.trading.transitions import ORDER_SENT, move
+from signalist.venues.base import Ack, OrderReport
+from signalist.venues.errors import VenueError
+
+BATCH = 400
+_RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
+# Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time.
+_TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
+_WAITING = (
+    f"{STILL_ACTIVE} AND NOT busy AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
+    " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL)))"
+    f" AND ({_TURN}, id) > (%s, %s) AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"
+)
+# A stop that the venue will not cancel does not hold its exit back for ever: both are reduce-only.
+PATIENCE = 5
+
+
+@dataclass(slots=True)
+class Errand:
+    """One request to a venue and what came of it."""
+
+    order: Order
+    account: Account
+    attempt: OrderAttempt
+    answer: Ack | OrderReport | None = None
+    error: VenueError | None = None
+    latency_ms: float = 0.0
+    send_before: float | None = None
+
+
+@dataclass(slots=True)
+class Round:
+    """What a claim found: errands to run, and orders that ended without leaving the house."""
+
+    errands: list[Errand] = field(default_factory=list)
+    dropped: list[Order] = field(default_factory=list)
+
+
+def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
+    """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn."""
+    work = Round()
+    behind: tuple[int, int] | None = (-1, 0)
+    while behind is not None and len(work.errands) + len(work.dropped) < limit:
+        behind = _claim_batch(engine, now, limit, behind, work)
+    if behind is not None:
+        ring_on_commit("place")
+    work.errands.sort(key=_urgency)
+    return work
+
+
+def _claim_batch(
+    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round
+) -> tuple[int, int] | None:
+    """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left."""
+    with unit("place.claim"):
+        orders = _candidates(engine, now, limit, behind)
+        if not orders:
+            return None
+        left = (_turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
+        positions = {
+            p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
+        }
+        accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
+        guarded = _still_protected([o for o in orders if o.leg == Leg.EXIT and o.state is OrderStatus.CREATED])
+        found = Round()
+        for order in orders:
+            _claim_one(
+                order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, found, engine, now
+            )
+        fast.update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT)
+        release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
+        fast.insert([errand.attempt for errand in found.errands], returning=True)
+        emit([order_fact("order_dropped", order, now) for order in found.dropped])
+        if found.dropped:
+            ring_on_commit("protect", "decide")
+    work.errands += found.errands
+    work.dropped += found.dropped
+    return left
+
+
+def _candidates(engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int]) -> list[Order]:
+    """Orders to send, cancel or amend behind this (turn, id); those that another engine has in hand are passed over."""
+    put_off = fast.prepared(Order, "not_before", now)
+    held, holder = leases.of(engine)
+    orders = fast.select(Order, _WAITING.format(mine=held), [put_off, *behind, *holder, limit], lock="skip")
+    known = instruments({order.instrument_id for order in orders})
+    for order in orders:
+        order.instrument = known[order.instrument_id]
+    return orders
+
+
+def _turn(order: Order) -> int:
+    """The order's turn, as `_WAITING` counts it, before it was claimed."""
+    if order.state is not OrderStatus.CREATED:
+        return 0
+    return {Leg.EXIT: 1, Leg.ENTRY: 3}.get(Leg(order.leg), 2)
+
+
+def _still_protected(exits: Sequence[Order]) -> set[int]:
+    """The positions of these exits that still have a stop or target at the venue: their exits wait for the cancels."""
+    ids = {order.position_id for order in exits}
+    if not ids:
+        return set()
+    active = fast.select_ids(
+        Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id"
+    )
+    holding = [order for order in active if order.state in AT_VENUE and order.attempts <= PATIENCE]
+    return {order.position_id for order in holding if order.position_id}
+
+
+def _claim_one(
+    order: Order,
+    position: Position | None,
+    account: Account,
+    guarded: set[int],
+    work: Round,
+    engine: uuid.UUID,
+    now: datetime,
+) -> None:
+    leg, state = Leg(order.leg), order.state
+    if state is OrderStatus.CREATED:
+        problem = _moot(order, leg, position, account, now)
+        if problem is not None:
+            move(order, *problem[:1], now, problem[1])
+            work.dropped.append(order)
+        elif not (leg is Leg.EXIT and order.position_id in guarded):
+            move(order, OrderStatus.SENDING, now)
+            order.sender = engine
+            work.errands.append(_errand(order, account, AttemptAction.PLACE, _request_of(order), engine, now))
+    elif state in (OrderStatus.WORKING, OrderStatus.PARTIAL):
+        action = AttemptAction.CANCEL if order.cancel_wanted else AttemptAction.AMEND
+        request = {"client_order_id": order.client_order_id}
+        if action is AttemptAction.AMEND and order.wanted_quantity is not None:
+            request["quantity"] = plain(order.wanted_quantity)
+        order.busy, order.sender = True, engine
+        work.errands.append(_errand(order, account, action, request, engine, now))
+
+
+def _moot(
+    order: Order, leg: Leg, position: Position | None, account: Account, now: datetime
+) -> tuple[OrderStatus, str] | None:
+    """Why an order that was not sent yet is not sent at all."""
+    if order.cancel_wanted:
+        return OrderStatus.CANCELLED, "withdrawn before it was sent"
+    if leg is Leg.ENTRY:
+        if order.deadline is not None and now > order.deadline:
+            return OrderStatus.EXPIRED, "past its deadline before it was sent"
+        if account.state != AccountState.ACTIVE:
+            return OrderStatus.CANCELLED, f"the account is {account.state.lower()}"
+        return None
+    if position is None or not position.is_open:
+        return OrderStatus.CANCELLED, "the position is closed already"
+    if leg is Leg.TARGET and position.is_closing:
+        return OrderStatus.CANCELLED, "the position is being closed"
+    if leg is Leg.EXIT:
+        # A share of what is really held: fills may have come since the decision.
+        order.quantity = min(order.quantity, position.quantity) if order.n == 0 else position.quantity
+    return None
+
+
+def _errand(
+    order: Order, account: Account, action: AttemptAction, request: dict[str, Any], engine: uuid.UUID, now: datetime
+) -> Errand:
+    order.attempts += 1
+    attempt = OrderAttempt(
+        tenant_id=order.tenant_id,
+        order=order,
+        number=order.attempts,
+        action=action,
+        request=request,
+        engine=engine,
+        sent_at=now,
+    )
+    return Errand(order, account, attempt)
+
+
+def _request_of(order: Order) -> dict[str, Any]:
+    def text(value: Any) -> str | None:
+        return None if value is None else plain(value)
+
+    return {
+        "client_order_id": order.client_order_id,
+        "symbol": order.instrument.symbol,
+        "side": order.side,
+        "type": order.type,
+        "quantity": text(order.quantity),
+        "price": text(order.price),
+        "trigger": text(order.trigger),
+        "reduce_only": order.reduce_only,
+    }
+
+
+def order_fact(kind: str, order: Order, now: datetime) -> Fact:
+    """What became of an order, for the log."""
+    payload = {"order": order.pk, "leg": order.leg, "status": order.status, "reason": order.reason}
+    return Fact(kind, order.tenant_id, now, payload)
+
+
+def _urgency(errand: Errand) -> tuple[int, int]:
+    rank = 0 if errand.attempt.action != AttemptAction.PLACE else _RANK[Leg(errand.order.leg)]
+    return rank, errand.order.pk
