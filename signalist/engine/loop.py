@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import TypeVar
@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 TRIES = 5
 RETRY_AFTER = 0.2
+TURNS = 5
 LAST_WORDS = 5.0
 """Seconds that an engine which stops gives to what is under way at venues."""
 
@@ -107,7 +108,7 @@ class Engine:
         self.wakes: Wakes = wakes
         self.process: EngineProcess | None = None
         self.news = asyncio.Event()
-        self._patient = patient
+        self._patient, self._turn = patient, 0
         self._placer: Placer | None = None
         self._reconciler: reconcile.Reconciler | None = None
         self._lease_until = monotonic()
@@ -178,15 +179,16 @@ class Engine:
             await self._run(run, shown)
 
     async def watch(self) -> None:
-        """Take accounts that are free, listen to all that are this engine's, read their reports once (the safety net under the streams),
-        and forget what may have changed."""
+        """Take accounts that are free, listen to all that are this engine's, read their reports (the safety net under the streams), and
+        forget what may have changed. Accounts that are listened to already are read in turn, a fifth of them each time."""
         forget_instruments()
         forget_schedules()
         await self._take_accounts()
         accounts = await self.database(lambda: list(Account.objects.filter(lease_owner=self.id).order_by("pk")))
+        fresh = {account.pk for account in accounts} - self._listening
         for account in accounts:
             self._listen(account)
-        self._dirty |= {account.pk for account in accounts}
+        self._dirty |= fresh | self._in_turn(account.pk for account in accounts)
 
     async def heartbeat(self) -> None:
         """Show that this engine lives."""
@@ -201,8 +203,16 @@ class Engine:
         if await self.database(lambda: reconcile.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self._adopt_runs({self.id})
-        self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
+        if self._patient:
+            self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
         self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
+
+    def _in_turn(self, account_ids: Iterable[int]) -> set[int]:
+        """Which of these are read now though nobody has said that they have news."""
+        if self._patient:
+            return set(account_ids)
+        self._turn = (self._turn + 1) % TURNS
+        return {key for key in account_ids if key % TURNS == self._turn}
 
     async def run_due(self) -> int:
         """Run every strategy that is due; returns how many runs were finished."""

@@ -27,7 +27,7 @@ from signalist.strategies.models import RunStatus, Schedule, StrategyRun
 from signalist.strategies.selectors import schedules
 from signalist.trading.models import STILL_ACTIVE, AccountBalance, Order, Position, Subscription
 
-BEATS = timedelta(seconds=10)
+BEATS = timedelta(seconds=5)
 """An engine shows every two seconds that it lives; one that was not seen for so long is slow."""
 LATELY = timedelta(hours=1)
 GRACE = timedelta(seconds=10)

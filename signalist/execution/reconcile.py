@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,8 @@ log = logger(__name__)
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 Look = OrderReport | None | VenueError
+REPORTED_ANEW = timedelta(minutes=1)
+"""So often it is noted that an account was reported on, though nothing was new."""
 
 
 async def reconcile(
@@ -183,19 +185,31 @@ def _cursors(account_ids: Collection[int], engine: uuid.UUID | None) -> list[tup
 
 def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime, engine: uuid.UUID | None = None) -> int:
     """Fold the reports of accounts that are still `engine`'s and whose cursor is where they were asked from."""
+    stored = _balances(reports)
+    telling = sorted(key for key, (_, answer) in reports.items() if _tells(answer, stored.get(key), now))
+    if not telling:
+        return 0
     with unit("reconcile.reports"):
-        accounts = leases.mine(fast.select_ids(Account, sorted(reports), lock="update"), engine)
-        cursors = {
-            b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(reports), column="account_id")
-        }
-        current = {
-            key: answer for key, (asked, answer) in reports.items() if key in accounts and cursors.get(key, "") == asked
-        }
+        accounts = leases.mine(fast.select_ids(Account, telling, lock="update"), engine)
+        cursors = {key: balance.cursor for key, balance in _balances(accounts).items()}
+        current = {key: reports[key][1] for key in accounts if cursors.get(key, "") == reports[key][0]}
         if not current:
             return 0
         fills = fold_each(current, accounts, now)
         ring_on_commit("protect", "measure", "decide", "place")
     return fills
+
+
+def _balances(account_ids: Iterable[int]) -> dict[int, AccountBalance]:
+    return {b.account_id: b for b in fast.select_ids(AccountBalance, sorted(account_ids), column="account_id")}
+
+
+def _tells(answer: Reports, stored: AccountBalance | None, now: datetime) -> bool:
+    """Whether a report holds anything new: most of those that are asked for in case a stream was mute hold nothing."""
+    if stored is None or answer.orders or answer.fills or answer.cursor != stored.cursor:
+        return True
+    money = answer.balance
+    return (money.total, money.available) != (stored.total, stored.available) or now - stored.at >= REPORTED_ANEW
 
 
 def _in_doubt(now: datetime, engine: uuid.UUID | None) -> list[tuple[Order, Account]]:

@@ -89,7 +89,8 @@ def test_the_others_are_folded_together_in_the_next_rounds(world: Scene, theo: S
     world.signal(BUY)
     assert all(world.net(one) > 0 for one in others)
     with CaptureQueriesContext(connection) as queries:
-        world.poll()
+        world.minute(low="39500", close="39550")
+    assert all(world.net(one) == 0 for one in others)
     written = [query["sql"] for query in queries if query["sql"].startswith('INSERT INTO "trading_accountbalance"')]
     assert len(written) == 1  # of a round: the balances of all who fit
 

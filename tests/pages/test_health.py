@@ -96,7 +96,7 @@ def test_an_engine_that_was_seen_just_now_is_online() -> None:
 
 
 def test_an_engine_that_was_not_seen_for_a_while_is_degraded() -> None:
-    ledger.engine(seen=timedelta(seconds=15))
+    ledger.engine(seen=timedelta(seconds=6))
     assert engine_health().pulse is Pulse.DEGRADED
 
 

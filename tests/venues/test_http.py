@@ -196,13 +196,31 @@ async def test_told_to_wait_everybody_waits(status: str) -> None:
     assert len(server.requests) == 1
 
 
+async def test_one_that_asks_too_much_keeps_only_itself_back() -> None:
+    async def choosy(line: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(plain("429 Too Many" if b"poor" in body else "200 OK", b"{}", "Retry-After: 30"))
+
+    async with venue(choosy) as (_, http):
+        for who in ("poor", "rich"):
+            http.ledger.limit(who, Budget(10, 10))
+        poor, rich = (
+            Call("POST", "/", who.encode(), draws=[Draw(VENUE), Draw(who)], who=who, within=0.2)
+            for who in ("poor", "rich")
+        )
+        with pytest.raises(Busy):
+            await http.send(poor)
+        with pytest.raises(NotSent):
+            await http.send(poor)
+        await http.send(rich)
+
+
 async def test_a_venue_that_is_silent_is_left_alone_for_a_while_and_then_tried_by_one() -> None:
     answers = [b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"] * 3
 
     async def failing(line: str, body: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(answers.pop() if answers else plain("200 OK", b"{}"))
 
-    async with venue(failing, breaker=BreakerTerms(failures=3, pause=0.3)) as (server, http):
+    async with venue(failing, together=BreakerTerms(failures=3, pause=0.3)) as (server, http):
         for _ in range(3):
             with pytest.raises(NoAnswer):
                 await http.send(order())

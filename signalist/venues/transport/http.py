@@ -17,7 +17,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +30,10 @@ from signalist.venues.transport.breaker import Breaker, BreakerTerms
 from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.ledger import Draw, RateLedger
 
-TOO_MANY = (418, 429)
+BANNED = 418
+TOO_MANY = (BANNED, 429)
+ALL_TOGETHER = 4
+"""A venue counts as silent after so many times the failures in a row that silence a credential: one that hangs is not the venue."""
 USUAL_BREAKER = BreakerTerms()
 LONGEST_ANSWER = 8 * 1024 * 1024
 
@@ -66,6 +69,7 @@ class Answer:
 class Http:
     """The connections to one venue at `base`. `size` bounds them all, which bounds how many requests are under way.
 
+    `breaker` is for each credential, `together` for the venue as a whole (by default it bears `ALL_TOGETHER` times the failures).
     `parse` reads a body; it raises ValueError for what is malformed. `ledger` may be shared by several venues.
     """
 
@@ -77,12 +81,14 @@ class Http:
         size: int = 200,
         keep_alive: float = 45.0,
         breaker: BreakerTerms = USUAL_BREAKER,
+        together: BreakerTerms | None = None,
         context: ssl.SSLContext | None = None,
         parse: Callable[[bytes], Any] = json.loads,
     ) -> None:
         self.base, self.ledger = URL(base), ledger
         self._size, self._keep_alive, self._context, self._parse = size, keep_alive, context, parse
         self._terms = breaker
+        self._all_together = together or replace(breaker, failures=breaker.failures * ALL_TOGETHER)
         self._breakers: dict[Hashable | None, Breaker] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -119,7 +125,9 @@ class Http:
 
     def state(self, who: Hashable | None = None) -> Breaker:
         """The breaker of the venue (None) or of a credential."""
-        return self._breakers.setdefault(who, Breaker(self._terms))
+        if who not in self._breakers:
+            self._breakers[who] = Breaker(self._all_together if who is None else self._terms)
+        return self._breakers[who]
 
     # --- Before the bytes ------------------------------------------------------------------------
 
@@ -138,6 +146,8 @@ class Http:
         try:
             if left <= 0:
                 raise TimeoutError
+            if self.ledger.admit_now(call.draws, call.priority):
+                return
             await asyncio.wait_for(self.ledger.admit(call.draws, call.priority), left)
         except TimeoutError:
             raise NotSent("Its turn under the venue's rate limits did not come in time.") from None
@@ -172,8 +182,8 @@ class Http:
     def _read(self, call: Call, response: aiohttp.ClientResponse, body: bytes, took: float) -> Answer:
         if response.status in TOO_MANY:
             after = _seconds(response.headers.get("Retry-After"))
-            for draw in call.draws:
-                self.ledger.close(draw.key, after)
+            for key in _told_to_wait(call, response.status):
+                self.ledger.close(key, after)
             raise Busy(
                 f"The venue wants fewer requests (status {response.status}); the next in {after:g} s.", after=after
             )
@@ -231,6 +241,13 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
             raise NoAnswer(f"The venue's answer is longer than {LONGEST_ANSWER} bytes.")
         parts.append(part)
     return b"".join(parts)
+
+
+def _told_to_wait(call: Call, status: int) -> list[Hashable]:
+    """Whom a refusal for too many requests is about: the credential where the request has one, so that one that asks too much keeps
+    nobody else back, and everybody who draws on the same where it has none, or where it is a ban of our address (418)."""
+    keys = [draw.key for draw in call.draws]
+    return [call.who] if status != BANNED and call.who in keys else keys
 
 
 def _seconds(retry_after: str | None) -> float:

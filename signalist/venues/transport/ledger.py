@@ -58,10 +58,16 @@ class RateLedger:
         if known is None or known.budget != budget:
             self._buckets[key] = Bucket(budget, self._now())
 
+    def admit_now(self, draws: Sequence[Draw], priority: Priority) -> bool:
+        """Take its weights if the request may go now and nobody waits; whether it may."""
+        if self._waiting or self._blocked(draws, priority, self._now()) is not None:
+            return False
+        self._take(draws, self._now())
+        return True
+
     async def admit(self, draws: Sequence[Draw], priority: Priority) -> None:
         """Wait until the request may go, and take its weights."""
-        if not self._waiting and self._blocked(draws, priority, self._now()) is None:
-            self._take(draws, self._now())
+        if self.admit_now(draws, priority):
             return
         mine = _Waiting(priority, next(self._numbers), draws, asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, mine)
