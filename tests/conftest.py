@@ -28,6 +28,26 @@ NO_SKIPS = os.environ.get("SIGNALIST_NO_SKIPS") == "1"
 BESIDE = "beside the project"
 
 
+# What knows no database, or is about processes and files whatever the database, is tried once, with SQLite; with PostgreSQL only where
+# a marker expression asks for it.
+TRIED_ONCE = (
+    "tests/domain/",
+    "tests/sandbox/",
+    "tests/house/test_contracts.py",
+    "tests/house/test_harness.py",
+    "tests/house/test_logs.py",
+    "tests/house/test_settings.py",
+    "tests/house/test_style.py",
+    "tests/engine/test_supervisor.py",
+    "tests/engine/test_up.py",
+    "tests/flows/test_bad_input.py",
+    "tests/strategies/test_library.py",
+    "tests/venues/test_http.py",
+    "tests/venues/test_rate_ledger.py",
+    "tests/venues/test_transport_rules.py",
+)
+
+
 # A test that commits is cleaned up in the house's own way.
 TransactionTestCase._fixture_teardown = lambda case: emptying.empty()  # type: ignore[attr-defined]
 
@@ -80,6 +100,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.option.markexpr:
         left_out += ["soak", "browser"]
     leaving = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    if on_postgresql and not config.option.markexpr:
+        leaving += [item for item in items if item.nodeid.startswith(TRIED_ONCE)]
     if leaving:
         config.hook.pytest_deselected(items=leaving)
         items[:] = [item for item in items if item not in leaving]

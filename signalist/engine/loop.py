@@ -274,18 +274,37 @@ class Engine:
             await self._placer.send()
 
     async def stop(self) -> None:
-        """Stop in good order."""
-        if self._placer is not None and self._reconciler is not None:
-            await asyncio.gather(self._placer.under_way.end(LAST_WORDS), self._reconciler.end(LAST_WORDS))
-            await self._placer.write()
-            await self._reconciler.write()
-        if self.process is not None:
-            process = self.process
-            await self.database(lambda: leases.give_up(self.id))
-            await self.database(lambda: engines.ended(process, self._machine))
-        self.strategies.close()
-        self._workers.shutdown()
-        self.database.close()
+        """Stop in good order: what is under way comes to its end, and what this engine held is free."""
+        try:
+            if self._placer is not None and self._reconciler is not None:
+                await self._finish(self._placer, self._reconciler)
+            if self.process is not None:
+                process = self.process
+                await self.database(lambda: leases.give_up(self.id))
+                await self.database(lambda: engines.ended(process, self._machine))
+        finally:
+            self.strategies.close()
+            self._workers.shutdown()
+            self.database.close()
+
+    async def _finish(self, placer: Placer, reconciler: reconcile.Reconciler) -> None:
+        """Bring to an end what is under way, as long as it takes but not for ever: an entry that fills now wants its stop."""
+        until = monotonic() + LAST_WORDS
+        while True:
+            await self.drain()
+            left = until - monotonic()
+            if left <= 0 or not (placer.under_way or reconciler.asks):
+                break
+            self.news.clear()
+            if self._has_answers():
+                continue
+            try:
+                await asyncio.wait_for(self.news.wait(), left)
+            except TimeoutError:
+                break
+        await asyncio.gather(placer.under_way.end(0.0), reconciler.end(0.0))
+        await placer.write()
+        await reconciler.write()
 
     def _can_amend(self, venue: str) -> bool:
         return self.sessions.capabilities(venue).amend

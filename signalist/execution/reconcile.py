@@ -89,6 +89,11 @@ class Reconciler:
         self.again: set[int] = set()
 
     @property
+    def asks(self) -> bool:
+        """Whether anything is being asked."""
+        return bool(self._reading) or bool(self._looking)
+
+    @property
     def has_answers(self) -> bool:
         """Whether there is something to write."""
         return self._reading.has_answers or self._looking.has_answers

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_deposit'),
+        ("accounts", "0003_deposit"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='account',
-            name='lease_owner',
+            model_name="account",
+            name="lease_owner",
             field=models.UUIDField(blank=True, db_index=True, editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='account',
-            name='lease_token',
+            model_name="account",
+            name="lease_token",
             field=models.BigIntegerField(default=0, editable=False),
         ),
     ]

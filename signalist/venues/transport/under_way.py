@@ -52,7 +52,7 @@ class UnderWay(Generic[K, T]):
 
     async def end(self, within: float) -> None:
         """Give what is being asked so many seconds, then give it up; answers that came may still be collected."""
-        if self._tasks:
+        if self._tasks and within > 0:
             await asyncio.wait(list(self._tasks.values()), timeout=within)
         left = list(self._tasks.values())
         for task in left:
