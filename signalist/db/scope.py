@@ -26,8 +26,11 @@ def tenant_behind_the_door() -> int | None:
     return _Scope.tenant()
 
 
-def visible(model: type[models.Model]) -> str:
-    """The condition, as SQL, under which rows of `model` belong to the tenant behind the door; "" where every row does."""
+def visible(model: type[models.Model], named: str | None = None) -> str:
+    """The condition, as SQL, under which rows of `model` belong to the tenant behind the door; "" where every row does.
+
+    `named`: the SQL that names the tenant; without it the statement holds the tenant's number.
+    """
     policy = getattr(model, "tenant_policy", None)
     tenant = _Scope.tenant() if policy is not None else None
-    return "" if tenant is None else f"({policy.format(tenant=int(tenant), user='NULL')})"  # type: ignore[union-attr]
+    return "" if tenant is None else f"({policy.format(tenant=named or int(tenant), user='NULL')})"  # type: ignore[union-attr]
