@@ -1,0 +1,116 @@
+"""The loopback venue behind the protocol that every venue speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from signalist.clock import monotonic
+from signalist.domain.orders import OrderType
+from signalist.venues.base import (
+    Ack,
+    Balance,
+    Capabilities,
+    NetPosition,
+    OrderReport,
+    OrderRequest,
+    Reports,
+    Session,
+)
+from signalist.venues.loopback import parse, protocol
+from signalist.venues.loopback.client import Client, Signer
+from signalist.venues.loopback.listening import Listening
+from signalist.venues.transport.budgets import Priority
+
+LOOPBACK = "loopback"
+CAPABILITIES = Capabilities(
+    order_types=frozenset(OrderType),
+    order_identity="client_id",
+    amend=True,
+    nets=True,
+    reduce_only=True,
+    looks=3,
+    look_interval=0.5,
+    answer_within=10.0,
+)
+
+
+class LoopbackVenue:
+    """Opens accounts of a loopback venue. `secret_of` tells an account's secret."""
+
+    code = LOOPBACK
+
+    def __init__(
+        self, client: Client, secret_of: Callable[[str], bytes], capabilities: Capabilities = CAPABILITIES
+    ) -> None:
+        self.client, self.capabilities = client, capabilities
+        self._secret_of = secret_of
+        self._listening = Listening(client)
+
+    def open(self, account_ref: str) -> Session:
+        return LoopbackSession(self, self._listening, Signer(account_ref, self._secret_of(account_ref)))
+
+    async def close(self) -> None:
+        """Close the stream and all connections."""
+        await self._listening.close()
+        await self.client.close()
+
+
+class LoopbackSession:
+    """One account at the loopback venue."""
+
+    def __init__(self, venue: LoopbackVenue, listening: Listening, signer: Signer) -> None:
+        self._client, self._within = venue.client, venue.capabilities.answer_within
+        self._listening, self._signer = listening, signer
+        self._box = listening.box(signer.ref)
+
+    async def place(self, request: OrderRequest) -> Ack:
+        said = parse.said_of(request)
+        deadline = None
+        if request.expires_at is not None:
+            deadline = monotonic() + (request.expires_at - self._client.clock.now()).total_seconds()
+        priority = Priority.PROTECTION if request.reduce_only else Priority.ENTRY
+        answer = await self._client.ask(
+            self._signer, protocol.PLACE, said, priority=priority, within=self._within, deadline=deadline
+        )
+        return parse.ack(answer)
+
+    async def cancel(self, client_order_id: str) -> OrderReport:
+        said = {"id": client_order_id}
+        answer = await self._client.ask(
+            self._signer, protocol.CANCEL, said, priority=Priority.PROTECTION, within=self._within
+        )
+        return parse.order(answer)
+
+    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
+        said = {"id": client_order_id, "quantity": format(quantity, "f")}
+        answer = await self._client.ask(
+            self._signer, protocol.AMEND, said, priority=Priority.PROTECTION, within=self._within
+        )
+        return parse.order(answer)
+
+    async def look_up(self, client_order_id: str) -> OrderReport | None:
+        answer = await self._client.ask(self._signer, protocol.LOOK_UP, {"id": client_order_id}, within=self._within)
+        return None if answer is None else parse.order(answer)
+
+    async def reports(self, after: str) -> Reports:
+        """What the stream has told already, where it has told all; else what the venue says when it is asked."""
+        told = self._box.after(after, monotonic())
+        if told is not None:
+            return told
+        said = await self._client.ask(self._signer, protocol.REPORTS, {"after": after}, within=self._within)
+        answer = parse.reports(said["rows"], parse.balance(said["balance"]), said["cursor"])
+        self._box.read(answer, monotonic())
+        return answer
+
+    async def balance(self) -> Balance:
+        return parse.balance(await self._client.ask(self._signer, protocol.BALANCE, {}, within=self._within))
+
+    async def positions(self) -> tuple[NetPosition, ...]:
+        return parse.positions(await self._client.ask(self._signer, protocol.POSITIONS, {}, within=self._within))
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self._listening.join(self._signer, wake)
+
+    async def close(self) -> None:
+        return None

@@ -1,0 +1,105 @@
+"""The loopback venue on a bench: its server on a port of this machine, under the test's own loop, and a market that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from signalist.clock import ReplayClock
+from signalist.domain.instruments import InstrumentKind
+from signalist.domain.matching import Bar, slipped
+from signalist.domain.orders import Side
+from signalist.venues.base import Session
+from signalist.venues.loopback.client import Client
+from signalist.venues.loopback.server import Server
+from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
+from signalist.venues.paper.matching_desk import Terms
+from tests.venues import paper_bench
+
+D = Decimal
+PERPETUAL = replace(paper_bench.PERPETUAL, venue=LOOPBACK)
+SPOT = replace(PERPETUAL, symbol="ABC-USD", kind=InstrumentKind.SPOT, max_leverage=D(1))
+TOKEN = "control"
+
+
+def secret_of(ref: str) -> bytes:
+    return f"secret of {ref}".encode()
+
+
+class LoopbackBench:
+    """See `tests.venues.battery.Bench`."""
+
+    perpetual, spot = PERPETUAL, SPOT
+
+    def __init__(self, server: Server, address: str, clock: ReplayClock) -> None:
+        self.server, self.address, self.clock = server, address, clock
+        self.terms = server.house.terms
+        self.taker_fee, self.maker_fee = self.terms.taker_fee, self.terms.maker_fee
+        self.venue = LoopbackVenue(Client(self.address, self.clock, size=20), secret_of)
+        self._opened = 0
+        for spec in (PERPETUAL, SPOT):
+            server.house.specs[spec.symbol] = spec
+            server.house.prices[spec.symbol] = D(1000)
+
+    def another(self) -> LoopbackVenue:
+        """Another process's way to the same venue; its clock is ahead, for nonces are its microseconds."""
+        return LoopbackVenue(Client(self.address, ReplayClock(self.now() + timedelta(hours=1)), size=20), secret_of)
+
+    def taken_at(self, price: Decimal, side: Side) -> Decimal:
+        return slipped(price, side, self.terms.slippage, PERPETUAL.tick)
+
+    def account(self, cash: Decimal = paper_bench.DEPOSIT) -> Session:
+        self._opened += 1
+        ref = f"account-{self._opened}"
+        self.server.house.open_account(ref, secret_of(ref), "USD", cash)
+        return self.venue.open(ref)
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    async def moves_to(self, price: str | int) -> None:
+        self._minute_later()
+        for symbol in self.server.house.specs:
+            self.server.house.prices[symbol] = D(price)
+            self.server.house.move(symbol, Bar.tick(D(price)))
+
+    async def bar(self, opened: int, high: int, low: int) -> None:
+        self._minute_later()
+        for symbol in self.server.house.specs:
+            self.server.house.move(symbol, Bar(D(opened), D(high), D(low)))
+
+    def closes(self) -> None:
+        self.server.house.prices.clear()
+
+    def _minute_later(self) -> None:
+        self.clock.advance_to(self.clock.now() + timedelta(minutes=1))
+
+
+async def until(holds: Callable[[], bool], within: float = 5.0) -> None:
+    """Wait for something that comes over the wire."""
+    end = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def served(terms: Terms = paper_bench.TERMS, latency: float = 0.0) -> AsyncIterator[LoopbackBench]:
+    """A server and the way to it."""
+    clock = ReplayClock(paper_bench.BEGIN)
+    server = Server(terms, latency, TOKEN, clock)
+    listening = await server.listen(0)
+    host, port = listening.sockets[0].getsockname()[:2]
+    beating = asyncio.create_task(server.streams.beat())
+    bench = LoopbackBench(server, f"http://{host}:{port}", clock)
+    try:
+        yield bench
+    finally:
+        await bench.venue.close()
+        beating.cancel()
+        listening.close()

@@ -1,0 +1,40 @@
+"""The loopback venue under the conformance battery, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
+from tests.venues.loopback_bench import LoopbackBench, served, until
+from tests.venues.paper_bench import TERMS
+
+
+class TestLoopbackVenue(Battery):
+    """What every venue does."""
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[LoopbackBench]:
+        async with served() as bench:
+            yield bench
+
+    @pytest.fixture
+    async def partial(self) -> AsyncIterator[LoopbackBench]:
+        async with served(replace(TERMS, partial_chance=Decimal(1))) as bench:
+            yield bench
+
+    async def test_whoever_listens_is_woken_when_there_is_news(self, bench: Bench) -> None:
+        """As in the battery, with time for the stream to get here."""
+        session, other = bench.account(), bench.account()
+        woken: list[str] = []
+        session.listen(lambda: woken.append("session"))
+        other.listen(lambda: woken.append("other"))
+        await placed(session, request(BUY, "1"), stop(SELL, "1", 950))
+        await until(lambda: "session" in woken)
+        woken.clear()
+        await bench.moves_to(940)
+        await until(lambda: bool(woken))
+        assert woken == ["session"]
