@@ -1,0 +1,78 @@
+"""What a benchmark of the fan-out was asked, saw and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure. `poison` is the share of subscribers with whom the venue misbehaves in every other run, 0 for none."""
+
+    subscribers: int
+    latency_ms: float
+    legs: int
+    runs: int
+    poison: float
+    bare: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. Times in seconds from the candle's close, over the subscribers that were not poisoned."""
+
+    entries: Sequence[float]
+    covered: Sequence[float]
+    settled: float
+    cpu: float
+    venue_cpu: float
+    rows: int
+    queries: int
+    duplicates: int
+    unprotected: int
+
+    def quantile(self, fraction: float) -> float:
+        """The entry time that this fraction of the subscribers does not exceed."""
+        return quantile(self.entries, fraction)
+
+
+def quantile(sorted_values: Sequence[float], fraction: float) -> float:
+    """The smallest value that at least this fraction of `sorted_values` does not exceed; 0 where there is none."""
+    if not sorted_values:
+        return 0.0
+    return sorted_values[max(-(-len(sorted_values) * round(fraction * 1000) // 1000) - 1, 0)]
+
+
+def report(plan: Plan, clean: Sequence[Run], poisoned: Sequence[Run], alone: Sequence[float]) -> dict[str, object]:
+    """The JSON object of `manage.py bench_fanout`: medians over the runs, but the worst of what must be zero."""
+
+    def middle(of: Callable[[Run], float]) -> float:
+        return round(median(of(run) for run in clean), 4)
+
+    told: dict[str, object] = {
+        "subscribers": plan.subscribers,
+        "entry_p50_s": middle(lambda run: run.quantile(0.5)),
+        "entry_p99_s": middle(lambda run: run.quantile(0.99)),
+        "entry_last_s": middle(lambda run: run.quantile(1.0)),
+        "protected_last_s": middle(lambda run: quantile(run.covered, 1.0)),
+        "settled_s": middle(lambda run: run.settled),
+        "cpu_s": middle(lambda run: run.cpu),
+        "venue_cpu_s": middle(lambda run: run.venue_cpu),
+        "rows": round(median(run.rows for run in clean)),
+        "queries": round(median(run.queries for run in clean)),
+        "duplicates": max(run.duplicates for run in (*clean, *poisoned)),
+        "unprotected": max(run.unprotected for run in (*clean, *poisoned)),
+        "missing": max(plan.subscribers - len(run.covered if plan.legs > 1 else run.entries) for run in clean),
+    }
+    if alone:
+        bare = median(alone)
+        told["bare_client_s"] = round(bare, 4)
+        # Who serves only some is not to be compared with who serves all.
+        told["ratio"] = None if told["missing"] else round(float(str(told["protected_last_s"])) / bare, 2)
+    if poisoned:
+        p99 = median(run.quantile(0.99) for run in poisoned)
+        told |= {"poison": plan.poison, "poisoned_entry_p99_s": round(p99, 4)}
+        told |= {"poison_ratio": round(p99 / max(float(str(told["entry_p99_s"])), 0.001), 2)}
+    return told

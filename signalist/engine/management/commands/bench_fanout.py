@@ -1,0 +1,93 @@
+"""`manage.py bench_fanout`: how long one candle's signal takes to every subscriber's venue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+
+from signalist.clock import SystemClock
+from signalist.engine.bench.cast import NotEmpty, set_up
+from signalist.engine.bench.fanout import Bench
+from signalist.engine.bench.house import HouseError
+from signalist.engine.bench.report import Plan
+from signalist.execution.engines import AnotherEngine
+from tenants.doors import across_tenants
+from tenants.rls import become_engine
+
+CANNOT = 2
+
+
+class Command(BaseCommand):
+    """One JSON object on standard output; progress and errors on standard error; exit status 2 when it cannot run."""
+
+    requires_system_checks = ()  # they would load every page
+    help = "Measure the fan-out on an empty database, against a venue in another process of this machine."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--subscribers", type=int, default=1000)
+        parser.add_argument("--latency-ms", type=float, default=50.0, help="how long the venue takes to answer")
+        parser.add_argument(
+            "--legs", type=int, choices=(1, 2, 3), default=3, help="entry; and its stop; and its target"
+        )
+        parser.add_argument("--runs", type=int, default=5, help="medians are taken over these")
+        parser.add_argument(
+            "--poison",
+            type=_share,
+            default=0.0,
+            help="share of subscribers with whom the venue misbehaves in every other run",
+        )
+        parser.add_argument("--no-bare", action="store_true", help="leave out the bare client")
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
+        if options["subscribers"] < 1 or options["runs"] < 1:
+            self._refuse("A benchmark needs at least one subscriber and one run.")
+        plan = Plan(
+            options["subscribers"],
+            options["latency_ms"],
+            options["legs"],
+            options["runs"],
+            options["poison"],
+            not options["no_bare"],
+        )
+        try:
+            result = self._bench(plan)
+        except (NotEmpty, HouseError, AnotherEngine) as error:
+            self._refuse(str(error))
+        except DatabaseError as error:
+            self._refuse(f"The database that DATABASE_URL names cannot be used: {str(error).strip().splitlines()[0]}.")
+        if options["json"]:
+            self.stdout.write(json.dumps(result))
+        else:
+            for name, value in result.items():
+                self.stdout.write(f"{name:20} {value}")
+
+    def _bench(self, plan: Plan) -> dict[str, object]:
+        call_command("migrate", verbosity=0, interactive=False)
+        with across_tenants("bench"):
+            cast = set_up(plan.subscribers, plan.legs, SystemClock())
+        become_engine()
+        return asyncio.run(Bench(plan, self.stderr.write).run(cast))
+
+    def _refuse(self, sentence: str) -> None:
+        self.stderr.write(sentence)
+        sys.exit(CANNOT)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 0.5:
+        raise ArgumentTypeError(f"give a share between 0 and 0.5, not {text!r}")
+    return share
