@@ -61,9 +61,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.Djan
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers of tests that are for one database, and hash passwords fast: nobody attacks those of a test."""
-    config.addinivalue_line(
-        "markers", "browser: in a real browser; left out unless asked for, as by `make browser`"
-    )
+    config.addinivalue_line("markers", "browser: in a real browser; left out unless asked for, as by `make browser`")
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

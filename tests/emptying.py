@@ -36,7 +36,9 @@ def empty() -> None:
 
 def _filled(tables: Collection[str]) -> list[str]:
     names = sorted(tables)
-    each = (f"SELECT {n} WHERE EXISTS (SELECT 1 FROM {connection.ops.quote_name(name)})" for n, name in enumerate(names))
+    each = (
+        f"SELECT {n} WHERE EXISTS (SELECT 1 FROM {connection.ops.quote_name(name)})" for n, name in enumerate(names)
+    )
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(each))
         return [names[n] for (n,) in cursor.fetchall()]
