@@ -96,9 +96,9 @@ def _opened(
     fill_ids = sorted({f.venue_fill_id for r in reports.values() for f in r.fills})
     seen = {(fill.account_id, fill.venue_fill_id) for fill in fast.select_ids(Fill, fill_ids, column="venue_fill_id")}
     of_orders = sorted({o.position_id for o in orders.values() if o.position_id})
-    entering = sorted({o.subscription_id for o in orders.values() if o.leg == Leg.ENTRY})
+    trading = sorted({o.subscription_id for o in orders.values()})
     positions = {p.pk: p for p in fast.select_ids(Position, of_orders)}
-    positions |= {p.pk: p for p in fast.select_ids(Position, entering, "is_open", column="subscription_id")}
+    positions |= {p.pk: p for p in fast.select_ids(Position, trading, "is_open", column="subscription_id")}
     return Ledger(now, accounts, orders, positions, seen, _guarding(orders.values()))
 
 
@@ -167,12 +167,24 @@ def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
 
 
 def _position_of(ledger: Ledger, order: Order) -> Position | None:
-    """The position that the order's fills go to; None where an entry's fill opens one, also after its first was closed already."""
+    """The position that the order's fills go to; None where an entry's fill opens one, also after its first was closed already.
+
+    A leg that outlives its position reduces the one that the subscription has opened since: the venue nets, and knows no positions of ours.
+    """
     position = ledger.positions.get(order.position_id or 0) or order.position
     if position is None:
         same = (p for p in ledger.new_positions if p.entry_execution_id == order.execution_id and p.quantity > 0)
         position = next(same, None)
-    return None if position is not None and not position.is_open and order.leg == Leg.ENTRY else position
+    if position is None or position.is_open:
+        return position
+    return None if order.leg == Leg.ENTRY else _open_now(ledger, order) or position
+
+
+def _open_now(ledger: Ledger, order: Order) -> Position | None:
+    """What the order's subscription holds open in the order's instrument."""
+    known = [*ledger.positions.values(), *ledger.new_positions]
+    mine = (p for p in known if p.subscription_id == order.subscription_id and p.instrument_id == order.instrument_id)
+    return next((p for p in mine if p.is_open), None)
 
 
 def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
