@@ -33,6 +33,7 @@ BESIDE = "beside the project"
 TRIED_ONCE = (
     "tests/domain/",
     "tests/sandbox/",
+    "tests/simulation/test_planted.py",
     "tests/house/test_contracts.py",
     "tests/house/test_harness.py",
     "tests/house/test_logs.py",

@@ -23,6 +23,7 @@ def database(tmp_path: Path, django_db_setup: None) -> Iterator[OwnDatabase]:
     databases.drop()
 
 
+@pytest.mark.soak
 def test_every_subscriber_is_entered_and_protected_once(database: OwnDatabase) -> None:
     report = manage(
         database, "bench_fanout", "--subscribers", "20", "--latency-ms", "10", "--runs", "1", "--json"
