@@ -16,7 +16,7 @@ LARGEST_FRACTION = Decimal("0.5")
 KELLY_PART = Decimal("0.25")
 POSITION_CAP = Decimal("0.20")
 # The last digit of a quotient is cut, never rounded up: no quantity risks more than was allowed.
-_DOWN = Context(prec=DIGITS, rounding=ROUND_DOWN)
+DOWN = Context(prec=DIGITS, rounding=ROUND_DOWN)
 
 
 def checked_fraction(name: str, value: Decimal) -> Decimal:
@@ -33,14 +33,14 @@ def risk_quantity(capital: Decimal, risk_fraction: Decimal, entry: Decimal, stop
     """
     checked_fraction("risk", risk_fraction)
     distance = abs(entry - stop)
-    return ZERO if distance == 0 else _DOWN.divide(_DOWN.multiply(capital, risk_fraction), distance)
+    return ZERO if distance == 0 else DOWN.divide(DOWN.multiply(capital, risk_fraction), distance)
 
 
 def notional_quantity(capital: Decimal, notional_fraction: Decimal, entry: Decimal) -> Decimal:
     """Quantity worth a declared fraction of capital; the only sizing that goes without a stop (EXE-12, CON-03)."""
     if not ZERO < notional_fraction <= 1:
         raise DomainError(f"A notional fraction lies between 0 and 1, not {notional_fraction}.")
-    return _DOWN.divide(_DOWN.multiply(capital, notional_fraction), entry)
+    return DOWN.divide(DOWN.multiply(capital, notional_fraction), entry)
 
 
 def margin(notional: Decimal, leverage: Decimal) -> Decimal:

@@ -1,0 +1,103 @@
+"""The entry signals of a backtest, with what can be known of each before it is known which are traded: all at once, by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signalist.domain.backtest.bars import Bars, Ticks
+from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.signals import Direction
+from signalist.domain.strategies import SignalArrays
+
+FIRST_LOOK = 32
+"""Over so many bars from an entry on the lowest and highest price are looked up beforehand: most positions end, or come to no level."""
+# A level this near the middle between two ticks is rounded in decimals, as live does it.
+_NEAR = 1e-6
+_NO_LEVEL = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Columns of equal length, by bar. Prices are ticks; None for a level that is not named.
+
+    `leaves` is the bar at whose open an exit signal ends the position, the number of bars where none does. `lowest` and `highest` are
+    over the first `FIRST_LOOK` bars from the entry's on that come before it. `rule` refuses the entry whatever it costs, or is "".
+    """
+
+    bar: list[int]
+    direction: list[Direction]
+    close: list[int]
+    next_open: list[int]
+    stop: list[int | None]
+    target: list[int | None]
+    leaves: list[int]
+    lowest: list[int]
+    highest: list[int]
+    rule: list[str]
+
+    @classmethod
+    def of(cls, bars: Bars, signals: SignalArrays, spec: InstrumentSpec) -> Entries:
+        """The entries of `signals`, which have been checked and are as long as `bars`."""
+        n = len(bars)
+        at = np.flatnonzero(signals.enter_long | signals.enter_short)
+        long = signals.enter_long[at]
+        begins = np.minimum(at + 1, max(n - 1, 0))
+        close = bars.close[at]
+        stop = _levels(np.where(long, signals.stop_long[at], signals.stop_short[at]), spec)
+        target = _levels(np.where(long, signals.target_long[at], signals.target_short[at]), spec)
+        leaves = np.where(long, _leaves(signals.exit_long, begins, n), _leaves(signals.exit_short, begins, n))
+        until = np.minimum(leaves, begins + FIRST_LOOK)
+        wrong = _wrong(stop, close, above=~long) | _wrong(target, close, above=long)
+        return cls(
+            bar=at.tolist(),
+            direction=[Direction.LONG if is_long else Direction.SHORT for is_long in long.tolist()],
+            close=close.tolist(),
+            next_open=bars.open[begins].tolist(),
+            stop=[level or None for level in stop.tolist()],
+            target=[level or None for level in target.tolist()],
+            leaves=leaves.tolist(),
+            lowest=_over(np.minimum, bars.low, begins, until).tolist(),
+            highest=_over(np.maximum, bars.high, begins, until).tolist(),
+            rule=_rules(long, wrong, spec),
+        )
+
+
+def _levels(prices: NDArray[np.float64], spec: InstrumentSpec) -> Ticks:
+    """Levels in ticks: the nearest, never below one; 0 where there is none."""
+    none = np.isnan(prices)
+    ticks = np.where(none, 1.0, prices) / float(spec.tick)
+    nearest = np.rint(ticks)
+    for close_call in np.flatnonzero(np.abs(np.abs(ticks - nearest) - 0.5) < _NEAR).tolist():
+        exactly = Decimal(repr(float(prices[close_call]))) / spec.tick
+        nearest[close_call] = int(exactly.to_integral_value(rounding=ROUND_HALF_EVEN))
+    return np.where(none, _NO_LEVEL, np.maximum(nearest, 1.0)).astype(np.int64)
+
+
+def _wrong(level: Ticks, price: Ticks, *, above: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where a level that must lie above the price (or below it) does not."""
+    return np.asarray((level != _NO_LEVEL) & np.where(above, level <= price, level >= price), dtype=np.bool_)
+
+
+def _leaves(exits: NDArray[np.bool_], begins: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    """For each position that begins, the bar after its first exit signal; `n` where there is none, or none that is traded."""
+    at = np.append(np.flatnonzero(exits), n)
+    return np.asarray(np.minimum(at[np.searchsorted(at, begins)] + 1, n), dtype=np.intp)
+
+
+def _over(extreme: np.ufunc, prices: Ticks, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.int64]:
+    """The extreme of each stretch [begin, end)."""
+    if not len(begins):
+        return np.empty(0, dtype=np.int64)
+    # Of the stretches between pairs of indices every other one is wanted; an end must lie within the prices.
+    padded = np.append(prices, prices[-1])
+    return np.asarray(extreme.reduceat(padded, np.column_stack((begins, ends)).ravel())[::2], dtype=np.int64)
+
+
+def _rules(long: NDArray[np.bool_], wrong: NDArray[np.bool_], spec: InstrumentSpec) -> list[str]:
+    unsupported = ~long & (not spec.can_short)
+    rules = np.where(unsupported, "short_unsupported", np.where(wrong, "stop_side", ""))
+    return [str(rule) for rule in rules.tolist()]
