@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "signalist.accounts",
     "signalist.strategies",
     "signalist.trading",
+    "signalist.risk",
     "signalist.execution",
     "signalist.dashboard",
     "signalist.marketplace",
