@@ -19,6 +19,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
+from signalist.engine.listening import Listening
 from signalist.engine.loop import Database, Engine
 from signalist.engine.market import SyntheticMarket
 from signalist.engine.strategies import StrategyPool
@@ -82,21 +83,24 @@ class LiveEngine:
 
     async def run(self) -> None:
         """Work until stopped."""
-        beating: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         try:
             await self._database(self._open_accounts)
             await self._market_moves()
             await self.engine.start(clock="system" if isinstance(self._clock, SystemClock) else "market")
-            beating = asyncio.create_task(self._beat())
+            listening = Listening(self.engine.wakes, self.engine.news.set)
+            beside = [asyncio.create_task(self._beat()), asyncio.create_task(listening.listen())]
             while not self._stopping.is_set():
-                if beating.done():
-                    beating.result()
+                for task in beside:
+                    if task.done():
+                        task.result()
                 await self._turn()
                 await self._pause()
         finally:
-            if beating is not None:
-                beating.cancel()
-                await asyncio.wait([beating])
+            for task in beside:
+                task.cancel()
+            if beside:
+                await asyncio.wait(beside)
             await self.engine.stop()
 
     async def _pause(self) -> None:
