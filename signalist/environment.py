@@ -94,6 +94,13 @@ def secret(name: str) -> str | None:
     return value
 
 
+def web_address(name: str, value: str | None) -> str:
+    """An address to call, "" where none is set. Raises Misconfigured where it is none of the web."""
+    if value and not value.startswith(("https://", "http://")):
+        raise Misconfigured(f"Set {name} to an address that begins with https:// or http://.")
+    return value or ""
+
+
 def signing_secret(name: str, value: str | None) -> str:
     """Return a secret for signing once it is long, varied and no known stand-in; refuse it otherwise."""
     advice = f"Set {name} (or {name}_FILE) to at least {SECRET_CHARACTERS} random characters"

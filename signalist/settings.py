@@ -43,6 +43,10 @@ CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEY
 # Orders at real venues with real money. Nothing in this version asks for it to be true.
 LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
 
+# Called by engines while candles are decided in time; whoever is called there raises the alarm when no call comes. Often a secret.
+HEARTBEAT_URL = environment.web_address("HEARTBEAT_URL", environment.secret("HEARTBEAT_URL"))
+HEARTBEAT_EVERY = environment.integer("HEARTBEAT_EVERY", 60, minimum=5, maximum=3600)
+
 # --- Applications ------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -67,6 +71,7 @@ INSTALLED_APPS = [
     "signalist.accounts",
     "signalist.strategies",
     "signalist.trading",
+    "signalist.risk",
     "signalist.execution",
     "signalist.dashboard",
     "signalist.marketplace",

@@ -1,18 +1,33 @@
-"""Stages wake each other: a name rung in `on_commit` reaches the engine of this process; polls are the safety net."""
+"""Stages wake each other: a name rung in `on_commit` reaches the engine of this process, and on PostgreSQL the others; polls are the
+safety net.
+
+Most of what a stage leaves to do is for the engine that holds the account, which is the one that rings: that stays in the process. What
+may be another engine's (`everywhere`), and whatever a process without an engine rings, goes out as a NOTIFY of the same transaction, whose
+payload is the stage's name and nothing else. The server folds equal ones of a transaction into one.
+"""
 
 from __future__ import annotations
 
 import threading
 
-from django.db import transaction
+from django.db import connection, transaction
+
+CHANNEL = "signalist_wakes"
+STAGES = ("fan_out", "decide", "place", "protect", "measure", "look_up")
 
 
 class Wakes:
-    """The stages that have been rung since they were last taken; rung from any thread."""
+    """The stages that have been rung since they were last taken; rung from any thread.
+
+    `driven`: whether an engine of this process takes them. `speaker` is the server's process through which this one spoke last: what that
+    one notifies of, the engine has heard already.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rung: set[str] = set()
+        self.driven = False
+        self.speaker = 0
 
     def ring(self, *stages: str) -> None:
         """Ask for these stages now."""
@@ -41,6 +56,17 @@ class Wakes:
 wakes = Wakes()
 
 
-def ring_on_commit(*stages: str) -> None:
-    """Ring the stages when the present transaction commits."""
+def ring_on_commit(*stages: str, everywhere: bool = False) -> None:
+    """Ring the stages when the present transaction commits; `everywhere`: for the engines of other processes as well."""
     transaction.on_commit(lambda: wakes.ring(*stages))
+    if (everywhere or not wakes.driven) and connection.vendor == "postgresql":
+        _notify(stages)
+
+
+def _notify(stages: tuple[str, ...]) -> None:
+    """Tell the server, which tells everybody who listens at the commit, and nobody after a rollback."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(['pg_notify(%s, %s)'] * len(stages))}", [v for s in stages for v in (CHANNEL, s)]
+        )
+    wakes.speaker = connection.connection.info.backend_pid

@@ -7,11 +7,13 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from signalist.accounts.paper_store import PaperStore
@@ -19,10 +21,14 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
+from signalist.engine.heartbeat import Call, Outside
+from signalist.engine.listening import Listening
 from signalist.engine.loop import Database, Engine
 from signalist.engine.market import SyntheticMarket
 from signalist.engine.strategies import StrategyPool
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
+from signalist.execution import engines
+from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
 from signalist.markets.models import LatestPrice
@@ -82,22 +88,40 @@ class LiveEngine:
 
     async def run(self) -> None:
         """Work until stopped."""
-        beating: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         try:
             await self._database(self._open_accounts)
             await self._market_moves()
             await self.engine.start(clock="system" if isinstance(self._clock, SystemClock) else "market")
-            beating = asyncio.create_task(self._beat())
+            beside = [asyncio.create_task(work) for work in self._beside()]
             while not self._stopping.is_set():
-                if beating.done():
-                    beating.result()
+                for task in beside:
+                    if task.done():
+                        task.result()
                 await self._turn()
                 await self._pause()
         finally:
-            if beating is not None:
-                beating.cancel()
-                await asyncio.wait([beating])
+            for task in beside:
+                task.cancel()
+            if beside:
+                await asyncio.wait(beside)
             await self.engine.stop()
+
+    def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on beside the work: showing that the engine lives, hearing other processes, and the heartbeat outside."""
+        yield self._beat()
+        yield Listening(self.engine.wakes, self.engine.news.set).listen()
+        if settings.HEARTBEAT_URL:
+            yield Outside(
+                settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
+            ).keep()
+
+    async def _undecided(self) -> str:
+        return await self._database(lambda: undecided(self._clock.now()))
+
+    async def _noted(self, call: Call) -> None:
+        entry = self.engine.entry
+        await self._database(lambda: engines.beat_outside(entry, SystemClock(), well=call.well, said=call.said))
 
     async def _pause(self) -> None:
         """Wait until there is something to do: an answer of a venue, the next look at the rows, or the end."""

@@ -133,7 +133,7 @@ class Engine:
 
         `alone`: refuse to start beside another living engine; `clock`: what others are told of its clock. Raises AnotherEngine.
         """
-        begun = monotonic()
+        begun, self.wakes.driven = monotonic(), True
         self.process = await self.database(lambda: engines.register(self._machine, alone=alone, market_clock=clock))
         self._lease_until = begun + engines.MAY_SEND
         if not self._patient:
@@ -283,6 +283,7 @@ class Engine:
                 await self.database(lambda: leases.give_up(self.id))
                 await self.database(lambda: engines.ended(process, self._machine))
         finally:
+            self.wakes.driven = False
             self.strategies.close()
             self._workers.shutdown()
             self.database.close()

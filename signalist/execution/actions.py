@@ -1,19 +1,23 @@
-"""What a person may command of open positions: close one, flatten an account. Commands become instructions and executions."""
+"""What a person may command of open positions: close one, flatten an account, stop everything. They become instructions and executions."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from signalist.accounts.models import Account
+from signalist.accounts.models import Account, AccountState
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.domain.orders import ACTIVE, NAMESPACE, Leg
 from signalist.domain.signals import Direction, SignalKind
 from signalist.events.outbox import Fact, emit
+from signalist.risk.actions import Where, switch
+from signalist.risk.models import Layer
 from signalist.trading.models import Execution, ExecutionStatus, Instruction, InstructionKind, Order, Position
 from tenants.models import User
 
@@ -90,3 +94,79 @@ def _exit(instruction: Instruction, position: Position, now: datetime) -> Execut
         kind=kind.value,
         created_at=now,
     )
+
+
+# --- The kill switch with what may be done beside it ---------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is done beside throwing a switch: entries that work at venues are withdrawn; open positions are closed at market."""
+
+    cancel_entries: bool = False
+    close_positions: bool = False
+
+
+def kill(
+    where: Where,
+    state: AccountState,
+    reason: str,
+    now: datetime,
+    *,
+    who: str = "",
+    by: User | None = None,
+    beside: Beside = Beside(),
+) -> int:
+    """Throw or release the switch of a layer; returns how many accounts had entries withdrawn or positions closed.
+
+    The switch is in force before anything else is done, and each account then has a transaction of its own: a platform of many
+    accounts is stopped at once and swept within seconds. Closing goes past a halt: it is an emergency exit. Raises DomainError.
+    """
+    if state == AccountState.ACTIVE and beside != Beside():
+        raise DomainError("Resuming closes and withdraws nothing; leave the options out.")
+    switch(where, state, reason, now, who=who, by=by)
+    return sum(_swept(where, pk, reason, now, by, beside) for pk in _swept_accounts(where, beside))
+
+
+def _under(where: Where) -> dict[str, object]:
+    """What positions and orders under a layer have in common."""
+    under: dict[Layer, dict[str, object]] = {
+        Layer.PLATFORM: {},
+        Layer.STRATEGY: {"subscription__strategy": where.strategy},
+        Layer.TENANT: {"tenant_id": where.tenant_id},
+        Layer.ACCOUNT: {"account": where.account},
+        Layer.SUBSCRIPTION: {"subscription": where.subscription},
+    }
+    return under[where.layer]
+
+
+def _swept_accounts(where: Where, beside: Beside) -> list[int]:
+    found: set[int] = set()
+    if beside.cancel_entries:
+        found |= set(_entering(where).values_list("account_id", flat=True))
+    if beside.close_positions:
+        held = Position.objects.filter(is_open=True, **_under(where))
+        found |= set(held.values_list("account_id", flat=True))
+    return sorted(found)
+
+
+def _entering(where: Where) -> QuerySet[Order]:
+    return Order.objects.filter(leg=Leg.ENTRY.value, status__in=[s.value for s in ACTIVE], **_under(where))
+
+
+@transaction.atomic
+def _swept(where: Where, account_id: int, reason: str, now: datetime, by: User | None, beside: Beside) -> bool:
+    """One account, under its lock; whether there was anything to do."""
+    account = Account.objects.select_for_update(no_key=True).get(pk=account_id)
+    done = 0
+    if beside.cancel_entries:
+        done += _entering(where).filter(account=account).update(cancel_wanted=True)
+        ring_on_commit("place")
+    if beside.close_positions:
+        held = Position.objects.filter(is_open=True, is_closing=False, account=account, **_under(where))
+        if positions := list(held.order_by("pk")):
+            key = f"kill:{where.layer.lower()}:{account.public_id}:{now.isoformat()}"
+            said = f"kill switch: {reason}"[:200]
+            _instruct(InstructionKind.EMERGENCY, account, positions, key, said, now, by)
+            done += len(positions)
+    return done > 0

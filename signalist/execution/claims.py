@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
@@ -17,8 +17,9 @@ from signalist.domain.orders import AT_VENUE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
 from signalist.execution import leases
 from signalist.markets.selectors import instruments
+from signalist.risk.restraints import Restraint, restraints
 from signalist.trading.folding import release_reservations
-from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position
+from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position, Subscription
 from signalist.trading.transitions import ORDER_SENT, move
 from signalist.venues.base import Ack, OrderReport
 from signalist.venues.errors import VenueError
@@ -83,11 +84,11 @@ def _claim_batch(
         }
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
         guarded = _still_protected([o for o in orders if o.leg == Leg.EXIT and o.state is OrderStatus.CREATED])
+        stopped = _stopped(orders, accounts)
         found = Round()
         for order in orders:
-            _claim_one(
-                order, positions.get(order.position_id or 0), accounts[order.account_id], guarded, found, engine, now
-            )
+            position, account = positions.get(order.position_id or 0), accounts[order.account_id]
+            _claim_one(order, position, account, guarded, stopped.get(order.pk), found, engine, now)
         fast.update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT)
         release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
         fast.insert([errand.attempt for errand in found.errands], returning=True)
@@ -129,18 +130,36 @@ def _still_protected(exits: Sequence[Order]) -> set[int]:
     return {order.position_id for order in holding if order.position_id}
 
 
+def _stopped(orders: Sequence[Order], accounts: Mapping[int, Account]) -> dict[int, Restraint]:
+    """The entries that the kill switch keeps from being sent, though they were decided before it was thrown."""
+    entries = [order for order in orders if order.leg == Leg.ENTRY and order.state is OrderStatus.CREATED]
+    if not entries:
+        return {}
+    thrown = restraints({order.tenant_id for order in entries})
+    strategy_of: dict[int, int] = {}
+    if thrown.of_strategies:
+        followed = fast.select_ids(Subscription, sorted({order.subscription_id for order in entries}))
+        strategy_of = {subscription.pk: subscription.strategy_id for subscription in followed}
+    found = {
+        o.pk: thrown.strictest(accounts[o.account_id], strategy_of.get(o.subscription_id, 0), o.subscription_id)
+        for o in entries
+    }
+    return {key: restraint for key, restraint in found.items() if restraint is not None}
+
+
 def _claim_one(
     order: Order,
     position: Position | None,
     account: Account,
     guarded: set[int],
+    stopped: Restraint | None,
     work: Round,
     engine: uuid.UUID,
     now: datetime,
 ) -> None:
     leg, state = Leg(order.leg), order.state
     if state is OrderStatus.CREATED:
-        problem = _moot(order, leg, position, account, now)
+        problem = _moot(order, leg, position, stopped, now)
         if problem is not None:
             move(order, *problem[:1], now, problem[1])
             work.dropped.append(order)
@@ -158,7 +177,7 @@ def _claim_one(
 
 
 def _moot(
-    order: Order, leg: Leg, position: Position | None, account: Account, now: datetime
+    order: Order, leg: Leg, position: Position | None, stopped: Restraint | None, now: datetime
 ) -> tuple[OrderStatus, str] | None:
     """Why an order that was not sent yet is not sent at all."""
     if order.cancel_wanted:
@@ -166,8 +185,8 @@ def _moot(
     if leg is Leg.ENTRY:
         if order.deadline is not None and now > order.deadline:
             return OrderStatus.EXPIRED, "past its deadline before it was sent"
-        if account.state != AccountState.ACTIVE:
-            return OrderStatus.CANCELLED, f"the account is {account.state.lower()}"
+        if stopped is not None:
+            return OrderStatus.CANCELLED, str(stopped)
         return None
     if position is None or not position.is_open:
         return OrderStatus.CANCELLED, "the position is closed already"

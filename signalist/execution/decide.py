@@ -14,7 +14,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from signalist.accounts.models import AccountState
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
@@ -30,6 +29,7 @@ from signalist.execution.entries import entry_request
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
 from signalist.markets.selectors import rate
+from signalist.risk.restraints import RULE as KILL_SWITCH
 from signalist.trading.keys import order_ids
 from signalist.trading.models import (
     Execution,
@@ -104,10 +104,10 @@ def _decide_batch(
 
 
 def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
-    account = known.accounts[execution.account_id].account
     emergency = execution.instruction is not None and execution.instruction.kind == InstructionKind.EMERGENCY
-    if account.state == AccountState.HALTED and not emergency:
-        _record(execution, ExecutionStatus.DENIED, "account_halted", {"reason": account.state_reason}, known, outcome)
+    restraint = known.restraint(execution)
+    if restraint is not None and restraint.is_halt and not emergency:
+        _record(execution, ExecutionStatus.DENIED, KILL_SWITCH, restraint.numbers, known, outcome)
         return
     position = known.position_of.get(execution.subscription_id)
     orders = known.orders_of[execution.subscription_id]
@@ -167,7 +167,7 @@ def _withdraw(order: Order, now: datetime) -> None:
 
 def _entry(execution: Execution, known: Picture, outcome: Outcome) -> None:
     book = known.accounts[execution.account_id]
-    refusal = _hindrance(execution, known, book)
+    refusal = _hindrance(execution, known)
     if refusal is WAIT:
         return
     if refusal is not None:
@@ -192,13 +192,14 @@ Hindrance = tuple[ExecutionStatus, str, Numbers]
 WAIT: Hindrance = (ExecutionStatus.PENDING, "wait", {})
 
 
-def _hindrance(execution: Execution, known: Picture, book: AccountBook) -> Hindrance | None:
+def _hindrance(execution: Execution, known: Picture) -> Hindrance | None:
     """What keeps an entry from being sized at all; WAIT while the opposite position is being closed."""
     if execution.deadline is not None and known.now > execution.deadline:
         late = (known.now - execution.deadline).total_seconds()
         return ExecutionStatus.SKIPPED, "late", {"seconds_past_deadline": str(late)}
-    if book.account.state != AccountState.ACTIVE:
-        return ExecutionStatus.DENIED, "account_" + book.account.state.lower(), {"reason": book.account.state_reason}
+    restraint = known.restraint(execution)
+    if restraint is not None:
+        return ExecutionStatus.DENIED, KILL_SWITCH, restraint.numbers
     if execution.subscription.status != SubscriptionStatus.ACTIVE:
         return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
     position = known.position_of.get(execution.subscription_id)

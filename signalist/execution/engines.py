@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db import IntegrityError, connection
+from django.db.models import F, Value
 
 from signalist.clock import Clock
 from signalist.db.units import unit
@@ -55,6 +56,15 @@ def heartbeat(engine: EngineProcess, clock: Clock) -> None:
     """Show that this engine lives."""
     with unit("engine.heartbeat"):
         EngineProcess.objects.filter(pk=engine.pk).update(seen_at=clock.now(), ended_at=None, taken_over=False)
+
+
+def beat_outside(engine: EngineProcess, clock: Clock, *, well: bool, said: str) -> None:
+    """Note what came of the heartbeat outside the host."""
+    with unit("engine.beat_outside"):
+        failed = Value(0) if well else F("beats_failed") + 1
+        EngineProcess.objects.filter(pk=engine.pk).update(
+            beat_at=clock.now(), beat_well=well, beat_said=said[:200], beats_failed=failed
+        )
 
 
 def ended(engine: EngineProcess, clock: Clock) -> None:

@@ -45,7 +45,7 @@ def fan_out(now: datetime, limit: int = 100) -> int:
             count = cursor.rowcount
             Signal.objects.filter(pk=signal_id).update(fanned_out_at=now)
             emit([Fact("signal_fanned_out", None, now, {"signal": str(public_id), "executions": count})])
-            ring_on_commit("decide")
+            ring_on_commit("decide", everywhere=True)  # its accounts may be other engines' to decide for
         made += count
     if len(waiting) == limit:
         wakes.ring("fan_out")

@@ -55,13 +55,25 @@ def worst(pulses: Iterable[Pulse]) -> Pulse:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """A heartbeat outside the host: when, whether it went well, what was said, and how many in a row have not gone well."""
+
+    at: datetime
+    well: bool
+    said: str
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineHealth:
-    """The engines as one: `seen_at` is when one of them last showed that it lives, None if there never was one."""
+    """The engines as one: `seen_at` is when one of them last showed that it lives, None if there never was one. `beat` is the newest
+    heartbeat outside the host, None where none is configured or none was due yet."""
 
     pulse: Pulse
     seen_at: datetime | None
     age: timedelta | None
     market_clock: bool
+    beat: Beat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,8 @@ class Health:
     def troubles(self) -> int:
         """How many of its parts are not as they should be."""
         parts = [self.engine.pulse, self.runs.pulse, *(v.pulse for v in self.venues), *(p.pulse for p in self.prices)]
-        return sum(pulse is not Pulse.ONLINE for pulse in parts) + bool(self.protection.bare)
+        silent = self.engine.beat is not None and not self.engine.beat.well
+        return sum(pulse is not Pulse.ONLINE for pulse in parts) + bool(self.protection.bare) + silent
 
 
 def engine_health() -> EngineHealth:
@@ -133,7 +146,9 @@ def engine_health() -> EngineHealth:
     seen_at = max(engine.seen_at for engine in living)
     age = max(machine.now() - seen_at, timedelta(0))
     pulse = Pulse.ONLINE if age <= BEATS else Pulse.DEGRADED
-    return EngineHealth(pulse, seen_at, age, any(engine.clock == "market" for engine in living))
+    beats = [Beat(e.beat_at, e.beat_well, e.beat_said, e.beats_failed) for e in living if e.beat_at is not None]
+    newest_beat = max(beats, key=lambda beat: beat.at, default=None)
+    return EngineHealth(pulse, seen_at, age, any(engine.clock == "market" for engine in living), newest_beat)
 
 
 def present(engine: EngineHealth | None = None) -> datetime:

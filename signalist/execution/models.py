@@ -10,6 +10,7 @@ from django.db import models
 class EngineProcess(models.Model):
     """One engine process. `boot` names the machine's present boot, so that (boot, pid) is checked only where it means something.
 
+    `beat_at`, `beat_well` and `beat_said` tell what came of its last heartbeat outside the host, `beats_failed` how many in a row failed.
     `clock` is what market time is for it, `feeds` the market that it feeds, if any; a market is fed by one living engine.
     """
 
@@ -22,6 +23,10 @@ class EngineProcess(models.Model):
     seen_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     taken_over = models.BooleanField(default=False)
+    beat_at = models.DateTimeField(null=True)
+    beat_well = models.BooleanField(default=False)
+    beat_said = models.CharField(max_length=200, blank=True, default="")
+    beats_failed = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [

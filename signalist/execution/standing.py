@@ -20,6 +20,7 @@ from signalist.domain.orders import Leg
 from signalist.domain.rules import Standing
 from signalist.markets.models import Instrument
 from signalist.markets.selectors import instruments, latest_prices
+from signalist.risk.restraints import Restraint, Restraints, restraints
 from signalist.trading.models import (
     STILL_ACTIVE,
     AccountBalance,
@@ -75,6 +76,7 @@ class Picture:
     entries_today: dict[int, int]
     closed_today: dict[int, Closed]
     exits_waiting: dict[int, list[tuple[int, str]]]
+    restraints: Restraints = field(default_factory=Restraints)
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
 
@@ -83,6 +85,11 @@ class Picture:
         if instrument_id not in self.specs:
             self.specs[instrument_id] = self.instruments[instrument_id].spec()
         return self.specs[instrument_id]
+
+    def restraint(self, execution: Execution) -> Restraint | None:
+        """The strictest kill switch over the execution's subscription, if any is thrown."""
+        account = self.accounts[execution.account_id].account
+        return self.restraints.strictest(account, execution.subscription.strategy_id, execution.subscription_id)
 
     def standing(self, subscription_id: int, book: AccountBook) -> Standing:
         """Where the account and the subscription stand now. The balance must be known."""
@@ -148,6 +155,7 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         entries_today=entries_today(subscription_ids, now),
         closed_today=closed_today(subscription_ids, now),
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
+        restraints=restraints({book.account.tenant_id for book in books.values()}),
     )
 
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from django.db import connection
 
 from signalist.clock import monotonic
+from signalist.db.lines import address
 from signalist.events.outbox import CHANNEL
 from signalist.live.pace import Pace
 from signalist.live.threads import Threads
@@ -24,12 +24,12 @@ Bell = Callable[[bool], Awaitable[None]]
 @asynccontextmanager
 async def bell(threads: Threads, pace: Pace) -> AsyncIterator[Bell]:
     """The bell of the database in use."""
-    address = await threads.run(_address)
-    if address is None:
+    where = await threads.run(address)
+    if where is None:
         yield lambda _found: asyncio.sleep(pace.poll)
         return
     # Outside Django's connections: it waits for hours, and nothing but the bell is heard on it.
-    async with await psycopg.AsyncConnection.connect(**address, autocommit=True) as line:
+    async with await psycopg.AsyncConnection.connect(**where, autocommit=True) as line:
         await line.execute(f"LISTEN {CHANNEL}")
         yield _Listening(line, pace).wait
 
@@ -55,12 +55,3 @@ class _Listening:
 
     def _doubt(self) -> None:
         self._doubtful_until, self._pause = monotonic() + self._pace.doubt, SHORTEST
-
-
-def _address() -> dict[str, Any] | None:
-    """Where PostgreSQL answers, as the present settings say; None on SQLite."""
-    if connection.vendor != "postgresql":
-        return None
-    wanted = ("dbname", "user", "password", "host", "port", "service", "sslmode", "sslrootcert")
-    parameters = connection.get_connection_params()
-    return {name: parameters[name] for name in wanted if parameters.get(name)}

@@ -165,6 +165,13 @@ def _account(state: str, so: str) -> Callable[[Facts], Reason]:
     return words
 
 
+def _kill_switch(facts: Facts) -> Reason:
+    layer, state = facts.text("layer"), facts.text("state") or "thrown"
+    so = "Nothing but cancels and protection" if state == "HALTED" else "Exits only"
+    why = ", ".join(part for part in (facts.text("reason"), facts.text("by") and f"by {facts.text('by')}") if part)
+    return Reason(f"Kill switch{f' · {layer}' if layer else ''}", f"{state}. {so}{': ' if why else ''}{why}.")
+
+
 def _fixed(title: str, text: str) -> Callable[[Facts], Reason]:
     return lambda facts: Reason(title, text.format(facts=facts))
 
@@ -199,6 +206,7 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
     "ended": _fixed("Subscription ended", "It takes no entries; what was open keeps its exits and protection."),
     "account_reducing": _account("REDUCING", "Exits only"),
     "account_halted": _account("HALTED", "Nothing but cancels"),
+    "kill_switch": _kill_switch,
     "position_open": _fixed("Already in", "{facts.market.symbol} is held in this direction."),
     "opposite_open": _fixed(
         "Opposite position open", "A strategy turns round with an exit first; this signal came without one."

@@ -528,8 +528,8 @@ def test_a_reducing_account_takes_exits_only(world: Scene) -> None:
     world.minute()
     world.signal(BUY)
     denied = world.execution(theo)
-    assert decision(denied) == ("DENIED", "account_reducing")
-    assert denied.numbers == {"reason": "by hand"}
+    assert decision(denied) == ("DENIED", "kill_switch")
+    assert denied.numbers == {"layer": "account", "state": "REDUCING", "reason": "by hand", "by": ""}
 
 
 def test_a_halted_account_takes_nothing_and_keeps_its_stop(world: Scene) -> None:
@@ -538,7 +538,7 @@ def test_a_halted_account_takes_nothing_and_keeps_its_stop(world: Scene) -> None
     switch(theo, AccountState.HALTED)
     world.minute()
     world.signal(EXIT_LONG)
-    assert decision(world.execution(theo)) == ("DENIED", "account_halted")
+    assert decision(world.execution(theo)) == ("DENIED", "kill_switch")
     assert world.resting(theo) == {"STOP": Decimal("2.5"), "TARGET": Decimal("2.5")}
     assert world.trade(vera).exit_type == "SIGNAL"
 
@@ -551,7 +551,7 @@ def test_an_entry_of_an_account_that_was_halted_meanwhile_is_not_sent(world: Sce
     switch(theo, AccountState.HALTED)
     world.settle()
     dropped = world.order(theo, "ENTRY")
-    assert (dropped.status, dropped.reason) == ("CANCELLED", "the account is halted")
+    assert (dropped.status, dropped.reason) == ("CANCELLED", "kill switch, account HALTED: by hand")
     assert world.venue.asked("place") == []
 
 

@@ -85,6 +85,18 @@ CAPPED = {"asked": "2.5", "quantity": "1.2", "available": "400.5", "limit": "0.8
         ("late", {"seconds_past_deadline": "3.217"}, "Too late", "Decided 3.2 s after the entry's deadline."),
         ("account_halted", {"reason": "books differ"}, "Account HALTED", "Nothing but cancels: books differ."),
         ("account_reducing", {"reason": ""}, "Account REDUCING", "Exits only."),
+        (
+            "kill_switch",
+            {"layer": "platform", "state": "HALTED", "reason": "venue breach", "by": "root"},
+            "Kill switch · platform",
+            "HALTED. Nothing but cancels and protection: venue breach, by root.",
+        ),
+        (
+            "kill_switch",
+            {"layer": "strategy", "state": "REDUCING", "reason": "new version", "by": ""},
+            "Kill switch · strategy",
+            "REDUCING. Exits only: new version.",
+        ),
         ("a_rule_of_tomorrow", {"limit": "5", "layer": None}, "A rule of tomorrow", "Limit 5."),
     ],
 )
@@ -103,8 +115,7 @@ def rules_in_the_code() -> set[str]:
     capped = re.findall(r'caps(?: = \{|\[)"(\w+)"', source)
     counted = re.findall(r'\("(open_positions|daily_entries)"', source)
     states = {
-        "account_halted",
-        "account_reducing",
+        "kill_switch",
         "paused",
         "ended",
     }  # named after what the account or subscription is

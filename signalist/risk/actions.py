@@ -1,0 +1,122 @@
+"""Throwing the kill switch: check, write, keep a row of who, when and why, and say so, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from signalist.accounts.models import Account, AccountState
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.errors import DomainError
+from signalist.events.outbox import Fact, emit
+from signalist.risk.models import REASON, Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
+from signalist.strategies.models import Strategy
+from signalist.trading.models import Subscription
+from tenants.models import Tenant, User
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A layer and what it is about: nothing for the platform, else the strategy, tenant, account or subscription."""
+
+    layer: Layer
+    strategy: Strategy | None = None
+    tenant_id: int | None = None
+    account: Account | None = None
+    subscription: Subscription | None = None
+    name: str = ""
+
+    @classmethod
+    def platform(cls) -> Where:
+        """Everything."""
+        return cls(Layer.PLATFORM, name="platform")
+
+    @classmethod
+    def of_strategy(cls, strategy: Strategy) -> Where:
+        """Everybody who follows it."""
+        return cls(Layer.STRATEGY, strategy=strategy, name=strategy.slug)
+
+    @classmethod
+    def of_tenant(cls, tenant: Tenant) -> Where:
+        """All accounts of a workspace."""
+        return cls(Layer.TENANT, tenant_id=tenant.pk, name=str(tenant.public_id))
+
+    @classmethod
+    def of_account(cls, account: Account) -> Where:
+        """One account."""
+        return cls(Layer.ACCOUNT, tenant_id=account.tenant_id, account=account, name=str(account.public_id))
+
+    @classmethod
+    def of_subscription(cls, subscription: Subscription) -> Where:
+        """One subscription."""
+        name = str(subscription.public_id)
+        return cls(Layer.SUBSCRIPTION, tenant_id=subscription.tenant_id, subscription=subscription, name=name)
+
+
+def switch(
+    where: Where, state: AccountState, reason: str, now: datetime, *, who: str = "", by: User | None = None
+) -> bool:
+    """Set a layer to `state` and tell; whether that changed anything. Takes effect with its commit: every engine reads the rows itself.
+
+    `who` is shown (by default the name of `by`). Raises DomainError without a reason: one who stops or resumes says why.
+    """
+    reason, who = " ".join(reason.split())[:REASON], (who or (by.email if by is not None else ""))[:100]
+    if not reason:
+        raise DomainError("Say why: whoever finds the switch thrown has to decide whether it may be released.")
+    with transaction.atomic():
+        before = _set_account(where, state, reason, who) if where.account else _set_row(where, state, reason, who, now)
+        if before == (state, reason) or before[0] == state == AccountState.ACTIVE:
+            return False
+        _keep(where, before[0], state, reason, now, who, by)
+        payload: dict[str, Any] = {"layer": where.layer.value, "what": where.name, "state": state.value}
+        payload |= {"before": before[0], "reason": reason, "by": who}
+        emit([Fact("kill_switched", where.tenant_id, now, payload)])
+        ring_on_commit("place", "decide", "protect")
+    return True
+
+
+def _set_account(where: Where, state: AccountState, reason: str, who: str) -> tuple[str, str]:
+    """The account's own row, under its lock; how it stood before."""
+    assert where.account is not None
+    account = Account.objects.select_for_update(no_key=True).get(pk=where.account.pk)
+    before = account.state, account.state_reason
+    said = f"{reason} ({who})" if who else reason
+    account.state, account.state_reason = state.value, "" if state == AccountState.ACTIVE else said[:REASON]
+    account.save(update_fields=["state", "state_reason"])
+    where.account.state, where.account.state_reason = account.state, account.state_reason
+    return before[0], reason if before[1] == said else ""
+
+
+def _set_row(where: Where, state: AccountState, reason: str, who: str, now: datetime) -> tuple[str, str]:
+    """The switch's row, made when it is first thrown, under its lock; how it stood before."""
+    fresh: dict[str, Any] = {"layer": where.layer.value, "at": now}
+    row: SharedSwitch | TenantSwitch
+    if where.tenant_id is None:
+        made, _ = SharedSwitch.objects.get_or_create(layer=where.layer.value, strategy=where.strategy, defaults=fresh)
+        row = SharedSwitch.objects.select_for_update().get(pk=made.pk)
+    else:
+        own, _ = TenantSwitch.objects.get_or_create(
+            layer=where.layer.value, tenant_id=where.tenant_id, subscription=where.subscription, defaults=fresh
+        )
+        row = TenantSwitch.objects.select_for_update().get(pk=own.pk)
+    before = row.state, row.reason
+    row.state, row.reason, row.who, row.at = state.value, reason, who, now
+    row.save(update_fields=["state", "reason", "who", "at"])
+    return before
+
+
+def _keep(
+    where: Where, before: str, state: AccountState, reason: str, now: datetime, who: str, by: User | None
+) -> None:
+    """The row of who, when and why, which nobody changes."""
+    common: dict[str, Any] = {"layer": where.layer.value, "before": before, "state": state.value, "reason": reason}
+    common |= {"who": who, "by": by, "at": now}
+    if where.tenant_id is None:
+        SharedSwitchChange.objects.create(strategy=where.strategy, **common)
+    else:
+        TenantSwitchChange.objects.create(
+            tenant_id=where.tenant_id, account=where.account, subscription=where.subscription, **common
+        )

@@ -1,0 +1,108 @@
+"""The kill switch: how each layer stands now, and every change of it with who, when and why.
+
+Platform and strategies have no tenant, so theirs are tables of their own. The account's layer stands in its own row (`Account.state`),
+because the house halts accounts too, when books differ or a position cannot be closed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from signalist.accounts.models import Account, AccountState
+from signalist.strategies.models import Strategy
+from signalist.trading.models import Subscription
+from tenants.rows import TenantRow
+
+REASON = 200
+NOT_ACTIVE = ~Q(state=AccountState.ACTIVE.value)
+
+
+class Layer(models.TextChoices):
+    """Where a switch may be thrown, outermost first."""
+
+    PLATFORM = "PLATFORM"
+    STRATEGY = "STRATEGY"
+    TENANT = "TENANT"
+    ACCOUNT = "ACCOUNT"
+    SUBSCRIPTION = "SUBSCRIPTION"
+
+
+class _Switch(models.Model):
+    """How a layer stands. `who` is a name to be shown: a person's, or that of the command or the rule that threw it."""
+
+    layer = models.CharField(max_length=12, choices=Layer.choices)
+    state = models.CharField(max_length=10, choices=AccountState.choices, default=AccountState.ACTIVE)
+    reason = models.CharField(max_length=REASON, blank=True)
+    who = models.CharField(max_length=100, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.layer} {self.state}"
+
+
+class _Change(_Switch):
+    """One change, never changed itself; `before` is how the layer stood."""
+
+    append_only: ClassVar[bool] = True
+
+    before = models.CharField(max_length=10, choices=AccountState.choices)
+
+    class Meta:
+        abstract = True
+
+
+def _by() -> models.ForeignKey[Any, Any]:
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
+    )
+
+
+class SharedSwitch(_Switch):
+    """The platform's switch, or a strategy's."""
+
+    strategy = models.OneToOneField(Strategy, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["layer"], condition=Q(strategy__isnull=True), name="switch_one_platform"),
+        ]
+        indexes = [models.Index(fields=["state"], name="shared_switch_thrown", condition=NOT_ACTIVE)]
+
+
+class SharedSwitchChange(_Change):
+    """A change of the platform's switch or of a strategy's."""
+
+    strategy = models.ForeignKey(Strategy, null=True, on_delete=models.PROTECT, related_name="+")
+    by = _by()
+
+
+class TenantSwitch(_Switch, TenantRow):
+    """A tenant's switch, or that of one of its subscriptions."""
+
+    subscription = models.OneToOneField(Subscription, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta(TenantRow.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(subscription__isnull=True), name="switch_one_per_tenant"
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant"], name="tenant_switch_thrown", condition=NOT_ACTIVE)]
+
+
+class TenantSwitchChange(_Change, TenantRow):
+    """A change of the switch of a tenant, of an account or of a subscription."""
+
+    account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
+    subscription = models.ForeignKey(Subscription, null=True, on_delete=models.PROTECT, related_name="+")
+    by = _by()
+
+    class Meta(TenantRow.Meta):
+        indexes = [models.Index(fields=["tenant", "id"], name="switch_change_newest")]

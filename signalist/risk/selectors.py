@@ -1,0 +1,64 @@
+"""The kill switch as pages and the command show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from signalist.accounts.models import Account, AccountState
+from signalist.risk.models import Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
+from signalist.risk.restraints import STRICTNESS
+
+
+@dataclass(frozen=True, slots=True)
+class Thrown:
+    """A switch that is thrown, with what it is about in words; `at` is None where the account's row does not say."""
+
+    layer: str
+    what: str
+    state: str
+    reason: str
+    who: str
+    at: datetime | None
+
+    def __str__(self) -> str:
+        by = f" by {self.who}" if self.who else ""
+        at = f" at {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else ""
+        return f"{self.state:8} {self.layer.lower()} {self.what}{at}{by}: {self.reason or 'no reason was given'}"
+
+
+def thrown() -> list[Thrown]:
+    """The switches that are thrown behind the open door, the outermost first. Three queries."""
+    shared = SharedSwitch.objects.exclude(state=AccountState.ACTIVE).select_related("strategy").order_by("pk")
+    own = TenantSwitch.objects.exclude(state=AccountState.ACTIVE).order_by("pk")
+    found = [
+        Thrown(s.layer, s.strategy.name if s.strategy else "everything", s.state, s.reason, s.who, s.at) for s in shared
+    ]
+    found += [
+        Thrown(s.layer, _own_words(s), s.state, s.reason, s.who, s.at)
+        for s in own.select_related("tenant", "subscription__strategy", "subscription__account")
+    ]
+    halted = Account.objects.exclude(state=AccountState.ACTIVE).order_by("pk")
+    found += [Thrown(Layer.ACCOUNT.value, str(a), a.state, a.state_reason, "", None) for a in halted]
+    outermost = [layer.value for layer in Layer]
+    return sorted(found, key=lambda one: outermost.index(one.layer))
+
+
+def _own_words(row: TenantSwitch) -> str:
+    if row.subscription is None:
+        return row.tenant.name
+    return f"{row.subscription.strategy.name} on {row.subscription.account.name}"
+
+
+def strictest_state(found: Sequence[Thrown]) -> str:
+    """The strictest state of any; ACTIVE where none is thrown."""
+    return max((one.state for one in found), key=STRICTNESS.index, default=AccountState.ACTIVE.value)
+
+
+def changes(limit: int = 50) -> list[TenantSwitchChange | SharedSwitchChange]:
+    """The newest changes behind the open door, newest first, those of the platform and of strategies among them."""
+    own = TenantSwitchChange.objects.select_related("account", "subscription__strategy").order_by("-pk")[:limit]
+    shared = SharedSwitchChange.objects.select_related("strategy").order_by("-pk")[:limit]
+    found: list[TenantSwitchChange | SharedSwitchChange] = [*own, *shared]
+    return sorted(found, key=lambda change: change.at, reverse=True)[:limit]
