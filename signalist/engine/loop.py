@@ -260,10 +260,15 @@ class Engine:
             if self.wakes.take("look_up"):
                 await reconcile.look_up(self.sessions, self.clock, self.database, self.id)
             return
-        await self._placer.write()
-        await self._reconciler.write()
-        again, self._reconciler.again = self._reconciler.again, set()
-        await self._reconciler.read(dirty | again)
+        dirty |= self._reconciler.again
+        self._reconciler.again = set()
+        try:
+            await self._placer.write()
+            await self._reconciler.write()
+            await self._reconciler.read(dirty)
+        except (OperationalError, InterfaceError):
+            self._dirty |= dirty  # nobody else remembers that these had news
+            raise
         if self.wakes.take("look_up"):
             await self._reconciler.look_up()
 
