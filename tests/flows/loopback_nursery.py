@@ -2,8 +2,9 @@
 
 It reads one JSON object a line. {"failpoint", "log", "count"} forks an engine that is killed at the failpoint, and answers with its
 process id; {"ended": id} answers with that engine's exit status as `subprocess` gives it, or null while it runs. A failpoint whose name
-begins with "@" is armed by SIGUSR1 and not before. "count" names a file for how often each failpoint was passed from SIGUSR1 on. The
-database is that of DATABASE_URL. Everything is loaded before the fork and no connection is open then, so an engine is up in no time.
+begins with "@" is armed by SIGUSR1 and not before; at one that begins with "~" the engine is not killed but freezes (SIGSTOP). "count"
+names a file for how often each failpoint was passed from SIGUSR1 on. The database is that of DATABASE_URL. Everything is loaded before
+the fork and no connection is open then, so an engine is up in no time.
 """
 
 from __future__ import annotations
@@ -74,7 +75,15 @@ def _become(request: dict[str, str]) -> None:
     name, _, count = request["failpoint"].partition(":")
     passed: Counter[str] = Counter()
 
+    def freeze(at: str) -> None:
+        passed.update([at])
+        if at == name.removeprefix("~") and passed[at] == int(count or "1"):
+            os.kill(os.getpid(), signal.SIGSTOP)
+
     def arm(*_: object) -> None:
+        if name.startswith("~"):
+            failpoints._watch = freeze
+            return
         failpoints._ARMED, failpoints._LEFT = name.removeprefix("@"), int(count or "1")
         if request["count"]:
             failpoints._watch = lambda at: passed.update([at])
