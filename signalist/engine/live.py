@@ -7,10 +7,11 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -32,6 +33,7 @@ from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
 from signalist.markets.models import LatestPrice
+from signalist.venues.base import Venue
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.paper.venue import PAPER, PaperVenue
@@ -63,17 +65,26 @@ class MarketClock:
 
 
 class LiveEngine:
-    """One engine process. `stop` may be called from a signal handler."""
+    """One engine process. `stop` may be called from a signal handler.
+
+    `others` are venues of play money by their code, beside the paper venue, which it always serves.
+    """
 
     def __init__(
-        self, clock: SystemClock | MarketClock, terms: Terms | None = None, *, synthetic: bool = False
+        self,
+        clock: Clock,
+        terms: Terms | None = None,
+        *,
+        synthetic: bool = False,
+        others: Mapping[str, Venue] = MappingProxyType({}),
     ) -> None:
-        self._clock: Clock = clock
+        self._clock = clock
         self._database = Database()
         self._store = PaperStore()
         self._market = PublicMarket()
         self._exchange = paper_exchange(self._market, clock, self._database, terms or Terms(), waits=True)
-        sessions = Sessions({PAPER: PaperVenue(self._exchange)})
+        venues: dict[str, Venue] = {PAPER: PaperVenue(self._exchange), **others}
+        sessions = Sessions(venues, paper=frozenset(venues))
         self.engine = Engine(sessions, clock, self._database, StrategyPool(), patient=False)
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
@@ -98,7 +109,13 @@ class LiveEngine:
                 for task in beside:
                     if task.done():
                         task.result()
-                await self._turn()
+                try:
+                    await self._turn()
+                except (OperationalError, InterfaceError) as error:
+                    # The database is away for longer than a unit is tried again. What was in hand is in the rows, as after a crash:
+                    # the safety net finds it there when they can be read again. Meanwhile the lease ends what may be sent.
+                    log.warning("engine_turn_failed", error=str(error).strip())
+                    self._due.clear()
                 await self._pause()
         finally:
             for task in beside:

@@ -34,6 +34,7 @@ from signalist.sandbox.outcomes import Failed
 from signalist.strategies import run as runs
 from signalist.strategies.models import StrategyRun
 from signalist.strategies.selectors import forget_schedules
+from signalist.venues.transport.fence import Tenure
 from tenants.doors import across_tenants
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ class Engine:
         self._patient, self._turn = patient, 0
         self._placer: Placer | None = None
         self._reconciler: reconcile.Reconciler | None = None
-        self._lease_until = monotonic()
+        self._tenure = Tenure(engines.MAY_SEND)
         self._machine = SystemClock()
         self._dirty: set[int] = set()
         self._listening: set[int] = set()
@@ -135,7 +136,7 @@ class Engine:
         """
         begun, self.wakes.driven = monotonic(), True
         self.process = await self.database(lambda: engines.register(self._machine, alone=alone, market_clock=clock))
-        self._lease_until = begun + engines.MAY_SEND
+        self._tenure.renewed(begun)
         if not self._patient:
             self._placer = Placer(
                 self.sessions,
@@ -143,7 +144,7 @@ class Engine:
                 self.id,
                 self.database,
                 news=self.news.set,
-                lease_until=lambda: self._lease_until,
+                tenure=self._tenure,
             )
             self._reconciler = reconcile.Reconciler(
                 self.sessions, self.clock, self.id, self.database, news=self.news.set
@@ -195,7 +196,7 @@ class Engine:
         assert self.process is not None
         process, begun = self.process, monotonic()
         await self.database(lambda: engines.heartbeat(process, self._machine))
-        self._lease_until = begun + engines.MAY_SEND
+        self._tenure.renewed(begun)
 
     async def poll(self) -> None:
         """The safety net: ask everything, whether rung or not."""
@@ -260,10 +261,15 @@ class Engine:
             if self.wakes.take("look_up"):
                 await reconcile.look_up(self.sessions, self.clock, self.database, self.id)
             return
-        await self._placer.write()
-        await self._reconciler.write()
-        again, self._reconciler.again = self._reconciler.again, set()
-        await self._reconciler.read(dirty | again)
+        dirty |= self._reconciler.again
+        self._reconciler.again = set()
+        try:
+            await self._placer.write()
+            await self._reconciler.write()
+            await self._reconciler.read(dirty)
+        except (OperationalError, InterfaceError):
+            self._dirty |= dirty  # nobody else remembers that these had news
+            raise
         if self.wakes.take("look_up"):
             await self._reconciler.look_up()
 

@@ -47,7 +47,6 @@ class Errand:
     answer: Ack | OrderReport | None = None
     error: VenueError | None = None
     latency_ms: float = 0.0
-    send_before: float | None = None
 
 
 @dataclass(slots=True)

@@ -31,7 +31,8 @@ from signalist.trading.folding import release_reservations
 from signalist.trading.models import AttemptAction, Order, Position
 from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed
 from signalist.venues.base import Ack, OrderReport, OrderRequest
-from signalist.venues.errors import Busy, Next, NoAnswer, NotSent, OrderNotOpen, VenueError
+from signalist.venues.errors import Busy, Next, NoAnswer, OrderNotOpen, VenueError
+from signalist.venues.transport.fence import Fence, Tenure, fenced
 from signalist.venues.transport.under_way import UnderWay
 
 ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
@@ -52,7 +53,7 @@ async def place(sessions: Sessions, clock: Clock, engine: uuid.UUID, in_database
 
 
 class Placer:
-    """Keeps calls under way, at most `MOST_UNDER_WAY`. `news` is called when an answer is there to be written; `lease_until` says up to
+    """Keeps calls under way, at most `MOST_UNDER_WAY`. `news` is called when an answer is there to be written; `tenure` says up to
     which monotonic moment this engine may write to a venue."""
 
     def __init__(
@@ -63,10 +64,10 @@ class Placer:
         in_database: InDatabase,
         *,
         news: Callable[[], None],
-        lease_until: Callable[[], float],
+        tenure: Tenure,
     ) -> None:
         self._sessions, self._clock, self._engine, self._in_database = sessions, clock, engine, in_database
-        self._lease_until = lease_until
+        self._tenure = tenure
         self.under_way: UnderWay[tuple[int, int], Errand] = UnderWay(news)
 
     @property
@@ -79,11 +80,10 @@ class Placer:
         room = MOST_UNDER_WAY - len(self.under_way)
         if room <= 0:
             return 0  # `write` rings again
+        fence = self._tenure.fence()  # before the claim: between it and the call the engine may be frozen for long
         work: Round = await self._in_database(lambda: claim(self._engine, self._clock.now(), min(room, BATCH)))
         for errand in work.errands:
-            self.under_way.ask(
-                (errand.order.pk, errand.attempt.number), _run(errand, self._sessions, self._lease_until)
-            )
+            self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, fence))
         return len(work.errands) + len(work.dropped)
 
     async def write(self) -> int:
@@ -97,16 +97,14 @@ class Placer:
 # --- Call ----------------------------------------------------------------------------------------
 
 
-async def _run(errand: Errand, sessions: Sessions, lease_until: Callable[[], float] | None) -> Errand:
-    """Run one errand. Whatever is not a clear answer is NoAnswer; past the engine's lease nothing leaves the house."""
+async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Errand:
+    """Run one errand. Whatever is not a clear answer is NoAnswer; behind its fence nothing leaves the house."""
     begun = monotonic()
-    errand.send_before = None if lease_until is None else lease_until()
     try:
-        if errand.send_before is not None and begun > errand.send_before:
-            raise NotSent("This engine was not seen for too long and may not write to venues.")
         within = sessions.capabilities(errand.account.venue).answer_within
         failpoint("place.call")
-        errand.answer = await asyncio.wait_for(_called(errand, sessions), within)
+        with fenced(fence):
+            errand.answer = await asyncio.wait_for(_called(errand, sessions), within)
         failpoint("place.called")
     except VenueError as error:
         errand.error = error
@@ -140,7 +138,6 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
             leverage=order.leverage,
             tag=order.tag,
             expires_at=order.deadline,
-            send_before=errand.send_before,
         )
     )
 

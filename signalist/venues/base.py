@@ -37,8 +37,8 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """An order as it goes out. `tag` travels with it and names what it is for; `expires_at` is the venue's own deadline for it,
-    `send_before` ours: the monotonic moment after which no byte of it may be written."""
+    """An order as it goes out. `tag` travels with it and names what it is for; `expires_at` is the venue's own deadline for it. Ours,
+    after which no byte of it may be written, is `transport.fence`."""
 
     client_order_id: str
     symbol: str
@@ -51,7 +51,6 @@ class OrderRequest:
     leverage: Decimal
     tag: str
     expires_at: datetime | None = None
-    send_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

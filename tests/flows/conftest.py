@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
-from tests.flows.commands import Databases, OwnDatabase, manage
+from tests.flows.commands import Databases, OwnDatabase, manage, of_the_test_run
+from tests.flows.loopback_stage import Nursery, Stage, Venue, staged
+from tests.flows.market_time import FileClock
 from tests.flows.scene import Scene, opened
 
 
@@ -38,3 +42,37 @@ def scene(transactional_db: None) -> Iterator[Scene]:
     """The small world, with a market that fills whole orders at the price that is seen."""
     with opened() as world:
         yield world
+
+
+# --- Engines of their own processes at the loopback venue ----------------------------------------
+
+
+@pytest.fixture(scope="session")
+def loopback() -> Iterator[Venue]:
+    """The loopback venue's process."""
+    venue = Venue()
+    yield venue
+    venue.close()
+
+
+@pytest.fixture(scope="session")
+def market_time(tmp_path_factory: pytest.TempPathFactory) -> FileClock:
+    """Market time of all engines on the stage."""
+    return FileClock(tmp_path_factory.mktemp("clock") / "clock.json")
+
+
+@pytest.fixture(scope="session")
+def nursery(loopback: Venue, market_time: FileClock, django_db_setup: None) -> Iterator[Nursery]:
+    """Engines on the database of the test run."""
+    made = Nursery(of_the_test_run(connection), loopback.address, market_time.path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage(
+    transactional_db: None, loopback: Venue, nursery: Nursery, market_time: FileClock, tmp_path: Path
+) -> Iterator[Stage]:
+    """Four subscribers of a strategy that follows candles, at the loopback venue; no engine runs yet."""
+    with staged(loopback, nursery, market_time, tmp_path) as made:
+        yield made

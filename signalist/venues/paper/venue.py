@@ -22,6 +22,7 @@ from signalist.venues.base import (
 from signalist.venues.errors import BadCredential
 from signalist.venues.paper.book import Book, PaperOrder, TapeRow
 from signalist.venues.paper.exchange import PaperExchange
+from signalist.venues.transport import fence
 
 PAPER = "paper"
 CAPABILITIES = Capabilities(
@@ -57,13 +58,16 @@ class PaperSession:
         self._exchange, self._reader, self._ref = exchange, reader, ref
 
     async def place(self, request: OrderRequest) -> Ack:
+        fence.check()
         order = await self._exchange.place(self._ref, request)
         return Ack(order.client_order_id, order.venue_order_id)
 
     async def cancel(self, client_order_id: str) -> OrderReport:
+        fence.check()
         return self._report(await self._exchange.cancel(self._ref, client_order_id))
 
     async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
+        fence.check()
         return self._report(await self._exchange.amend(self._ref, client_order_id, quantity))
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:

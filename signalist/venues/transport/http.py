@@ -26,6 +26,7 @@ from yarl import URL
 
 from signalist.clock import monotonic
 from signalist.venues.errors import Busy, NoAnswer, NotSent
+from signalist.venues.transport import fence
 from signalist.venues.transport.breaker import Breaker, BreakerTerms
 from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.ledger import Draw, RateLedger
@@ -94,6 +95,7 @@ class Http:
 
     async def send(self, call: Call) -> Answer:
         """Send it once. Raises NotSent, Busy or NoAnswer."""
+        fence.check()
         breakers = self._closed_breakers(call)
         await self._admitted(call)
         try:
@@ -169,6 +171,7 @@ class Http:
                 body = await _whole(response)
                 return self._read(call, response, body, monotonic() - (wrote.at or monotonic()))
         except _TooLate:
+            fence.check()
             raise NotSent("Its deadline had passed before it could be sent.") from None
         except (aiohttp.ClientConnectorError, aiohttp.ServerFingerprintMismatch) as error:
             raise NotSent(f"There is no connection to the venue ({type(error).__name__}).", silent=True) from None
@@ -226,7 +229,7 @@ async def _in_time(session: aiohttp.ClientSession, context: SimpleNamespace, par
     """A connection is at hand; the request's bytes are written next, or never."""
     wrote = context.trace_request_ctx
     now = monotonic()
-    if wrote.deadline is not None and now > wrote.deadline:
+    if (wrote.deadline is not None and now > wrote.deadline) or fence.is_closed(now):
         raise _TooLate
     wrote.at = now
 

@@ -1,0 +1,64 @@
+"""Up to when what is being asked of a venue may leave the house, whatever adapter asks it.
+
+A lease fences our rows, not the venue: an engine that was frozen may have lost its accounts, and must not send what it had in hand. So
+whoever claims work takes a fence along, which says up to which monotonic moment it may still be sent, and it is asked when the
+connection is at hand, right before the bytes. Heartbeats move that moment on as long as none came late; once one did, nothing that was
+claimed before is sent, for somebody else may have held the accounts in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from signalist.clock import monotonic
+from signalist.venues.errors import NotSent
+
+Fence = Callable[[], float]
+"""The monotonic moment up to which it may be sent."""
+
+_fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
+NEVER = float("-inf")
+
+
+class Tenure:
+    """Up to when this engine may write to venues: so many seconds from its last heartbeat on. `now` is monotonic."""
+
+    def __init__(self, seconds: float, now: Callable[[], float] = monotonic) -> None:
+        self._seconds, self._now = seconds, now
+        self._until = now()
+        self._number = 0
+
+    def renewed(self, begun: float) -> None:
+        """A heartbeat that began at `begun` is on record. One that began too late begins a new tenure: what came before has lapsed."""
+        if begun > self._until:
+            self._number += 1
+        self._until = begun + self._seconds
+
+    def fence(self) -> Fence:
+        """The fence of what is claimed now."""
+        number = self._number
+        return lambda: self._until if number == self._number else NEVER
+
+
+@contextmanager
+def fenced(fence: Fence | None) -> Iterator[None]:
+    """Whatever is asked of a venue within is under this fence (None: under none)."""
+    token = _fence.set(fence)
+    try:
+        yield
+    finally:
+        _fence.reset(token)
+
+
+def is_closed(now: float) -> bool:
+    """Whether nothing may leave the house any more."""
+    fence = _fence.get()
+    return fence is not None and now > fence()
+
+
+def check() -> None:
+    """Raise NotSent where nothing may leave the house any more."""
+    if is_closed(monotonic()):
+        raise NotSent("This engine was not seen for too long and may not write to venues.")
