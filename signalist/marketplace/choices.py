@@ -66,7 +66,7 @@ class MarketChoice:
 
 def accounts(strategy_id: int) -> list[AccountChoice]:
     """The workspace's accounts, those that can be chosen first. Two queries."""
-    live = Subscription.objects.exclude(status=SubscriptionStatus.ENDED)
+    live = Subscription.objects.filter(strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED)
     following: set[int] = set()
     taken: dict[int, set[int]] = defaultdict(set)
     for account_id, strategy, instrument in live.values_list("account_id", "strategy_id", "instrument_id"):

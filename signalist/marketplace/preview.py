@@ -141,7 +141,8 @@ def _prices(
     signal: Signal | None, subscription: Subscription, spec: InstrumentSpec, latest: Decimal | None
 ) -> tuple[Decimal, Levels]:
     """Price and levels on the traded instrument: the signal's own, or carried there, or those of an example at the latest price."""
-    if signal is not None and subscription.schedule.instrument_id == subscription.instrument_id:
+    followed = subscription.schedule
+    if signal is not None and followed is not None and followed.instrument_id == subscription.instrument_id:
         return signal.reference_price, Levels(signal.stop, signal.target)
     if latest is None:
         raise NoPreview(f"There is no price of {spec.symbol} yet; the preview needs one.")
