@@ -48,15 +48,24 @@ def entry_of(
     standing: Standing,
     quantity: Decimal | None = None,
 ) -> EntryRequest | Denied:
-    """The entry as the rules are asked about it. `market` is the fresh price; `quantity` what is left of an order that is replaced.
+    """The entry as the rules are asked about it, Denied where its limit is too far away to be meant. `market` is the fresh price;
+    `quantity` what is left of an order that is replaced."""
+    if asked.price is not None and abs(asked.price / market - 1) > FARTHEST:
+        return Denied("price_far", {"price": asked.price, "market": market, "limit": FARTHEST})
+    return request_of(asked, execution, spec, market, standing, quantity)
 
-    A limit on the far side of the market fills at the market's price, so sizes and levels are measured from there.
-    """
-    subscription, direction = execution.subscription, execution.signal_kind.direction
-    price = market
+
+def request_of(
+    asked: Instruction,
+    execution: Execution,
+    spec: InstrumentSpec,
+    market: Decimal,
+    standing: Standing,
+    quantity: Decimal | None = None,
+) -> EntryRequest:
+    """The entry as it is asked for. A limit on the far side of the market fills at the market's price: it is measured from there."""
+    subscription, direction, price = execution.subscription, execution.signal_kind.direction, market
     if asked.price is not None:
-        if abs(asked.price / market - 1) > FARTHEST:
-            return Denied("price_far", {"price": asked.price, "market": market, "limit": FARTHEST})
         price = min(asked.price, market) if direction is Direction.LONG else max(asked.price, market)
     return EntryRequest(
         direction=direction,

@@ -23,6 +23,11 @@ def nets(venue: str) -> bool:
     return _CAPABILITIES[venue].nets if venue in _CAPABILITIES else True
 
 
+def amends(venue: str) -> bool:
+    """Whether a venue changes an order's quantity in place; of one that is not known it is not assumed."""
+    return venue in _CAPABILITIES and _CAPABILITIES[venue].amend
+
+
 @dataclass(frozen=True, slots=True)
 class AccountChoice:
     """An account as a card. `free` is None until the venue has reported; `refusal` says why it cannot be chosen, "" where it can.

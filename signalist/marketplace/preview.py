@@ -126,9 +126,7 @@ def preview(subscription: Subscription, now: datetime) -> Preview:
         decision = decide_entry(request)
     except DomainError as error:
         raise NoPreview(str(error)) from None
-    return _shown(
-        request, decision, Market.of(subscription.instrument), None if signal is None else signal.candle_close
-    )
+    return shown(request, decision, Market.of(subscription.instrument), None if signal is None else signal.candle_close)
 
 
 def _last_entry(subscription: Subscription, now: datetime) -> Signal | None:
@@ -151,7 +149,8 @@ def _prices(
     return latest, Levels(spec.price(latest * (1 - EXAMPLE_STOP)), spec.price(latest * (1 + EXAMPLE_TARGET)))
 
 
-def _shown(request: EntryRequest, decision: Decision, market: Market, at: datetime | None) -> Preview:
+def shown(request: EntryRequest, decision: Decision, market: Market, at: datetime | None) -> Preview:
+    """A decision on `request` as it is shown; `at` is the close of the candle whose signal it is, if any."""
     quantity = ZERO if isinstance(decision, Denied) else decision.quantity
     value = settle(quantity * request.price)
     levels, sign = request.levels, request.direction.sign

@@ -100,6 +100,11 @@ def decision_due(instruction: Instruction, subscription: Subscription, direction
     ring_on_commit("decide")
 
 
+def book_found(account: Account, instrument: Instrument) -> Subscription | None:
+    """The account's book by hand for the instrument, where there is one."""
+    return Subscription.objects.filter(account=account, instrument=instrument, strategy__isnull=True).first()
+
+
 def book_of(account: Account, instrument: Instrument, now: datetime) -> Subscription:
     """The account's book by hand for the instrument; the account is locked."""
     book, _ = Subscription.objects.get_or_create(
