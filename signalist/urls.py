@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("signalist.dashboard.urls")),
     path("", include("signalist.marketplace.urls")),
     path("", include("signalist.trading.urls")),
+    path("", include("signalist.execution.urls")),
     path("", include("signalist.markets.urls")),
     path("", include("tenants.urls")),
     path("accounts/", include("allauth.account.urls")),

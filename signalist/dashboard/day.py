@@ -16,6 +16,7 @@ from signalist.execution.limits import PLATFORM
 from signalist.execution.standing import Closed, closed_today, entries_today
 from signalist.markets.selectors import instruments
 from signalist.strategies.models import Strategy
+from signalist.trading.labels import BY_HAND
 from signalist.trading.models import Subscription, SubscriptionStatus
 
 # One look into an index for each: of what has ended, only what is still at work.
@@ -69,7 +70,8 @@ def day(now: datetime, worth: Worth) -> list[Following]:
     rows = _chosen(sorted(accounts), now)
     keys = [row.pk for row in rows]
     strategies = {
-        strategy.pk: strategy for strategy in fast.select_ids(Strategy, sorted({r.strategy_id for r in rows}))
+        strategy.pk: strategy
+        for strategy in fast.select_ids(Strategy, sorted({r.strategy_id for r in rows if r.strategy_id}))
     }
     markets = instruments({row.instrument_id for row in rows})
     closed, entries = closed_today(keys, now), entries_today(keys, now)
@@ -81,8 +83,8 @@ def day(now: datetime, worth: Worth) -> list[Following]:
         following = Following(
             row.pk,
             row.public_id,
-            strategies[row.strategy_id].name,
-            strategies[row.strategy_id].slug,
+            strategies[row.strategy_id].name if row.strategy_id else BY_HAND,
+            strategies[row.strategy_id].slug if row.strategy_id else "",
             markets[row.instrument_id].symbol,
             accounts[row.account_id].currency,
             closed[row.pk],

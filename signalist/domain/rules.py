@@ -101,7 +101,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class EntryRequest:
-    """An entry that a signal asks for. Exactly one of `risk_fraction` and `notional_fraction` sizes it."""
+    """An entry that a signal or a person asks for. Exactly one of `risk_fraction`, `notional_fraction` and `quantity` sizes it."""
 
     direction: Direction
     spec: InstrumentSpec
@@ -114,6 +114,7 @@ class EntryRequest:
     fee_rate: Decimal
     standing: Standing
     layers: Sequence[tuple[str, Limits]] = field(default=())
+    quantity: Decimal | None = None
 
 
 def decide_entry(request: EntryRequest) -> Decision:
@@ -199,6 +200,8 @@ def _daily_loss(standing: Standing, bounds: Mapping[str, Bound]) -> Denied | Non
 
 
 def _asked(request: EntryRequest) -> Decimal:
+    if request.quantity is not None:
+        return request.quantity
     if request.notional_fraction is not None:
         return notional_quantity(request.capital, request.notional_fraction, request.price)
     assert request.risk_fraction is not None and request.levels.stop is not None  # _stop has refused the rest

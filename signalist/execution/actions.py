@@ -1,8 +1,7 @@
-"""What a person may command of open positions: close one, flatten an account, stop everything. They become instructions and executions."""
+"""What a person may command of open positions: close one, close all, flatten an account, stop everything. Commands become instructions."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +12,22 @@ from django.db.models import QuerySet
 from signalist.accounts.models import Account, AccountState
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
-from signalist.domain.orders import ACTIVE, NAMESPACE, Leg
+from signalist.domain.orders import ACTIVE, Leg
 from signalist.domain.signals import Direction, SignalKind
-from signalist.events.outbox import Fact, emit
 from signalist.risk.actions import Where, switch
 from signalist.risk.models import Layer
-from signalist.trading.models import Execution, ExecutionStatus, Instruction, InstructionKind, Order, Position
+from signalist.trading.actions import pause
+from signalist.trading.commands import command, told
+from signalist.trading.models import (
+    Execution,
+    ExecutionStatus,
+    Instruction,
+    InstructionKind,
+    Order,
+    Position,
+    Subscription,
+    SubscriptionStatus,
+)
 from tenants.models import User
 
 
@@ -28,13 +37,37 @@ def close(position: Position, key: str, reason: str, now: datetime, by: User | N
 
 
 @transaction.atomic
-def flatten(account: Account, key: str, reason: str, now: datetime, by: User | None = None) -> Instruction:
-    """Close every open position of an account, and take back what would open another."""
+def close_all(
+    account: Account,
+    key: str,
+    reason: str,
+    now: datetime,
+    by: User | None = None,
+    *,
+    subscription: Subscription | None = None,
+) -> Instruction:
+    """Close every open position of an account, or of one of its subscriptions; what follows strategies goes on."""
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    positions = Position.objects.filter(account=account, is_open=True).order_by("pk")
+    if subscription is not None:
+        positions = positions.filter(subscription=subscription)
+    return _instruct(InstructionKind.CLOSE, account, list(positions), key, reason, now, by)
+
+
+@transaction.atomic
+def flatten(
+    account: Account, key: str, reason: str, now: datetime, by: User | None = None, *, pausing: bool = False
+) -> Instruction:
+    """Close every open position of an account, and take back what would open another; `pausing`: pause its subscriptions too."""
     # As `decide` does: what is to be decided is locked before its account. A signal that comes now comes after the command.
     entering = Execution.objects.filter(account=account, status=ExecutionStatus.PENDING, kind__in=["LONG", "SHORT"])
     undecided = list(entering.order_by("pk").select_for_update(no_key=True))
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     positions = list(Position.objects.filter(account=account, is_open=True).order_by("pk"))
+    if pausing:
+        following = Subscription.objects.filter(account=account, strategy__isnull=False)
+        for subscription in following.filter(status=SubscriptionStatus.ACTIVE).order_by("pk"):
+            pause(subscription, now, by)
     return _instruct(InstructionKind.FLATTEN, account, positions, key, reason, now, by, undecided)
 
 
@@ -49,27 +82,13 @@ def _instruct(
     undecided: Sequence[Execution] = (),
 ) -> Instruction:
     with transaction.atomic():
-        instruction, made = Instruction.objects.get_or_create(
-            tenant_id=account.tenant_id,
-            key=key,
-            defaults={
-                "public_id": uuid.uuid5(NAMESPACE, f"{account.public_id}:{key}"),
-                "kind": kind,
-                "account": account,
-                "subscription_id": positions[0].subscription_id if len(positions) == 1 else None,
-                "reason": reason,
-                "by": by,
-                "created_at": now,
-            },
-        )
-        if instruction.account_id != account.pk or instruction.kind != kind:
-            raise DomainError(f"The key {key!r} already names another command; choose a new one.")
+        alone = positions[0].subscription_id if len(positions) == 1 else None
+        instruction, made = command(kind, account, key, reason, now, by, subscription_id=alone)
         if made and kind is InstructionKind.FLATTEN:
             _withdraw_entries(account, undecided, now)
         if made:
             Execution.objects.bulk_create([_exit(instruction, position, now) for position in positions])
-            payload = {"instruction": str(instruction.public_id), "kind": kind.value, "positions": len(positions)}
-            emit([Fact("instruction_given", account.tenant_id, now, payload)])
+            told(instruction, now, positions=len(positions))
             ring_on_commit("decide")
     return instruction
 

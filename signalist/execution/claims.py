@@ -135,12 +135,12 @@ def _stopped(orders: Sequence[Order], accounts: Mapping[int, Account]) -> dict[i
     if not entries:
         return {}
     thrown = restraints({order.tenant_id for order in entries})
-    strategy_of: dict[int, int] = {}
+    strategy_of: dict[int, int | None] = {}
     if thrown.of_strategies:
         followed = fast.select_ids(Subscription, sorted({order.subscription_id for order in entries}))
         strategy_of = {subscription.pk: subscription.strategy_id for subscription in followed}
     found = {
-        o.pk: thrown.strictest(accounts[o.account_id], strategy_of.get(o.subscription_id, 0), o.subscription_id)
+        o.pk: thrown.strictest(accounts[o.account_id], strategy_of.get(o.subscription_id), o.subscription_id)
         for o in entries
     }
     return {key: restraint for key, restraint in found.items() if restraint is not None}

@@ -8,7 +8,7 @@ the opposite position waits, until its deadline.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -24,7 +24,7 @@ from signalist.domain.signals import Direction, Levels, basis, reanchor
 from signalist.domain.sizing import margin
 from signalist.events import outbox
 from signalist.events.outbox import Fact
-from signalist.execution import leases
+from signalist.execution import instructions, leases
 from signalist.execution.entries import entry_request
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
@@ -58,6 +58,7 @@ class Outcome:
     closing: list[Position] = field(default_factory=list)
     withdrawn: list[Order] = field(default_factory=list)
     waiting: set[tuple[int, str]] = field(default_factory=set)
+    replaced: Mapping[int, instructions.Replaced] = field(default_factory=dict)
 
 
 def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None) -> int:
@@ -88,7 +89,7 @@ def _decide_batch(
             return 0, None
         known = picture(executions, now)
         still = leases.mine((book.account for book in known.accounts.values()), engine)
-        outcome = Outcome()
+        outcome = Outcome(replaced=instructions.replaced_by(executions))
         for execution in (execution for execution in executions if execution.account_id in still):
             if execution.signal_kind.is_entry:
                 _entry(execution, known, outcome)
@@ -167,14 +168,14 @@ def _withdraw(order: Order, now: datetime) -> None:
 
 def _entry(execution: Execution, known: Picture, outcome: Outcome) -> None:
     book = known.accounts[execution.account_id]
-    refusal = _hindrance(execution, known)
+    refusal = _hindrance(execution, known, outcome.replaced)
     if refusal is WAIT:
         return
     if refusal is not None:
         status, rule, numbers = refusal
         _record(execution, status, rule, numbers, known, outcome)
         return
-    request = _request(execution, known, book)
+    request = _request(execution, known, book, outcome.replaced)
     decision: Decision = request if isinstance(request, Denied) else decide_entry(request)
     if isinstance(decision, Denied) or isinstance(request, Denied):
         assert isinstance(decision, Denied)
@@ -192,7 +193,7 @@ Hindrance = tuple[ExecutionStatus, str, Numbers]
 WAIT: Hindrance = (ExecutionStatus.PENDING, "wait", {})
 
 
-def _hindrance(execution: Execution, known: Picture) -> Hindrance | None:
+def _hindrance(execution: Execution, known: Picture, replaced: Mapping[int, instructions.Replaced]) -> Hindrance | None:
     """What keeps an entry from being sized at all; WAIT while the opposite position is being closed."""
     if execution.deadline is not None and known.now > execution.deadline:
         late = (known.now - execution.deadline).total_seconds()
@@ -204,6 +205,9 @@ def _hindrance(execution: Execution, known: Picture) -> Hindrance | None:
         return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
     position = known.position_of.get(execution.subscription_id)
     exiting, entering = exits_and_entries_under_way(known.orders_of[execution.subscription_id])
+    if (old := instructions.replaces(execution, replaced)) is not None:
+        rule = instructions.no_replacement(execution, old, position, exiting=exiting)
+        return WAIT if rule == instructions.NOT_YET else (ExecutionStatus.SKIPPED, rule, {}) if rule else None
     if (position is not None and (exiting or position.is_closing)) or execution.subscription_id in known.exits_waiting:
         return WAIT
     if position is not None:
@@ -214,7 +218,9 @@ def _hindrance(execution: Execution, known: Picture) -> Hindrance | None:
     return None
 
 
-def _request(execution: Execution, known: Picture, book: AccountBook) -> EntryRequest | Denied:
+def _request(
+    execution: Execution, known: Picture, book: AccountBook, replaced: Mapping[int, instructions.Replaced]
+) -> EntryRequest | Denied:
     subscription = execution.subscription
     spec = known.spec(subscription.instrument_id)
     if book.balance is None:
@@ -226,6 +232,10 @@ def _request(execution: Execution, known: Picture, book: AccountBook) -> EntryRe
         return Denied(
             "basis", {"problem": "no fresh price of the traded instrument", "at": str(fresh[1]) if fresh else None}
         )
+    if (asked := instructions.commanded(execution)) is not None:
+        standing, old = known.standing(subscription.pk, book), instructions.replaces(execution, replaced)
+        left = None if old is None else instructions.what_is_left(asked, old.order, spec)
+        return instructions.entry_of(asked, execution, spec, fresh[0], standing, left)
     levels = _levels(execution, known, fresh[0])
     if isinstance(levels, Denied):
         return levels
@@ -236,7 +246,7 @@ def _request(execution: Execution, known: Picture, book: AccountBook) -> EntryRe
 def _levels(execution: Execution, known: Picture, price: Decimal) -> Levels | Denied:
     """The signal's stop and target on the traded instrument; Denied where the two markets are not the same market."""
     signal, subscription = execution.signal, execution.subscription
-    assert signal is not None  # entries come from signals; instructions close
+    assert signal is not None  # what people command has been dealt with
     levels = Levels(signal.stop, signal.target)
     source, traded = signal.schedule.instrument, known.instruments[subscription.instrument_id]
     if source.pk == traded.pk:
@@ -263,6 +273,7 @@ def _take(
     execution.stop, execution.target = request.levels.stop, request.levels.target
     execution.capital = request.capital
     order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
+    instructions.shape(order, execution, known.position_of.get(execution.subscription_id))
     notional = settle(quantity * request.price)
     held = Reservation(
         tenant_id=execution.tenant_id,

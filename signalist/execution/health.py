@@ -166,7 +166,7 @@ def health(now: datetime, engine: EngineHealth | None = None) -> Health:
     orders = fast.select_ids(Order, ids, STILL_ACTIVE, column="account_id")
     held = fast.select_ids(Position, ids, "is_open", column="account_id")
     followed = fast.select_ids(Subscription, ids, "status <> 'ENDED'", column="account_id")
-    wanted = {subscription.schedule_id for subscription in followed}
+    wanted = {subscription.schedule_id for subscription in followed if subscription.schedule_id}
     runs_on = {key: schedules(wanted)[key] for key in wanted} or _some_schedules()
     # What is held goes on needing a price when its subscription has ended.
     traded = {s.instrument_id for s in followed} | {position.instrument_id for position in held}

@@ -236,8 +236,8 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
         order.not_before = now + _pause(order, errand.error)
         order.reason = f"{errand.error.code}: {errand.error}"[:200]
         if errand.error.next is Next.FINAL and errand.attempt.action == AttemptAction.AMEND:
-            # The venue will not amend it: withdraw it, and protection is written anew.
-            order.wanted_quantity, order.cancel_wanted = None, True
+            # The venue will not amend it: withdraw it, and protection is written anew. An entry stays as it is, and says so.
+            order.wanted_quantity, order.cancel_wanted = None, order.leg != Leg.ENTRY
 
 
 def _pause(order: Order, error: VenueError) -> timedelta:

@@ -23,6 +23,11 @@ def nets(venue: str) -> bool:
     return _CAPABILITIES[venue].nets if venue in _CAPABILITIES else True
 
 
+def amends(venue: str) -> bool:
+    """Whether a venue changes an order's quantity in place; of one that is not known it is not assumed."""
+    return venue in _CAPABILITIES and _CAPABILITIES[venue].amend
+
+
 @dataclass(frozen=True, slots=True)
 class AccountChoice:
     """An account as a card. `free` is None until the venue has reported; `refusal` says why it cannot be chosen, "" where it can.
@@ -66,7 +71,7 @@ class MarketChoice:
 
 def accounts(strategy_id: int) -> list[AccountChoice]:
     """The workspace's accounts, those that can be chosen first. Two queries."""
-    live = Subscription.objects.exclude(status=SubscriptionStatus.ENDED)
+    live = Subscription.objects.filter(strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED)
     following: set[int] = set()
     taken: dict[int, set[int]] = defaultdict(set)
     for account_id, strategy, instrument in live.values_list("account_id", "strategy_id", "instrument_id"):

@@ -119,20 +119,23 @@ _NOT_SHOWN = ("strategy__description", "schedule__version__source")
 
 def subscriptions(*, ended: bool) -> QuerySet[Subscription]:
     """Those that go on, or those that have ended, newest first; rows for `followed`."""
-    rows = Subscription.objects.filter(status=SubscriptionStatus.ENDED)
+    following = Subscription.objects.filter(strategy__isnull=False)
+    rows = following.filter(status=SubscriptionStatus.ENDED)
     if not ended:
-        rows = Subscription.objects.exclude(status=SubscriptionStatus.ENDED)
+        rows = following.exclude(status=SubscriptionStatus.ENDED)
     return rows.select_related(*_JOINED).defer(*_NOT_SHOWN).order_by("-started_at", "-pk")
 
 
 def subscription_row(public_id: uuid.UUID) -> Subscription | None:
     """One of the tenant's own, with what `followed` needs; None for anything else."""
-    return Subscription.objects.filter(public_id=public_id).select_related(*_JOINED).defer(*_NOT_SHOWN).first()
+    following = Subscription.objects.filter(public_id=public_id, strategy__isnull=False)
+    return following.select_related(*_JOINED).defer(*_NOT_SHOWN).first()
 
 
 def counts() -> dict[str, int]:
     """How many subscriptions there are of each status. One query."""
-    found = Subscription.objects.values_list("status").annotate(Count("pk")).order_by("status")
+    following = Subscription.objects.filter(strategy__isnull=False)
+    found = following.values_list("status").annotate(Count("pk")).order_by("status")
     return dict.fromkeys(SubscriptionStatus.values, 0) | dict(found)
 
 
@@ -157,6 +160,7 @@ def followed(rows: Sequence[Subscription], now: datetime) -> list[Followed]:
 
 
 def _followed(row: Subscription, marked: Mapping[int, OpenPosition], days: Sequence[Day], today: date) -> Followed:
+    assert row.strategy is not None and row.schedule is not None  # books by hand are left out
     return Followed(
         public_id=row.public_id,
         strategy=row.strategy.name,

@@ -126,9 +126,7 @@ def preview(subscription: Subscription, now: datetime) -> Preview:
         decision = decide_entry(request)
     except DomainError as error:
         raise NoPreview(str(error)) from None
-    return _shown(
-        request, decision, Market.of(subscription.instrument), None if signal is None else signal.candle_close
-    )
+    return shown(request, decision, Market.of(subscription.instrument), None if signal is None else signal.candle_close)
 
 
 def _last_entry(subscription: Subscription, now: datetime) -> Signal | None:
@@ -141,7 +139,8 @@ def _prices(
     signal: Signal | None, subscription: Subscription, spec: InstrumentSpec, latest: Decimal | None
 ) -> tuple[Decimal, Levels]:
     """Price and levels on the traded instrument: the signal's own, or carried there, or those of an example at the latest price."""
-    if signal is not None and subscription.schedule.instrument_id == subscription.instrument_id:
+    followed = subscription.schedule
+    if signal is not None and followed is not None and followed.instrument_id == subscription.instrument_id:
         return signal.reference_price, Levels(signal.stop, signal.target)
     if latest is None:
         raise NoPreview(f"There is no price of {spec.symbol} yet; the preview needs one.")
@@ -150,7 +149,8 @@ def _prices(
     return latest, Levels(spec.price(latest * (1 - EXAMPLE_STOP)), spec.price(latest * (1 + EXAMPLE_TARGET)))
 
 
-def _shown(request: EntryRequest, decision: Decision, market: Market, at: datetime | None) -> Preview:
+def shown(request: EntryRequest, decision: Decision, market: Market, at: datetime | None) -> Preview:
+    """A decision on `request` as it is shown; `at` is the close of the candle whose signal it is, if any."""
     quantity = ZERO if isinstance(decision, Denied) else decision.quantity
     value = settle(quantity * request.price)
     levels, sign = request.levels, request.direction.sign

@@ -52,12 +52,15 @@ class Restraints:
 
     thrown: dict[Key, Restraint] = field(default_factory=dict)
 
-    def strictest(self, account: Account, strategy_id: int, subscription_id: int) -> Restraint | None:
-        """The strictest switch over a subscription, the outermost of those that are equally strict; None where none is thrown."""
+    def strictest(self, account: Account, strategy_id: int | None, subscription_id: int) -> Restraint | None:
+        """The strictest switch over a subscription, the outermost of those that are equally strict; None where none is thrown.
+
+        `strategy_id` is None for what an account does by hand.
+        """
         own = Restraint(Layer.ACCOUNT.value, account.state, account.state_reason)
         keys = [
             (Layer.PLATFORM.value, 0),
-            (Layer.STRATEGY.value, strategy_id),
+            (Layer.STRATEGY.value, strategy_id or 0),
             (Layer.TENANT.value, account.tenant_id),
             (Layer.SUBSCRIPTION.value, subscription_id),
         ]

@@ -48,7 +48,8 @@ def thrown() -> list[Thrown]:
 def _own_words(row: TenantSwitch) -> str:
     if row.subscription is None:
         return row.tenant.name
-    return f"{row.subscription.strategy.name} on {row.subscription.account.name}"
+    strategy = row.subscription.strategy
+    return f"{'orders by hand' if strategy is None else strategy.name} on {row.subscription.account.name}"
 
 
 def strictest_state(found: Sequence[Thrown]) -> str:

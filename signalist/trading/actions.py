@@ -21,7 +21,15 @@ from signalist.domain.sizing import LARGEST_FRACTION, checked_fraction
 from signalist.events.outbox import Fact, emit
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
-from signalist.trading.models import ACTIVE_ORDER, Following, Order, Position, Subscription, SubscriptionStatus
+from signalist.trading.models import (
+    ACTIVE_ORDER,
+    Execution,
+    Following,
+    Order,
+    Position,
+    Subscription,
+    SubscriptionStatus,
+)
 from signalist.venues.paper.venue import PAPER
 from tenants.models import User
 
@@ -169,7 +177,7 @@ def _check_account(account: Account, schedule: Schedule, instrument: Instrument,
         raise Refused(
             "account", f"This account is {account.state}{reason}; it takes no new subscription until resumed."
         )
-    live = Subscription.objects.filter(account=account).exclude(status=SubscriptionStatus.ENDED)
+    live = Subscription.objects.filter(account=account, strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED)
     if live.filter(strategy=schedule.version.strategy).exists():
         raise Refused("account", "This account follows the strategy already.")
     if not nets:
@@ -181,10 +189,16 @@ def _check_account(account: Account, schedule: Schedule, instrument: Instrument,
         )
     held = Position.objects.filter(account=account, instrument=instrument, is_open=True)
     entering = Order.objects.filter(_ENTERING, account=account, instrument=instrument)
+    by_hand = Execution.objects.filter(account=account, status="PENDING", kind__in=["LONG", "SHORT"], signal=None)
+    if by_hand.filter(subscription__instrument=instrument).exists():
+        raise Refused(
+            "market", f"An order by hand in {instrument} is under way; the venue keeps one net position there."
+        )
     if held.exists() or entering.exists():
         raise Refused(
             "market",
-            f"The venue keeps one net position in {instrument}, and a subscription that was cancelled still holds one; close it first.",
+            f"The venue keeps one net position in {instrument}, and an order by hand or a subscription that was cancelled still"
+            " holds one; close it first.",
         )
 
 
@@ -269,6 +283,7 @@ def _locked(account_id: int) -> Account:
 
 def _follow(subscription: Subscription, step: int) -> None:
     """One follower of the strategy more or less."""
+    assert subscription.strategy_id is not None  # a book by hand follows nothing, and nobody subscribes to it
     on_paper = subscription.account.venue == PAPER
     row, _ = Following.objects.get_or_create(strategy_id=subscription.strategy_id, is_paper=on_paper)
     Following.objects.filter(pk=row.pk).update(followers=F("followers") + step)

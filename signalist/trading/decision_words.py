@@ -214,5 +214,11 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
     "entry_under_way": _fixed("Entry under way", "An earlier entry has not been filled or ended yet."),
     "no_position": _fixed("Nothing to exit", "No open position in this direction."),
     "already_closing": _fixed("Already closing", "An exit is under way."),
+    "price_far": lambda facts: Reason(
+        "Limit far from the market",
+        f"{facts.level('price')} is more than {percent(facts.number('limit'))} away from {facts.level('market')}.",
+    ),
+    "filled": _fixed("Filled already", "The order was filled before it could be changed; what is filled stays."),
+    "not_replaced": _fixed("Not changed", "The order ended by itself before it could be changed."),
     "flattened": _fixed("Flattened", "The account was being closed out; entries that waited were taken back."),
 }

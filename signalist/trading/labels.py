@@ -34,9 +34,13 @@ class Market:
         return cls(row.pk, row.symbol, row.base, row.quote, row.tick, row.lot)
 
 
+BY_HAND = "By hand"
+"""What stands where the strategy's name would, for what people ordered themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """An account that follows a strategy. Real and paper accounts are never added up."""
+    """An account that follows a strategy, or its book by hand (no `slug`). Real and paper accounts are never added up."""
 
     subscription: uuid.UUID
     account: str
@@ -55,17 +59,16 @@ class Follower:
     @classmethod
     def of(cls, subscription: Subscription) -> Follower:
         """As the row says; its account, strategy and schedule with version must be loaded (`attach_followers`)."""
-        account, schedule = subscription.account, subscription.schedule
-        return cls(
-            subscription.public_id,
-            account.name,
-            account.currency,
-            account.venue == PAPER,
-            subscription.strategy.name,
-            subscription.strategy.slug,
-            schedule.version.number,
-            schedule.timeframe,
-        )
+        account, schedule, strategy = subscription.account, subscription.schedule, subscription.strategy
+        known = (subscription.public_id, account.name, account.currency, account.venue == PAPER)
+        if schedule is None or strategy is None:
+            return cls(*known, BY_HAND, "", 0, "")
+        return cls(*known, strategy.name, strategy.slug, schedule.version.number, schedule.timeframe)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether people ordered it themselves."""
+        return not self.slug
 
 
 def attach_followers(rows: Sequence[Order | Position | Trade | Execution]) -> None:
@@ -76,11 +79,11 @@ def attach_followers(rows: Sequence[Order | Position | Trade | Execution]) -> No
     """
     found = {s.pk: s for s in fast.select_ids(Subscription, sorted({row.subscription_id for row in rows}))}
     accounts = {a.pk: a for a in fast.select_ids(Account, sorted({s.account_id for s in found.values()}))}
-    runs_on = schedules({s.schedule_id for s in found.values()})
+    runs_on = schedules({s.schedule_id for s in found.values() if s.schedule_id})
     for subscription in found.values():
         subscription.account = accounts[subscription.account_id]
-        subscription.schedule = runs_on[subscription.schedule_id]
-        subscription.strategy = subscription.schedule.version.strategy
+        subscription.schedule = runs_on.get(subscription.schedule_id or 0)
+        subscription.strategy = subscription.schedule.version.strategy if subscription.schedule else None
     markets = instruments({_market_id(row, found[row.subscription_id]) for row in rows})
     for row in rows:
         row.subscription = found[row.subscription_id]

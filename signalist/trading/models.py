@@ -44,12 +44,16 @@ class SubscriptionStatus(models.TextChoices):
 
 
 class Subscription(TenantRow):
-    """An account following a strategy: on which instrument, with how much, within which limits. Fractions, never percents."""
+    """An account following a strategy: on which instrument, with how much, within which limits. Fractions, never percents.
+
+    One without a strategy is the account's book by hand for that instrument: it holds what people order themselves, follows nothing, has
+    no capital and sizes nothing; each order brings its own size.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
-    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="+")
-    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="+")
+    strategy = models.ForeignKey(Strategy, null=True, on_delete=models.PROTECT, related_name="+")
+    schedule = models.ForeignKey(Schedule, null=True, on_delete=models.PROTECT, related_name="+")
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
     capital = ExactDecimalField()
     risk_fraction = ExactDecimalField(null=True, blank=True)
@@ -71,14 +75,31 @@ class Subscription(TenantRow):
             models.UniqueConstraint(
                 fields=["account", "strategy"], condition=~Q(status="ENDED"), name="subscription_unique_while_live"
             ),
+            models.UniqueConstraint(
+                fields=["account", "instrument"], condition=Q(strategy__isnull=True), name="subscription_one_by_hand"
+            ),
             models.CheckConstraint(
-                condition=Q(risk_fraction__isnull=True) ^ Q(notional_fraction__isnull=True),
+                condition=(
+                    Q(strategy__isnull=False, schedule__isnull=False)
+                    & (Q(risk_fraction__isnull=True) ^ Q(notional_fraction__isnull=True))
+                )
+                | Q(
+                    strategy__isnull=True,
+                    schedule__isnull=True,
+                    risk_fraction__isnull=True,
+                    notional_fraction__isnull=True,
+                ),
                 name="subscription_sized_once",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.account_id} follows {self.strategy_id}"
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it is an account's book of what people order themselves."""
+        return self.strategy_id is None
 
     def limits(self) -> Limits:
         """The subscription's own layer."""
@@ -93,15 +114,25 @@ class Subscription(TenantRow):
 
 
 class InstructionKind(models.TextChoices):
-    """What a tenant, or a rule acting for one, may command. More kinds come with their packages."""
+    """What a tenant, or a rule acting for one, may command. More kinds come with their packages.
+
+    ORDER opens a position by hand. CANCEL and AMEND are about one order, or the position that a stop or target of that order protects.
+    """
 
     CLOSE = "CLOSE"
     FLATTEN = "FLATTEN"
     EMERGENCY = "EMERGENCY"
+    ORDER = "ORDER"
+    CANCEL = "CANCEL"
+    AMEND = "AMEND"
 
 
 class Instruction(TenantRow):
-    """A tenant's own command. Its unique key makes a repeated command one command."""
+    """A tenant's own command. Its unique key makes a repeated command one command.
+
+    What an ORDER asks for, or what an AMEND wants its `order` to be: `quantity` (of an AMEND with what is filled already) or the fraction
+    of equity that may be lost at the stop; `price` only of a limit order.
+    """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     key = models.CharField(max_length=120)
@@ -114,6 +145,16 @@ class Instruction(TenantRow):
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
     )
+    order = models.ForeignKey(
+        "trading.Order", null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    order_type = models.CharField(max_length=12, blank=True)
+    quantity = ExactDecimalField(null=True, blank=True)
+    risk_fraction = ExactDecimalField(null=True, blank=True)
+    price = ExactDecimalField(null=True, blank=True)
+    stop = ExactDecimalField(null=True, blank=True)
+    target = ExactDecimalField(null=True, blank=True)
+    leverage = ExactDecimalField(null=True, blank=True)
     created_at = models.DateTimeField()
 
     class Meta(TenantRow.Meta):

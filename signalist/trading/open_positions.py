@@ -32,7 +32,7 @@ def open_positions(now: datetime) -> PositionBook:
     attach_followers(rows)
     attach_entries(rows)
     found = seen(rows, now)
-    live = Subscription.objects.exclude(status=SubscriptionStatus.ENDED).count()
+    live = Subscription.objects.filter(strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED).count()
     parts = [Part(paper, chosen) for paper in (False, True) if (chosen := [p for p in found if _is_paper(p) == paper])]
     kinds = sorted({(_is_paper(p), p.market.quote) for p in found})
     totals = [Total(*kind, [p for p in found if (_is_paper(p), p.market.quote) == kind]) for kind in kinds]

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from signalist.domain.money import settle
 from signalist.domain.orders import OrderStatus, Side
 from signalist.markets.models import Instrument
+from signalist.trading import order_actions
 from signalist.trading.labels import Follower, Market, attach_followers
 from signalist.trading.models import ACTIVE_ORDER, Execution, Fill, Order, OrderAttempt, Subscription
 
@@ -138,6 +139,8 @@ class OrderRecord:
     attempts: Sequence[Attempt]
     fills: Sequence[FillLine]
     related: Sequence[OrderLine]
+    can_cancel: bool = False
+    can_modify: bool = False
 
     @property
     def took(self) -> timedelta | None:
@@ -227,6 +230,8 @@ def order_record(client_order_id: uuid.UUID) -> OrderRecord | None:
         [_attempt(attempt) for attempt in attempts],
         [fill_line(fill) for fill in fills],
         others,
+        order_actions.can_cancel(row),
+        order_actions.can_modify(row),
     )
 
 

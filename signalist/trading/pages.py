@@ -27,7 +27,12 @@ def positions(request: MemberRequest) -> HttpResponse:
     """What is open, what protects it, and what waits at the venues."""
     context = {"book": open_positions(present())} | fragments.orders(request.tenant.pk)
     regions = ["position-totals", "position-rows", "order-rows"]
-    return render(request, "trading/positions.html", context | {"section": "positions", "regions": regions})
+    context |= {"section": "positions", "regions": regions, "may_trade": _may_trade(request)}
+    return render(request, "trading/positions.html", context)
+
+
+def _may_trade(request: MemberRequest) -> bool:
+    return request.membership.role in TRADING_ROLES
 
 
 @require_safe
@@ -37,8 +42,7 @@ def position(request: MemberRequest, position_id: int) -> HttpResponse:
     record = position_record(position_id, present())
     if record is None:
         raise Http404
-    may_close = request.membership.role in TRADING_ROLES
-    context = {"section": "positions", "record": record, "may_close": may_close, "key": uuid.uuid4()}
+    context = {"section": "positions", "record": record, "may_close": _may_trade(request), "key": uuid.uuid4()}
     return render(request, "trading/position.html", context)
 
 
@@ -69,7 +73,8 @@ def orders(request: MemberRequest) -> HttpResponse:
     choices = order_choices(request.GET, order_book.traded_instruments())
     found = order_book.found_orders(*(choice.value for choice in choices))
     page = page_of(found, order_book.lines, request.GET.get("page"))
-    return render(request, "trading/orders.html", {"section": "orders", "choices": choices, "page": page})
+    context = {"section": "orders", "choices": choices, "page": page, "may_trade": _may_trade(request)}
+    return render(request, "trading/orders.html", context)
 
 
 @require_safe
@@ -79,7 +84,8 @@ def order(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
     record = order_book.order_record(client_order_id)
     if record is None:
         raise Http404
-    return render(request, "trading/order.html", {"section": "orders", "record": record})
+    context = {"section": "orders", "record": record, "may_trade": _may_trade(request), "key": uuid.uuid4()}
+    return render(request, "trading/order.html", context)
 
 
 @require_safe

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from signalist.db import fast
+from signalist.trading.labels import BY_HAND
 from signalist.trading.models import Position, Subscription
 from signalist.venues.paper.venue import PAPER
 
@@ -64,7 +65,7 @@ def _passage(position: Position, subscription: Subscription) -> Passage:
     holding = position.holding()
     return Passage(
         position.pk,
-        subscription.strategy.name,
+        subscription.strategy.name if subscription.strategy is not None else BY_HAND,
         subscription.account.name,
         subscription.account.venue == PAPER,
         position.direction,

@@ -194,9 +194,8 @@ def _records(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
 def _followings() -> Iterator[Difference]:
     """The number of accounts that follow each strategy."""
     following: dict[tuple[int, bool], int] = defaultdict(int)
-    for strategy_id, venue in Subscription.objects.exclude(status=SubscriptionStatus.ENDED).values_list(
-        "strategy_id", "account__venue"
-    ):
+    live = Subscription.objects.filter(strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED)
+    for strategy_id, venue in live.values_list("strategy_id", "account__venue"):
         following[strategy_id, venue == PAPER] += 1
     for stored in Following.objects.order_by("pk"):
         yield from _compared(stored, {"followers": following.pop((stored.strategy_id, stored.is_paper), 0)})

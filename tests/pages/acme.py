@@ -19,7 +19,13 @@ from tenants.models import Tenant, User
 from tests.cast import Cast
 from tests.flows.scene import Scene, opened
 
-_CLOCKS = ("signalist.trading.pages.present", "signalist.dashboard.fragments.present")
+_CLOCKS = (
+    "signalist.trading.pages.present",
+    "signalist.dashboard.fragments.present",
+    "signalist.execution.pages.tickets.present",
+    "signalist.execution.pages.orders.present",
+    "signalist.execution.pages.closing.present",
+)
 _TAGS = re.compile(r"<[^>]+>")
 
 

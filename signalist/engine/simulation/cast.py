@@ -84,7 +84,7 @@ def _follow_from_the_beginning(cast: Cast, dice: Dice) -> None:
                 cast.given += 1
                 cast.subscriptions.append(made)
     Subscription.objects.bulk_create(cast.subscriptions)
-    followers = Counter(subscription.strategy_id for subscription in cast.subscriptions)
+    followers = Counter(s.strategy_id for s in cast.subscriptions if s.strategy_id is not None)
     Following.objects.bulk_create(
         [Following(strategy_id=key, is_paper=True, followers=count) for key, count in followers.items()]
     )

@@ -1,0 +1,73 @@
+"""Closing many positions at once: of a subscription, of an account, or everything and nothing new. Each asks by being a page of its own."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from signalist.accounts.models import Account
+from signalist.execution.actions import close_all, flatten
+from signalist.execution.health import present
+from signalist.trading import exposures
+from signalist.trading.models import Subscription
+from tenants.access import MemberRequest, may_trade
+
+
+@require_safe
+@may_trade
+def choose(request: MemberRequest) -> HttpResponse:
+    """The accounts with what each holds."""
+    accounts = list(Account.objects.order_by("name", "pk"))
+    context = {"section": "positions", "accounts": exposures.of_accounts(accounts, present())}
+    return render(request, "trading/close_many.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@may_trade
+def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
+    """One account: `what` is `close` (its positions) or `flatten` (its positions and orders, and its subscriptions are paused)."""
+    row = Account.objects.filter(public_id=public_id).first()
+    if row is None:
+        raise Http404("There is no such account in this workspace.")
+    key = _key(request)
+    if request.method == "POST" and key is not None:
+        if request.POST.get("what") == "flatten":
+            given = flatten(row, f"flatten:{key}", "flattened by hand", present(), request.user, pausing=True)
+        else:
+            given = close_all(row, f"close-all:{key}", "all closed by hand", present(), request.user)
+        return redirect("command", given.public_id)
+    if request.method == "POST":
+        messages.error(request, "The form was not complete, so nothing was done. Try again.")
+    context = {"section": "positions", "held": exposures.of_accounts([row], present())[0], "subscription": None}
+    flat = request.GET.get("what") == "flatten"
+    return render(request, "trading/close_confirm.html", context | {"key": uuid.uuid4(), "flat": flat})
+
+
+@require_http_methods(["GET", "POST"])
+@may_trade
+def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
+    """What one subscription holds."""
+    row = Subscription.objects.select_related("account", "strategy").filter(public_id=public_id).first()
+    if row is None:
+        raise Http404("There is no such subscription in this workspace.")
+    key = _key(request)
+    if request.method == "POST" and key is not None:
+        reason = "closed by hand, with all of its subscription"
+        given = close_all(row.account, f"close-all:{key}", reason, present(), request.user, subscription=row)
+        return redirect("command", given.public_id)
+    if request.method == "POST":
+        messages.error(request, "The form was not complete, so nothing was done. Try again.")
+    held = exposures.of_accounts([row.account], present(), row)[0]
+    context = {"section": "positions", "held": held, "subscription": row, "key": uuid.uuid4(), "flat": False}
+    return render(request, "trading/close_confirm.html", context)
+
+
+def _key(request: MemberRequest) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(request.POST.get("key", ""))
+    except ValueError:
+        return None

@@ -1,0 +1,82 @@
+"""Taking an order back, and changing it: from the order's page, and back to the page of the command."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from signalist.domain.money import plain
+from signalist.execution.forms import ChangeForm
+from signalist.execution.health import present
+from signalist.marketplace.choices import amends
+from signalist.trading import order_book
+from signalist.trading.actions import Refused
+from signalist.trading.models import Instruction, Order
+from signalist.trading.order_actions import cancel_order, modify_order
+from tenants.access import MemberRequest, may_trade
+
+
+def _own(client_order_id: uuid.UUID) -> Order:
+    row = Order.objects.select_related("account").filter(client_order_id=str(client_order_id)).first()
+    if row is None:
+        raise Http404("There is no such order in this workspace.")
+    return row
+
+
+@require_POST
+@may_trade
+def cancel(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
+    """Take the order back. What it has filled stays."""
+    row = _own(client_order_id)
+    key = _key(request)
+    if key is None:
+        messages.error(request, "The form was not complete, so nothing was done. Try again.")
+        return redirect("order", client_order_id)
+    return _carried_out(request, row, lambda: cancel_order(row, f"cancel:{key}", present(), request.user))
+
+
+def _carried_out(request: MemberRequest, row: Order, act: Callable[[], Instruction]) -> HttpResponse:
+    try:
+        given = act()
+    except Refused as refused:
+        messages.error(request, str(refused))
+        return redirect("order", row.client_order_id)
+    return redirect("command", given.public_id)
+
+
+def _key(request: MemberRequest) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(request.POST.get("key", ""))
+    except ValueError:
+        return None
+
+
+@require_http_methods(["GET", "POST"])
+@may_trade
+def modify(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
+    """The form with what the order is, and the change."""
+    row = _own(client_order_id)
+    record = order_book.order_record(client_order_id)
+    assert record is not None  # it was found a moment ago
+    if not record.can_modify:
+        messages.error(request, "This order cannot be changed now.")
+        return redirect("order", client_order_id)
+    form = ChangeForm(request.POST if request.method == "POST" else _as_it_is(row))
+    if request.method == "POST" and form.is_valid():
+        key = f"amend:{form.cleaned_data['key']}"
+        try:
+            given = modify_order(row, form.change(), key, present(), request.user, amends=amends(row.account.venue))
+            return redirect("command", given.public_id)
+        except Refused as refused:
+            form.refuse(refused)
+    return render(request, "trading/order_modify.html", {"section": "orders", "record": record, "form": form})
+
+
+def _as_it_is(row: Order) -> dict[str, str]:
+    values = {"quantity": row.quantity, "price": row.price, "trigger": row.trigger}
+    return {name: plain(value) for name, value in values.items() if value is not None} | {"key": str(uuid.uuid4())}

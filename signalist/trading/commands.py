@@ -1,0 +1,45 @@
+"""How a person's command becomes a row: once, whatever comes twice, with its event."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from signalist.accounts.models import Account
+from signalist.domain.errors import DomainError
+from signalist.domain.orders import NAMESPACE
+from signalist.events.outbox import Fact, emit
+from signalist.trading.models import Instruction, InstructionKind
+from tenants.models import User
+
+
+def command(
+    kind: InstructionKind, account: Account, key: str, reason: str, now: datetime, by: User | None, **more: Any
+) -> tuple[Instruction, bool]:
+    """The command of this key, and whether it is new. `more` are further columns of a new one.
+
+    Inside the transaction that carries it out. Raises DomainError where the key names another command already.
+    """
+    instruction, made = Instruction.objects.get_or_create(
+        tenant_id=account.tenant_id,
+        key=key,
+        defaults={
+            "public_id": uuid.uuid5(NAMESPACE, f"{account.public_id}:{key}"),
+            "kind": kind,
+            "account": account,
+            "reason": reason,
+            "by": by,
+            "created_at": now,
+            **more,
+        },
+    )
+    if instruction.account_id != account.pk or instruction.kind != kind:
+        raise DomainError(f"The key {key!r} already names another command; choose a new one.")
+    return instruction, made
+
+
+def told(instruction: Instruction, now: datetime, **more: Any) -> None:
+    """Write the event of a command that was given."""
+    payload = {"instruction": str(instruction.public_id), "kind": str(instruction.kind), **more}
+    emit([Fact("instruction_given", instruction.tenant_id, now, payload)])
