@@ -63,8 +63,8 @@ class PaperSession:
     async def cancel(self, client_order_id: str) -> OrderReport:
         return self._report(await self._exchange.cancel(self._ref, client_order_id))
 
-    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
-        return self._report(await self._exchange.amend(self._ref, client_order_id, quantity))
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
+        return self._report(await self._exchange.amend(self._ref, client_order_id, quantity, trigger))
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
         orders: Mapping[str, PaperOrder] = await self._exchange.read(
