@@ -130,7 +130,7 @@ class PaperStore:
             fast.Insert([_order_row(o) for o in orders if o.new]),
             fast.Update(
                 [_order_row(o) for o in orders if o.changed and not o.new],
-                ("quantity", "status", "filled", "reason"),
+                ("quantity", "trigger", "status", "filled", "reason"),
                 key="client_order_id",
             ),
             fast.Update(

@@ -200,6 +200,8 @@ class LiveEngine:
             await self._exchange.on_bars(list(together))
         if ticks:
             await self._exchange.on_bars(ticks)
+        if bars or ticks:
+            self.engine.wakes.ring("prices")
         if bars:
             newest = {bar.symbol: bar.end.isoformat() for bar in bars}
             await self._database(lambda: self._store.save_cursors(self._store.cursors() | newest))

@@ -28,6 +28,7 @@ from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
 from signalist.execution.place import Placer, place
 from signalist.execution.protect import protect
+from signalist.execution.watching import watch
 from signalist.logs import logger
 from signalist.markets.selectors import Shown, forget_instruments
 from signalist.sandbox.outcomes import Failed
@@ -114,6 +115,7 @@ class Engine:
         self._reconciler: reconcile.Reconciler | None = None
         self._tenure = Tenure(engines.MAY_SEND)
         self._machine = SystemClock()
+        self._watches = True
         self._dirty: set[int] = set()
         self._listening: set[int] = set()
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="strategies")
@@ -171,7 +173,7 @@ class Engine:
             # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
             await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now()))
             self._dirty |= set(taken.all)
-            self.wakes.ring("place", "protect", "decide")
+            self.wakes.ring("place", "protect", "watch", "decide")
 
     async def _adopt_runs(self, engine_ids: set[uuid.UUID]) -> None:
         """Make the runs that these engines had claimed and not finished."""
@@ -206,7 +208,7 @@ class Engine:
         await self._adopt_runs({self.id})
         if self._patient:
             self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
-        self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
+        self.wakes.ring("fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
 
     def _in_turn(self, account_ids: Iterable[int]) -> set[int]:
         """Which of these are read now though nobody has said that they have news."""
@@ -239,14 +241,22 @@ class Engine:
             await self._hear()
             if self.wakes.take("measure"):
                 await database(lambda: measure(clock.now()))
+            if self._is_to_watch():
+                found = await database(lambda: watch(clock.now(), self.sessions.capabilities, self.id))
+                self._watches = found > 0
             if self.wakes.take("protect"):
-                await database(lambda: protect(clock.now(), self._can_amend, engine=self.id))
+                await database(lambda: protect(clock.now(), self.sessions.capabilities, engine=self.id))
             if self.wakes.take("fan_out"):
                 await database(lambda: fan_out(clock.now()))
             if self.wakes.take("decide"):
                 await database(lambda: decide(clock.now(), engine=self.id))
             if self.wakes.take("place"):
                 await self._place()
+
+    def _is_to_watch(self) -> bool:
+        """Whether something is watched that was not before, or the market moved and something is."""
+        rung, moved = self.wakes.take("watch"), self.wakes.take("prices")
+        return rung or (moved and self._watches)
 
     def _has_answers(self) -> bool:
         return self._placer is not None and (
@@ -312,9 +322,6 @@ class Engine:
         await asyncio.gather(placer.under_way.end(0.0), reconciler.end(0.0))
         await placer.write()
         await reconciler.write()
-
-    def _can_amend(self, venue: str) -> bool:
-        return self.sessions.capabilities(venue).amend
 
     def _listen(self, account: Account) -> None:
         if account.pk not in self._listening:

@@ -29,7 +29,7 @@ _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
 # Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time.
 _TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
 _WAITING = (
-    f"{STILL_ACTIVE} AND NOT busy AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
+    f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
     " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL)))"
     f" AND ({_TURN}, id) > (%s, %s) AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"
 )
@@ -82,7 +82,7 @@ def _claim_batch(
             p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
         }
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
-        guarded = _still_protected([o for o in orders if o.leg == Leg.EXIT and o.state is OrderStatus.CREATED])
+        guarded = _still_protected([o for o in orders if _leaves(o) and o.state is OrderStatus.CREATED])
         stopped = _stopped(orders, accounts)
         found = Round()
         for order in orders:
@@ -118,7 +118,8 @@ def _turn(order: Order) -> int:
 
 
 def _still_protected(exits: Sequence[Order]) -> set[int]:
-    """The positions of these exits that still have a stop or target at the venue: their exits wait for the cancels."""
+    """Those of these exits, and of the stops and targets that the market has reached, which wait: for an exit nothing protects its
+    position any more at the venue, for a stop or target nothing of it is being taken down there any more."""
     ids = {order.position_id for order in exits}
     if not ids:
         return set()
@@ -126,7 +127,14 @@ def _still_protected(exits: Sequence[Order]) -> set[int]:
         Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id"
     )
     holding = [order for order in active if order.state in AT_VENUE and order.attempts <= PATIENCE]
-    return {order.position_id for order in holding if order.position_id}
+    protected = {order.position_id for order in holding}
+    going = {order.position_id for order in holding if order.cancel_wanted}
+    return {o.pk for o in exits if o.position_id in (protected if o.leg == Leg.EXIT else going)}
+
+
+def _leaves(order: Order) -> bool:
+    """Whether it is a market order that reduces its position."""
+    return order.leg == Leg.EXIT or order.is_triggered
 
 
 def _stopped(orders: Sequence[Order], accounts: Mapping[int, Account]) -> dict[int, Restraint]:
@@ -162,15 +170,19 @@ def _claim_one(
         if problem is not None:
             move(order, *problem[:1], now, problem[1])
             work.dropped.append(order)
-        elif not (leg is Leg.EXIT and order.position_id in guarded):
+        elif order.pk not in guarded:
             move(order, OrderStatus.SENDING, now)
             order.sender = engine
+            if order.price_at is not None and order.reaction_ms is None:
+                order.reaction_ms = max((now - order.price_at).total_seconds() * 1000, 0.0)
             work.errands.append(_errand(order, account, AttemptAction.PLACE, _request_of(order), engine, now))
     elif state in (OrderStatus.WORKING, OrderStatus.PARTIAL):
         action = AttemptAction.CANCEL if order.cancel_wanted else AttemptAction.AMEND
         request = {"client_order_id": order.client_order_id}
         if action is AttemptAction.AMEND and order.wanted_quantity is not None:
             request["quantity"] = plain(order.wanted_quantity)
+            if order.wanted_trigger is not None:
+                request["trigger"] = plain(order.wanted_trigger)
         order.busy, order.sender = True, engine
         work.errands.append(_errand(order, account, action, request, engine, now))
 
@@ -191,6 +203,8 @@ def _moot(
         return OrderStatus.CANCELLED, "the position is closed already"
     if leg is Leg.TARGET and position.is_closing:
         return OrderStatus.CANCELLED, "the position is being closed"
+    if order.is_triggered:
+        order.quantity = min(order.quantity, position.quantity)
     if leg is Leg.EXIT:
         # A share of what is really held: fills may have come since the decision.
         order.quantity = min(order.quantity, position.quantity) if order.n == 0 else position.quantity
@@ -224,7 +238,7 @@ def _request_of(order: Order) -> dict[str, Any]:
         "type": order.type,
         "quantity": text(order.quantity),
         "price": text(order.price),
-        "trigger": text(order.trigger),
+        "trigger": None if order.is_triggered else text(order.trigger),
         "reduce_only": order.reduce_only,
     }
 

@@ -45,7 +45,7 @@ from signalist.trading.transitions import ORDER_STATE, move
 BATCH = 200
 _RANK = "CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END"
 _WAITING = f"status = 'PENDING' AND ({_RANK}, id) > (%s, %s) AND {{mine}} ORDER BY {_RANK}, id LIMIT %s"
-_RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "decided_at")
+_RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "plan", "decided_at")
 
 
 @dataclass(slots=True)
@@ -272,6 +272,7 @@ def _take(
     execution.price, execution.quantity = request.price, quantity
     execution.stop, execution.target = request.levels.stop, request.levels.target
     execution.capital = request.capital
+    execution.plan = execution.subscription.plan().document() or None
     order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
     instructions.shape(order, execution, known.position_of.get(execution.subscription_id))
     notional = settle(quantity * request.price)

@@ -204,7 +204,9 @@ def _runs(runs_on: Mapping[int, Schedule], now: datetime) -> RunsHealth:
 
 
 def _protection(held: Sequence[Position], orders: Sequence[Order], now: datetime) -> Protection:
-    covered = {order.position_id for order in orders if order.leg == Leg.STOP.value and order.state.is_open}
+    covered = {
+        order.position_id for order in orders if order.leg == Leg.STOP.value and (order.state.is_open or order.watched)
+    }
     bare = [
         position
         for position in held

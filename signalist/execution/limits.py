@@ -18,3 +18,6 @@ FRESH_WITHIN = timedelta(seconds=90)
 
 # The fee that an entry is assumed to pay when its cost is checked against the free balance, as a fraction of its value.
 ASSUMED_FEE = Decimal("0.001")
+
+# What is watched by the engine is watched on a price; when the newest is older than this, whichever source it came from, it is alarmed.
+BLIND_AFTER = timedelta(seconds=90)

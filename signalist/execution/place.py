@@ -124,7 +124,7 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
         return await session.cancel(order.client_order_id)
     if errand.attempt.action == AttemptAction.AMEND:
         assert order.wanted_quantity is not None
-        return await session.amend(order.client_order_id, order.wanted_quantity)
+        return await session.amend(order.client_order_id, order.wanted_quantity, order.wanted_trigger)
     return await session.place(
         OrderRequest(
             client_order_id=order.client_order_id,
@@ -133,7 +133,7 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
             type=OrderType(order.type),
             quantity=order.quantity,
             price=order.price,
-            trigger=order.trigger,
+            trigger=None if order.is_triggered else order.trigger,
             reduce_only=order.reduce_only,
             leverage=order.leverage,
             tag=order.tag,
@@ -225,19 +225,20 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
             move_if_allowed(order, OrderStatus.CANCELLED, now, "cancelled on request")
             return
         order.quantity = errand.answer.quantity
-        if order.wanted_quantity == asked.wanted_quantity:
-            order.wanted_quantity = None
+        order.trigger = asked.wanted_trigger or order.trigger
+        if (order.wanted_quantity, order.wanted_trigger) == (asked.wanted_quantity, asked.wanted_trigger):
+            order.wanted_quantity = order.wanted_trigger = None
         if order.filled >= order.quantity:
             move_if_allowed(order, OrderStatus.FILLED, now)
     elif isinstance(errand.error, OrderNotOpen):
-        order.cancel_wanted, order.wanted_quantity = False, None
+        order.cancel_wanted, order.wanted_quantity, order.wanted_trigger = False, None, None
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))
     elif errand.error is not None:
         order.not_before = now + _pause(order, errand.error)
         order.reason = f"{errand.error.code}: {errand.error}"[:200]
         if errand.error.next is Next.FINAL and errand.attempt.action == AttemptAction.AMEND:
             # The venue will not amend it: withdraw it, and protection is written anew. An entry stays as it is, and says so.
-            order.wanted_quantity, order.cancel_wanted = None, order.leg != Leg.ENTRY
+            order.wanted_quantity, order.wanted_trigger, order.cancel_wanted = None, None, order.leg != Leg.ENTRY
 
 
 def _pause(order: Order, error: VenueError) -> timedelta:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from signalist.db import fast
 from signalist.db.units import statement_unit
+from signalist.db.wakes import ring_on_commit
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import Timeframe
 from signalist.events import outbox
@@ -55,12 +56,14 @@ def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> Non
             _latest(prices),
             outbox.prepared([_closed(c) for c in closed]),
         )
+        ring_on_commit("prices")
 
 
 def take_prices(prices: Sequence[Price]) -> None:
     """Store the newest prices."""
     with statement_unit("feed.prices"):
         fast.write_together(_latest(prices))
+        ring_on_commit("prices")
 
 
 def _latest(prices: Sequence[Price]) -> fast.Insert:

@@ -22,6 +22,8 @@ EXITS = {
     ExitType.SIGNAL.value: "Signal",
     ExitType.MANUAL.value: "By hand",
     ExitType.EMERGENCY.value: "Emergency",
+    ExitType.TIME_EXIT.value: "Time",
+    ExitType.DUST.value: "Rest too small",
 }
 """How a position ended, in words."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from signalist.accounts.models import Account, AccountState
@@ -17,7 +17,8 @@ from signalist.domain.errors import DomainError
 from signalist.domain.money import ZERO, settle
 from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.domain.positions import FillFact, folded, opened
-from signalist.domain.signals import Levels, reanchor
+from signalist.domain.protection import tighter
+from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.markets.selectors import instruments
@@ -38,20 +39,25 @@ from signalist.trading.transitions import ORDER_FILLED, move_if_allowed
 from signalist.venues.base import FillReport, OrderReport, Reports
 
 _POSITION = (
-    "is_open is_closing quantity entry_quantity entry_value exit_quantity exit_value fees stop target protection_due closed_at"
+    "is_open is_closing quantity entry_quantity entry_value exit_quantity exit_value fees stop first_stop target protection_due"
+    " lost_stops closed_at"
 ).split()
+
+
+TAKEN_AWAY_SOON = timedelta(minutes=1)
+"""A stop that the venue takes away so soon after it was placed counts with those before it; pauses between them are shorter."""
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What one fold works on and what it changes. `guarding`: (position, leg) of each stop and target that is active already."""
+    """What one fold works on and what it changes. `guarding`: (position, leg, rung) of each stop and target that is active already."""
 
     now: datetime
     accounts: Mapping[int, Account]
     orders: dict[str, Order]
     positions: dict[int, Position]
     seen: set[tuple[int, str]]
-    guarding: set[tuple[int, str]]
+    guarding: set[tuple[int, str, int]]
     new_positions: list[Position] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
@@ -102,7 +108,7 @@ def _opened(
     return Ledger(now, accounts, orders, positions, seen, _guarding(orders.values()))
 
 
-def _guarding(orders: Iterable[Order]) -> set[tuple[int, str]]:
+def _guarding(orders: Iterable[Order]) -> set[tuple[int, str, int]]:
     """What protects the positions of the stops and targets among `orders` that have been given up and may have been replaced."""
     given_up = {o.position_id for o in orders if Leg(o.leg).protects and o.state is OrderStatus.REJECTED}
     active = fast.select_ids(
@@ -111,7 +117,7 @@ def _guarding(orders: Iterable[Order]) -> set[tuple[int, str]]:
         f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET') AND NOT superseded",
         column="position_id",
     )
-    return {(order.position_id or 0, order.leg) for order in active}
+    return {(order.position_id or 0, order.leg, order.rung) for order in active}
 
 
 def attach(orders: Sequence[Order]) -> None:
@@ -157,7 +163,10 @@ def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
     else:
         position.hold(folded(position.holding(), fact))
     if order.leg == Leg.ENTRY:
-        position.stop, position.target = _levels(order, position)
+        first, position.target = _levels(order, position)
+        moved = position.stop != position.first_stop
+        position.stop = tighter(Direction(position.direction), first, position.stop) if moved else first
+        position.first_stop = first
     position.protection_due = True
     if position.quantity == 0:
         _close(ledger, order, position, fact)
@@ -259,7 +268,11 @@ def exit_type(order: Order) -> ExitType:
     instruction = order.execution.instruction
     if instruction is None:
         return ExitType.SIGNAL
-    return ExitType.EMERGENCY if instruction.kind == InstructionKind.EMERGENCY else ExitType.MANUAL
+    by_rule = {
+        InstructionKind.EMERGENCY.value: ExitType.EMERGENCY,
+        InstructionKind.TIME_EXIT.value: ExitType.TIME_EXIT,
+    }
+    return by_rule.get(instruction.kind, ExitType.MANUAL)
 
 
 def _fill_row(order: Order, position: Position | None, report: FillReport) -> Fill:
@@ -294,6 +307,7 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     given_up = order.state is OrderStatus.REJECTED
     if given_up and not change.status.is_open:
         return
+    taken_away = to is OrderStatus.CANCELLED and not order.cancel_wanted
     moved = move_if_allowed(order, to, ledger.now, change.reason)
     order.not_before = None
     ledger.touched_orders[order.pk] = order
@@ -302,12 +316,15 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     if moved and (to.is_final or given_up) and order.position_id and Leg(order.leg).protects:
         position = ledger.positions[order.position_id]
         position.protection_due = True
+        if taken_away and order.leg == Leg.STOP and position.is_open:
+            soon = ledger.now - order.created_at <= TAKEN_AWAY_SOON
+            position.lost_stops = position.lost_stops + 1 if soon else 1
         ledger.touched_positions[position.pk] = position
 
 
 def _turned_up(ledger: Ledger, order: Order) -> None:
     """The venue has what we had given up: it is ours, and it is taken down, unless it is the only one to protect its position."""
-    place = (order.position_id or 0, order.leg)
+    place = (order.position_id or 0, order.leg, order.rung)
     protects = Leg(order.leg).protects
     order.superseded = protects and place in ledger.guarding
     order.cancel_wanted = order.superseded or not protects

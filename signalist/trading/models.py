@@ -19,6 +19,7 @@ from signalist.db.fields import ExactDecimalField
 from signalist.domain.money import ZERO
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus, OrderType, Side
 from signalist.domain.positions import Holding
+from signalist.domain.protection import Plan, ladder_of
 from signalist.domain.rules import Limits
 from signalist.domain.signals import Direction, SignalKind
 from signalist.markets.models import Instrument
@@ -65,6 +66,10 @@ class Subscription(TenantRow):
     daily_loss_fraction = ExactDecimalField(null=True, blank=True)
     max_exposure_fraction = ExactDecimalField(null=True, blank=True)
     max_position_fraction = ExactDecimalField(null=True, blank=True)
+    break_even_gain = ExactDecimalField(null=True, blank=True)
+    trail_fraction = ExactDecimalField(null=True, blank=True)
+    target_ladder = models.CharField(max_length=120, blank=True, default="")
+    longest_minutes = models.PositiveIntegerField(null=True, blank=True)
     status = models.CharField(max_length=8, choices=SubscriptionStatus.choices, default=SubscriptionStatus.ACTIVE)
     started_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True, blank=True)
@@ -112,6 +117,10 @@ class Subscription(TenantRow):
             self.max_position_fraction,
         )
 
+    def plan(self) -> Plan:
+        """How its positions are protected beyond their first stop and target."""
+        return Plan(self.break_even_gain, self.trail_fraction, ladder_of(self.target_ladder), self.longest_minutes)
+
 
 class InstructionKind(models.TextChoices):
     """What a tenant, or a rule acting for one, may command. More kinds come with their packages.
@@ -125,6 +134,7 @@ class InstructionKind(models.TextChoices):
     ORDER = "ORDER"
     CANCEL = "CANCEL"
     AMEND = "AMEND"
+    TIME_EXIT = "TIME_EXIT"
 
 
 class Instruction(TenantRow):
@@ -177,7 +187,8 @@ class ExecutionStatus(models.TextChoices):
 class Execution(TenantRow):
     """The decision record: one subscription's answer to one signal or instruction, by which rule and with which numbers.
 
-    `capital` is what an entry that was taken was sized by; the subscription's own may change later.
+    `capital` is what an entry that was taken was sized by, `plan` how its position is protected (None: by its stop and target alone);
+    the subscription's own may change later.
     """
 
     tenant = _unindexed_tenant()
@@ -194,6 +205,7 @@ class Execution(TenantRow):
     target = ExactDecimalField(null=True)
     quantity = ExactDecimalField(null=True)
     capital = ExactDecimalField(null=True)
+    plan = models.JSONField(null=True)
     deadline = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)
@@ -224,7 +236,10 @@ class Position(TenantRow):
     """Open exposure of a subscription in one instrument, folded from fills; kept when closed. One is open at a time.
 
     An execution makes one position, and another where the rest of its entry fills after the first was closed. `leverage` is that of
-    the entry, with which the position is held; the subscription's own may change later.
+    the entry, with which the position is held; the subscription's own may change later. `first_stop` is where the stop stood at first,
+    `stop` where it stands now. `watched`: prices or time may call for something that no venue sees to. `blind_since`: when the engine
+    lost sight of the price of a watched one. `dust` is what was left under the venue's minimum when it was closed.
+    `lost_stops` counts stops that the venue took away soon after they were placed.
     """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
@@ -240,9 +255,14 @@ class Position(TenantRow):
     exit_quantity = ExactDecimalField(default=ZERO)
     exit_value = ExactDecimalField(default=ZERO)
     fees = ExactDecimalField(default=ZERO)
+    dust = ExactDecimalField(default=ZERO)
     stop = ExactDecimalField(null=True)
+    first_stop = ExactDecimalField(null=True)
     target = ExactDecimalField(null=True)
     leverage = ExactDecimalField(default=Decimal(1))
+    watched = models.BooleanField(default=False)
+    blind_since = models.DateTimeField(null=True)
+    lost_stops = models.PositiveSmallIntegerField(default=0)
     protection_due = models.BooleanField(default=True)
     refused_stops = models.PositiveSmallIntegerField(default=0)
     opened_at = models.DateTimeField()
@@ -257,6 +277,7 @@ class Position(TenantRow):
         indexes = [
             models.Index(fields=["opened_at"], name="position_protection_due", condition=Q(protection_due=True)),
             models.Index(fields=["account"], name="position_open", condition=Q(is_open=True)),
+            models.Index(fields=["account"], name="position_watched", condition=Q(is_open=True, watched=True)),
         ]
 
     def __str__(self) -> str:
@@ -286,7 +307,10 @@ class Order(TenantRow):
     """One order. Natural key (execution, leg, n); `client_order_id` is made from it, so a replay gives the same one.
 
     `superseded`: a stop or target that turned up at the venue after it had been given up and another had taken its place. It protects
-    nothing that we count on, and is taken down.
+    nothing that we count on, and is taken down. `rung` tells the targets of a ladder apart; 0 is the signal's own.
+
+    `watched`: the engine keeps it to itself, CREATED, until the market reaches its trigger; it then becomes a market order and is sent like
+    any other. `price_at` is then when the price was made that reached it, `reaction_ms` how long it took from there to the sending.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -295,6 +319,7 @@ class Order(TenantRow):
     execution = models.ForeignKey(Execution, on_delete=models.PROTECT, db_index=False, related_name="orders")
     position = models.ForeignKey(Position, null=True, on_delete=models.PROTECT, db_index=False, related_name="orders")
     leg = models.CharField(max_length=6)
+    rung = models.PositiveSmallIntegerField(default=0)
     n = models.PositiveSmallIntegerField(default=0)
     client_order_id = models.CharField(max_length=36, unique=True)
     venue_order_id = models.CharField(max_length=64, blank=True)
@@ -305,6 +330,10 @@ class Order(TenantRow):
     wanted_quantity = ExactDecimalField(null=True)
     price = ExactDecimalField(null=True)
     trigger = ExactDecimalField(null=True)
+    wanted_trigger = ExactDecimalField(null=True)
+    watched = models.BooleanField(default=False)
+    price_at = models.DateTimeField(null=True)
+    reaction_ms = models.FloatField(null=True)
     reduce_only = models.BooleanField(default=False)
     leverage = ExactDecimalField(default=Decimal(1))
     reference_price = ExactDecimalField(null=True)
@@ -333,7 +362,7 @@ class Order(TenantRow):
                 name="order_one_active_stop",
             ),
             models.UniqueConstraint(
-                fields=["position"],
+                fields=["position", "rung"],
                 condition=Q(leg="TARGET", status__in=ACTIVE_ORDER, superseded=False),
                 name="order_one_active_target",
             ),
@@ -352,6 +381,11 @@ class Order(TenantRow):
     @property
     def state(self) -> OrderStatus:
         return OrderStatus(self.status)
+
+    @property
+    def is_triggered(self) -> bool:
+        """Whether this is a watched stop or target that the market has reached: a market order from then on."""
+        return self.price_at is not None
 
     @property
     def words(self) -> tuple[Leg, Side, OrderType]:
@@ -420,6 +454,8 @@ class ExitType(models.TextChoices):
     SIGNAL = "SIGNAL"
     MANUAL = "MANUAL"
     EMERGENCY = "EMERGENCY"
+    TIME_EXIT = "TIME_EXIT"
+    DUST = "DUST"
 
 
 class Trade(TenantRow):
@@ -451,6 +487,22 @@ class Trade(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.direction} {self.quantity} {self.net} {self.currency}"
+
+
+class StopMove(TenantRow):
+    """A stop that its protection plan moved: from where (None: there was none) to where, by which rule, at which price of the market."""
+
+    append_only: ClassVar[bool] = True
+
+    position = models.ForeignKey(Position, on_delete=models.PROTECT, related_name="stop_moves")
+    was = ExactDecimalField(null=True)
+    level = ExactDecimalField()
+    price = ExactDecimalField()
+    reason = models.CharField(max_length=12)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.level}"
 
 
 class Reservation(TenantRow):

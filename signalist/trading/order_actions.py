@@ -44,6 +44,8 @@ def hindrance(order: Order) -> str:
         return "An exit is not taken back: the position is being closed."
     if order.superseded:
         return "Another order took its place, and it is being taken down."
+    if order.rung:
+        return "A rung of a ladder stays with its plan; close the position, or change the subscription's terms for the next."
     return ""
 
 
@@ -76,8 +78,11 @@ def cancel_order(order: Order, key: str, now: datetime, by: User | None, reason:
             InstructionKind.CANCEL, account, key, reason, now, by, order=row, subscription_id=row.subscription_id
         )
         if row.leg == Leg.TARGET and row.position_id is not None:
-            Position.objects.filter(pk=row.position_id).update(target=None)
-        _withdraw(row, now)
+            # What is no part of the protection any more `protect` takes down, at the venue or from the engine's own watch.
+            Position.objects.filter(pk=row.position_id).update(target=None, protection_due=True)
+            ring_on_commit("protect")
+        else:
+            _withdraw(row, now)
         told(instruction, now, order=row.pk, filled=plain(row.filled), remaining=plain(row.quantity - row.filled))
     return instruction
 
@@ -179,7 +184,7 @@ def _levels_of(row: Order) -> Levels:
 def _move_level(
     account: Account, row: Order, change: Change, key: str, now: datetime, by: User | None, reason: str
 ) -> Instruction:
-    """Move a position's stop or target: the old order is withdrawn, and `protect` writes the new one when that is confirmed."""
+    """Move a position's stop or target: `protect` moves its order in place, or replaces it where the venue cannot."""
     position, level = row.position, change.trigger
     if position is None or not position.is_open or position.is_closing:
         raise Refused("", "The position is closed or being closed.")
@@ -207,8 +212,8 @@ def _move_level(
         target=None if is_stop else level,
     )
     name = "stop" if is_stop else "target"
-    Position.objects.filter(pk=position.pk).update(**{name: level})
-    _withdraw(row, now)
+    Position.objects.filter(pk=position.pk).update(**{name: level}, protection_due=True)
+    ring_on_commit("protect")
     moved = {"leg": row.leg, "from": None if before is None else plain(before), "to": plain(level)}
     told(instruction, now, order=row.pk, position=position.pk, **moved)
     return instruction

@@ -22,6 +22,7 @@ from signalist.domain.positions import FillFact, Holding, folded, opened
 from signalist.trading import track_record
 from signalist.trading.models import (
     DailyResult,
+    ExitType,
     Fill,
     Following,
     Order,
@@ -126,7 +127,7 @@ def _position(position: Position, holding: Holding | None) -> Iterator[Differenc
         return
     names = ("quantity", "entry_quantity", "entry_value", "exit_quantity", "exit_value", "fees")
     computed: dict[str, Any] = {name: getattr(holding, name) for name in names}
-    computed |= {"direction": holding.direction.value, "is_open": holding.quantity > 0}
+    computed |= {"direction": holding.direction.value, "is_open": holding.quantity > position.dust}
     yield from _compared(position, computed)
 
 
@@ -135,13 +136,13 @@ def _trades(holdings: dict[int, Holding | None]) -> Iterator[Difference]:
     for trade in Trade.objects.order_by("pk").iterator():
         traded.add(trade.position_id)
         holding = holdings.get(trade.position_id)
-        if holding is None or not holding.is_flat:
+        if holding is None or not (holding.is_flat or trade.exit_type == ExitType.DUST):
             yield Difference(trade, "position", "closed", "not closed by its fills", writable=False)
             continue
         computed = {
             "quantity": holding.entry_quantity,
             "entry_price": holding.average_entry,
-            "exit_price": holding.average_exit,
+            "exit_price": holding.average_exit or holding.average_entry,
         }
         yield from _compared(trade, computed | {"gross": holding.gross, "fees": holding.fees, "net": holding.net})
     for key, holding in holdings.items():

@@ -16,6 +16,7 @@ def move(order: Order, to: OrderStatus, now: datetime, reason: str = "") -> None
         order.reason = reason[:200]
     if to.is_final:
         order.cancel_wanted, order.wanted_quantity, order.busy, order.not_before = False, None, False, None
+        order.wanted_trigger = None
 
 
 def move_if_allowed(order: Order, to: OrderStatus, now: datetime, reason: str = "") -> bool:
@@ -30,6 +31,8 @@ ORDER_STATE = (
     "status",
     "quantity",
     "wanted_quantity",
+    "trigger",
+    "wanted_trigger",
     "cancel_wanted",
     "reason",
     "looks",
@@ -39,7 +42,10 @@ ORDER_STATE = (
 )
 """The columns of an order that any stage may change: what is asked of it and where it stands."""
 
-ORDER_SENT = (*ORDER_STATE, "attempts", "sender")
+ORDER_GUARDING = (*ORDER_STATE, "type", "watched", "price_at", "reference_price")
+"""What looking after a position's stop and targets writes."""
+
+ORDER_SENT = (*ORDER_STATE, "attempts", "sender", "reaction_ms")
 """What sending writes. Columns that are not named are not written, nor are their indexes."""
 
 ORDER_ANSWERED = (*ORDER_STATE, "venue_order_id")

@@ -21,7 +21,9 @@ class Capabilities:
     """What a venue can do.
 
     `order_identity`: "client_id" where an order can be looked up under our own id, "none" where it cannot.
-    `nets`: one net position per account and instrument. `amend`: quantity can be changed in place.
+    `nets`: one net position per account and instrument. `amend`: quantity and trigger can be changed in place.
+    `reserves_exits`: each resting exit locks its quantity, so that a stop and a target for the same one cannot both rest; where it does
+    not, both do, and what is left of one is cancelled when the other has filled.
     `looks` × `look_interval` seconds: how often an order must not be found before it counts as never arrived.
     """
 
@@ -33,6 +35,11 @@ class Capabilities:
     looks: int
     look_interval: float
     answer_within: float
+    reserves_exits: bool = False
+
+    def rests(self, kind: OrderType) -> bool:
+        """Whether the venue keeps such an order until its time; what it does not keep is watched by the engine."""
+        return kind in self.order_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,9 @@ class Session(Protocol):
 
     async def cancel(self, client_order_id: str) -> OrderReport: ...
 
-    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport: ...
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
+        """Change the order's whole quantity, and its trigger where one is given, in place and together."""
+        ...
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
         """The order under our id; None when the venue does not know it (which may change: several looks decide)."""

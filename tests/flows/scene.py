@@ -32,6 +32,7 @@ from signalist.engine.loop import DatabaseInline, Engine
 from signalist.engine.strategies import StrategyPool
 from signalist.engine.venues import PublicMarket, paper_exchange
 from signalist.events.models import Event
+from signalist.execution.models import EngineProcess
 from signalist.markets import feeds
 from signalist.markets.models import AssetPair, FxRate, Instrument
 from signalist.markets.selectors import forget_instruments
@@ -221,6 +222,15 @@ class Scene:
         """Let the engine ask everything, whether it was rung or not."""
         self.drive(self.engine.poll())
         self.settle()
+
+    def starts_again(self) -> None:
+        """Another engine takes over where this one, dead or stopped, has left off; the venue is as it was."""
+        wakes.clear()
+        self.engine.strategies.close()
+        EngineProcess.objects.update(ended_at=self.clock.now())
+        sessions = Sessions({PAPER: self.venue})
+        self.engine = Engine(sessions, self.clock, self._database, StrategyPool())
+        self.drive(self.engine.start())
 
     def stage(self, work: Callable[[datetime], T]) -> T:
         """Let one stage work once, now."""

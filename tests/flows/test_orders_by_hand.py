@@ -329,16 +329,16 @@ def test_what_is_filled_counts_towards_the_changed_quantity(transactional_db: No
         assert Position.objects.count() == 1
 
 
-def test_a_stop_is_moved_and_two_are_never_active(scene: Scene) -> None:
+def test_a_stop_is_moved_in_place(scene: Scene) -> None:
     book = order(scene, scene.account())
     for _ in range(2):
         change(scene, scene.orders(book, "STOP")[0], trigger="39800")
     scene.settle()
-    old, new = scene.orders(book, "STOP")
-    assert (old.status, new.status, new.trigger) == ("CANCELLED", "WORKING", D(39_800))
+    (stop,) = scene.orders(book, "STOP")
+    assert (stop.status, stop.trigger) == ("WORKING", D(39_800))
     assert scene.position(book).stop == D(39_800)
-    asked = [(method, leg) for method, leg in scene.venue.asked("place", "cancel") if leg == "STOP"]
-    assert asked == [("place", "STOP"), ("cancel", "STOP"), ("place", "STOP")]
+    asked = [(method, leg) for method, leg in scene.venue.asked("place", "cancel", "amend") if leg == "STOP"]
+    assert asked == [("place", "STOP"), ("amend", "STOP")]
     scene.minute(low="39790", close="39790")
     assert scene.trade(book).exit_type == "STOP_LOSS"
 

@@ -11,6 +11,7 @@ from signalist.execution.protect import protect
 from signalist.strategies.models import Schedule
 from signalist.trading.models import Execution, Position, Subscription
 from signalist.venues.errors import NoAnswer, OrderNotOpen
+from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
 
 BUY = entry(LONG, "39600", "40800")
@@ -121,6 +122,6 @@ def test_positions_whose_stop_is_in_doubt_keep_no_other_from_being_protected(tra
         otto = world.subscriber("Otto", schedule=other)
         world.signal(BUY, schedule=other)
         Position.objects.filter(subscription=otto).update(protection_due=True)
-        assert world.stage(lambda now: protect(now, lambda venue: True, limit=2)) == 5
+        assert world.stage(lambda now: protect(now, lambda venue: CAPABILITIES, limit=2)) == 5
         assert not world.position(otto).protection_due
         assert statuses(world.orders(otto, "STOP")) == [("STOP", "WORKING")]

@@ -162,8 +162,10 @@ class TrickedSession:
     async def cancel(self, client_order_id: str) -> OrderReport:
         return await self._ask("cancel", client_order_id, lambda: self._session.cancel(client_order_id))
 
-    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
-        return await self._ask("amend", client_order_id, lambda: self._session.amend(client_order_id, quantity))
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
+        return await self._ask(
+            "amend", client_order_id, lambda: self._session.amend(client_order_id, quantity, trigger)
+        )
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
         return await self._ask("look_up", client_order_id, lambda: self._session.look_up(client_order_id))

@@ -346,6 +346,25 @@ class Battery:
         await bench.moves_to(940)
         assert await held(session) == 2 - D(quantity)
 
+    async def test_a_stop_takes_another_trigger_in_place(self, bench: Bench) -> None:
+        session = bench.account()
+        _, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))
+        report = await session.amend(protection, D(2), D(980))
+        assert (report.quantity, report.status) == (2, WORKING)
+        await bench.moves_to(981)
+        assert await held(session) == 2
+        await bench.moves_to(980)
+        assert await held(session) == 0
+
+    async def test_a_trigger_between_two_ticks_is_not_amended_to(self, bench: Bench) -> None:
+        session = bench.account()
+        _, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))
+        for trigger in (D("980.00001"), D("NaN")):
+            with pytest.raises(Refused):
+                await session.amend(protection, D(2), trigger)
+        await bench.moves_to(960)
+        assert await held(session) == 2
+
     @pytest.mark.parametrize("quantity", ["0.0005", "0", "-1", "NaN", "Infinity"])
     async def test_a_quantity_that_is_none_is_not_amended_to(self, bench: Bench, quantity: str) -> None:
         session = bench.account()

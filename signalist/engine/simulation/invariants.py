@@ -41,6 +41,7 @@ from signalist.venues.paper.book import PaperOrder
 
 GRACE = timedelta(seconds=75)
 TURNS = 3
+_BY_RULE = (InstructionKind.EMERGENCY, InstructionKind.TIME_EXIT)
 CANNOT_CLOSE = "a position cannot be closed"
 Place = tuple[str, str]
 
@@ -250,7 +251,8 @@ class Invariants:
             "signal_generated": Signal.objects.count(),
             "signal_fanned_out": Signal.objects.count(),
             "emergency_exit": commands[InstructionKind.EMERGENCY.value],
-            "instruction_given": commands.total() - commands[InstructionKind.EMERGENCY.value],
+            "time_exit": commands[InstructionKind.TIME_EXIT.value],
+            "instruction_given": commands.total() - sum(commands[kind.value] for kind in _BY_RULE),
         }
         for kind, count in expected.items():
             if told[kind] != count:

@@ -180,8 +180,10 @@ class MisbehavingSession:
         self._venue.about_to_cancel(client_order_id)
         return await self._change("cancel", client_order_id, lambda session: session.cancel(client_order_id))
 
-    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
-        return await self._change("amend", client_order_id, lambda session: session.amend(client_order_id, quantity))
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
+        return await self._change(
+            "amend", client_order_id, lambda session: session.amend(client_order_id, quantity, trigger)
+        )
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
         venue = self._venue

@@ -162,7 +162,8 @@ class House:
     def _amend(self, holder: Holder, said: Mapping[str, Any]) -> list[str]:
         order = holder.book.orders.get(str(said["id"]))
         spec = None if order is None else self.specs.get(order.symbol)
-        order = self._desk(holder).amend(order, Decimal(str(said["quantity"])), spec)
+        trigger = None if said.get("trigger") is None else Decimal(str(said["trigger"]))
+        order = self._desk(holder).amend(order, Decimal(str(said["quantity"])), spec, trigger)
         self._settled(holder)
         return order_row(order)
 

@@ -20,6 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 from signalist.clock import Clock, SystemClock, monotonic
+from signalist.domain.orders import OrderType
 from signalist.venues.errors import BadCredential, Busy, UnknownInstrument, VenueError
 from signalist.venues.loopback import protocol
 from signalist.venues.loopback.control import Control
@@ -172,6 +173,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--maker-fee", type=Decimal, default=Decimal("0.0002"))
     parser.add_argument("--partial-chance", type=Decimal, default=Decimal(0))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-triggers", action="store_true", help="take no stops and no take-profits")
+    parser.add_argument("--reserves-exits", action="store_true", help="each resting exit locks its quantity")
     parser.add_argument(
         "--faults", type=json.loads, default=[], help='[{"refs": ["*"], "kind": "slow", "seconds": 1, "times": 3}, …]'
     )
@@ -180,7 +183,17 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until told to stop, or until whoever started this has gone."""
-    terms = Terms(options.taker_fee, options.maker_fee, options.slippage, options.partial_chance, 0, options.seed)
+    taken = frozenset({OrderType.MARKET, OrderType.LIMIT} if options.no_triggers else OrderType)
+    terms = Terms(
+        options.taker_fee,
+        options.maker_fee,
+        options.slippage,
+        options.partial_chance,
+        0,
+        options.seed,
+        taken,
+        options.reserves_exits,
+    )
     token = secrets.token_hex(16)
     server = Server(terms, options.latency_ms / 1000, token, SystemClock())
     for fault in options.faults:

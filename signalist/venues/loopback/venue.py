@@ -82,8 +82,10 @@ class LoopbackSession:
         )
         return parse.order(answer)
 
-    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
         said = {"id": client_order_id, "quantity": format(quantity, "f")}
+        if trigger is not None:
+            said["trigger"] = format(trigger, "f")
         answer = await self._client.ask(
             self._signer, protocol.AMEND, said, priority=Priority.PROTECTION, within=self._within
         )

@@ -102,12 +102,15 @@ class PaperExchange:
         """Take an order out of the book."""
         return await self._submit(ref, client_order_id, lambda desk: desk.cancel(_own(desk.book, ref, client_order_id)))
 
-    async def amend(self, ref: str, client_order_id: str, quantity: Decimal) -> PaperOrder:
-        """Change an open order's quantity."""
+    async def amend(
+        self, ref: str, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None
+    ) -> PaperOrder:
+        """Change an open order's quantity, and its trigger where one is given."""
 
         def work(desk: Desk) -> PaperOrder:
             order = _own(desk.book, ref, client_order_id)
-            return desk.amend(order, quantity, None if order is None else self._market.spec(order.symbol))
+            spec = None if order is None else self._market.spec(order.symbol)
+            return desk.amend(order, quantity, spec, trigger)
 
         return await self._submit(ref, client_order_id, work)
 

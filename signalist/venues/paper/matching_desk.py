@@ -24,7 +24,10 @@ LONGEST_ID, LONGEST_TAG = 36, 120
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The paper venue's behaviour. Fractions of 1; `partial_chance` is how often the market takes a market order in two parts."""
+    """The paper venue's behaviour. Fractions of 1; `partial_chance` is how often the market takes a market order in two parts.
+
+    `order_types` are those it takes at all; with `reserves_exits` each resting reduce-only order locks its part of the position.
+    """
 
     taker_fee: Decimal = Decimal("0.0005")
     maker_fee: Decimal = Decimal("0.0002")
@@ -32,6 +35,8 @@ class Terms:
     partial_chance: Decimal = Decimal("0.05")
     latency_ms: int = 50
     seed: int = 0
+    order_types: frozenset[OrderType] = frozenset(OrderType)
+    reserves_exits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +97,31 @@ class Desk:
         self._close(order, OrderStatus.CANCELLED, "cancelled on request", report=False)
         return order
 
-    def amend(self, order: PaperOrder | None, quantity: Decimal, spec: InstrumentSpec | None) -> PaperOrder:
-        """Change an open order's whole quantity in place. Raises OrderNotOpen, or Refused and its kin."""
+    def amend(
+        self, order: PaperOrder | None, quantity: Decimal, spec: InstrumentSpec | None, trigger: Decimal | None = None
+    ) -> PaperOrder:
+        """Change an open order's whole quantity, and its trigger where one is given, in place. Raises OrderNotOpen, or Refused and its
+        kin; a trigger that the market is past already fills with its next move."""
         if order is None or spec is None or not order.is_open:
             raise OrderNotOpen("The order is not open any more.")
         _check_quantity(quantity, spec)
+        if trigger is not None and (order.trigger is None or not trigger.is_finite() or spec.price(trigger) != trigger):
+            raise Refused(f"The trigger {trigger} is none of this order's, or not a multiple of {spec.tick}.")
         if quantity <= order.filled:
             raise Refused(f"The order has already filled {order.filled}; it cannot be amended to {quantity}.")
         level = order.price or order.trigger
         if quantity > order.quantity and not order.reduce_only and level is not None:
             self._check_funds(order.ref, (quantity - order.quantity) * level, order.leverage, spec)
         order.quantity, order.changed = quantity, True
+        order.trigger = order.trigger if trigger is None else trigger
         return order
 
     def _check(self, ref: str, request: OrderRequest, spec: InstrumentSpec, price: Decimal) -> None:
         if request.client_order_id in self.book.orders:
             raise DuplicateOrder(f"There already is an order {request.client_order_id}.")
         _check_form(request)
+        if request.type not in self.terms.order_types:
+            raise Refused(f"Orders of type {request.type} are not taken here.")
         _check_quantity(request.quantity, spec)
         for level in (request.price, request.trigger):
             if level is not None and spec.price(level) != level:
@@ -116,6 +129,7 @@ class Desk:
         if request.leverage < 1 or request.leverage > spec.max_leverage:
             raise Refused(f"Leverage {request.leverage} is not offered; the most is {spec.max_leverage}.")
         if request.reduce_only:
+            self._check_reserved(ref, request)
             return
         level = request.price or request.trigger or price
         problem = spec.too_small(request.quantity, level)
@@ -127,6 +141,16 @@ class Desk:
             raise InsufficientFunds(f"Only {max(-held, ZERO)} {spec.base} can be sold.")
         if opening:
             self._check_funds(ref, opening * level, request.leverage, spec)
+
+    def _check_reserved(self, ref: str, request: OrderRequest) -> None:
+        """Where exits are reserved: refuse one for more than is held and not promised to another."""
+        if not self.terms.reserves_exits:
+            return
+        held = max(-self.book.position(ref, request.symbol).quantity * request.side.sign, ZERO)
+        others = (o for o in self.book.orders.values() if o.ref == ref and o.symbol == request.symbol and o.is_open)
+        free = held - sum((o.remaining for o in others if o.reduce_only), ZERO)
+        if request.quantity > free:
+            raise InsufficientFunds(f"{request.quantity} are to be sold or bought back; {free} are free.")
 
     def _check_funds(self, ref: str, notional: Decimal, leverage: Decimal, spec: InstrumentSpec) -> None:
         """Refuse what the free money does not pay for, with the taker's fee."""

@@ -66,9 +66,9 @@ class PaperSession:
         fence.check()
         return self._report(await self._exchange.cancel(self._ref, client_order_id))
 
-    async def amend(self, client_order_id: str, quantity: Decimal) -> OrderReport:
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
         fence.check()
-        return self._report(await self._exchange.amend(self._ref, client_order_id, quantity))
+        return self._report(await self._exchange.amend(self._ref, client_order_id, quantity, trigger))
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
         orders: Mapping[str, PaperOrder] = await self._exchange.read(
