@@ -28,6 +28,7 @@ from signalist.events.outbox import Fact
 from signalist.execution import leases
 from signalist.execution.entries import entry_request
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
+from signalist.execution.readiness import Readiness
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
 from signalist.markets.selectors import rate
 from signalist.trading.keys import order_ids
@@ -60,16 +61,17 @@ class Outcome:
     waiting: set[tuple[int, str]] = field(default_factory=set)
 
 
-def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None) -> int:
+def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None, gate: Readiness | None = None) -> int:
     """Decide what waits for the accounts that `engine` holds (None: for all), exits before entries, in batches of `limit`; returns how
     many executions got their answer.
 
-    What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it.
+    What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it. `gate` keeps entries back on
+    accounts whose venue has not been heard since the engine took them.
     """
     answered = 0
     behind: tuple[int, int] | None = (-1, 0)
     while behind is not None and answered < limit:
-        decided, behind = _decide_batch(now, limit, behind, engine)
+        decided, behind = _decide_batch(now, limit, behind, engine, gate)
         answered += decided
     if behind is not None:
         ring_on_commit("decide")
@@ -77,7 +79,7 @@ def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None) -
 
 
 def _decide_batch(
-    now: datetime, limit: int, behind: tuple[int, int], engine: uuid.UUID | None
+    now: datetime, limit: int, behind: tuple[int, int], engine: uuid.UUID | None, gate: Readiness | None
 ) -> tuple[int, tuple[int, int] | None]:
     """Decide what comes behind this (rank, id): how many were decided, and what to go on behind, None where nothing is left."""
     with unit("decide.batch"):
@@ -91,7 +93,7 @@ def _decide_batch(
         outcome = Outcome()
         for execution in (execution for execution in executions if execution.account_id in still):
             if execution.signal_kind.is_entry:
-                _entry(execution, known, outcome)
+                _entry(execution, known, outcome, gate)
             else:
                 _exit(execution, known, outcome)
         _write(outcome, known)
@@ -165,9 +167,9 @@ def _withdraw(order: Order, now: datetime) -> None:
 # --- Entries -------------------------------------------------------------------------------------
 
 
-def _entry(execution: Execution, known: Picture, outcome: Outcome) -> None:
+def _entry(execution: Execution, known: Picture, outcome: Outcome, gate: Readiness | None) -> None:
     book = known.accounts[execution.account_id]
-    refusal = _hindrance(execution, known, book)
+    refusal = _hindrance(execution, known, book, gate)
     if refusal is WAIT:
         return
     if refusal is not None:
@@ -192,8 +194,8 @@ Hindrance = tuple[ExecutionStatus, str, Numbers]
 WAIT: Hindrance = (ExecutionStatus.PENDING, "wait", {})
 
 
-def _hindrance(execution: Execution, known: Picture, book: AccountBook) -> Hindrance | None:
-    """What keeps an entry from being sized at all; WAIT while the opposite position is being closed."""
+def _hindrance(execution: Execution, known: Picture, book: AccountBook, gate: Readiness | None) -> Hindrance | None:
+    """What keeps an entry from being sized at all; WAIT while the opposite position is being closed, or the account is not ready."""
     if execution.deadline is not None and known.now > execution.deadline:
         late = (known.now - execution.deadline).total_seconds()
         return ExecutionStatus.SKIPPED, "late", {"seconds_past_deadline": str(late)}
@@ -210,7 +212,9 @@ def _hindrance(execution: Execution, known: Picture, book: AccountBook) -> Hindr
         return ExecutionStatus.SKIPPED, "position_open" if same else "opposite_open", {"quantity": position.quantity}
     if entering:
         return ExecutionStatus.SKIPPED, "entry_under_way", {}
-    return None
+    if (execution.account_id, execution.subscription.instrument_id) in known.leftovers:
+        return WAIT  # until it is gone: it would close what this opens
+    return None if gate is None or gate.lets_in(execution.account_id, known) else WAIT
 
 
 def _request(execution: Execution, known: Picture, book: AccountBook) -> EntryRequest | Denied:
