@@ -20,7 +20,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.strategies import StrategyPool
-from signalist.execution import engines, leases, reconcile
+from signalist.execution import engines, leases, readiness, reconcile
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.leases import Taken
@@ -28,6 +28,7 @@ from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
 from signalist.execution.place import Placer, place
 from signalist.execution.protect import protect
+from signalist.execution.readiness import Readiness
 from signalist.execution.watching import watch
 from signalist.logs import logger
 from signalist.markets.selectors import Shown, forget_instruments
@@ -115,7 +116,7 @@ class Engine:
         self._reconciler: reconcile.Reconciler | None = None
         self._tenure = Tenure(engines.MAY_SEND)
         self._machine = SystemClock()
-        self._watches = True
+        self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
         self._listening: set[int] = set()
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="strategies")
@@ -149,7 +150,7 @@ class Engine:
                 tenure=self._tenure,
             )
             self._reconciler = reconcile.Reconciler(
-                self.sessions, self.clock, self.id, self.database, news=self.news.set
+                self.sessions, self.clock, self.id, self.database, news=self.news.set, heard=self._gate.heard
             )
         log.info("engine_started", engine=str(self.id), process=self.process.pid)
         await self.take_over()
@@ -172,6 +173,10 @@ class Engine:
         if taken.all:
             # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
             await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now()))
+            self._gate.taken(taken.all)
+            await self.database(
+                lambda: readiness.recheck(taken.all, self.sessions.capabilities, self.id, self.clock.now())
+            )
             self._dirty |= set(taken.all)
             self.wakes.ring("place", "protect", "watch", "decide")
 
@@ -249,7 +254,7 @@ class Engine:
             if self.wakes.take("fan_out"):
                 await database(lambda: fan_out(clock.now()))
             if self.wakes.take("decide"):
-                await database(lambda: decide(clock.now(), engine=self.id))
+                await database(lambda: decide(clock.now(), engine=self.id, gate=self._gate))
             if self.wakes.take("place"):
                 await self._place()
 
@@ -267,7 +272,7 @@ class Engine:
         """Learn what happened at venues: answers to orders, reports, and what became of those in doubt."""
         dirty, self._dirty = self._dirty, set()
         if self._placer is None or self._reconciler is None:
-            await reconcile.reconcile(self.sessions, self.clock, self.database, dirty, self.id)
+            await reconcile.reconcile(self.sessions, self.clock, self.database, dirty, self.id, self._gate.heard)
             if self.wakes.take("look_up"):
                 await reconcile.look_up(self.sessions, self.clock, self.database, self.id)
             return

@@ -27,6 +27,7 @@ from signalist.events.outbox import Fact
 from signalist.execution import instructions, leases
 from signalist.execution.entries import entry_request
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
+from signalist.execution.readiness import Readiness
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
 from signalist.markets.selectors import rate
 from signalist.risk.restraints import RULE as KILL_SWITCH
@@ -61,16 +62,17 @@ class Outcome:
     replaced: Mapping[int, instructions.Replaced] = field(default_factory=dict)
 
 
-def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None) -> int:
+def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None, gate: Readiness | None = None) -> int:
     """Decide what waits for the accounts that `engine` holds (None: for all), exits before entries, in batches of `limit`; returns how
     many executions got their answer.
 
-    What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it.
+    What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it. `gate` keeps entries back on
+    accounts whose venue has not been heard since the engine took them.
     """
     answered = 0
     behind: tuple[int, int] | None = (-1, 0)
     while behind is not None and answered < limit:
-        decided, behind = _decide_batch(now, limit, behind, engine)
+        decided, behind = _decide_batch(now, limit, behind, engine, gate)
         answered += decided
     if behind is not None:
         ring_on_commit("decide")
@@ -78,7 +80,7 @@ def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None) -
 
 
 def _decide_batch(
-    now: datetime, limit: int, behind: tuple[int, int], engine: uuid.UUID | None
+    now: datetime, limit: int, behind: tuple[int, int], engine: uuid.UUID | None, gate: Readiness | None
 ) -> tuple[int, tuple[int, int] | None]:
     """Decide what comes behind this (rank, id): how many were decided, and what to go on behind, None where nothing is left."""
     with unit("decide.batch"):
@@ -92,7 +94,7 @@ def _decide_batch(
         outcome = Outcome(replaced=instructions.replaced_by(executions))
         for execution in (execution for execution in executions if execution.account_id in still):
             if execution.signal_kind.is_entry:
-                _entry(execution, known, outcome)
+                _entry(execution, known, outcome, gate)
             else:
                 _exit(execution, known, outcome)
         _write(outcome, known)
@@ -166,9 +168,9 @@ def _withdraw(order: Order, now: datetime) -> None:
 # --- Entries -------------------------------------------------------------------------------------
 
 
-def _entry(execution: Execution, known: Picture, outcome: Outcome) -> None:
+def _entry(execution: Execution, known: Picture, outcome: Outcome, gate: Readiness | None) -> None:
     book = known.accounts[execution.account_id]
-    refusal = _hindrance(execution, known, outcome.replaced)
+    refusal = _hindrance(execution, known, outcome.replaced, gate)
     if refusal is WAIT:
         return
     if refusal is not None:
@@ -193,8 +195,10 @@ Hindrance = tuple[ExecutionStatus, str, Numbers]
 WAIT: Hindrance = (ExecutionStatus.PENDING, "wait", {})
 
 
-def _hindrance(execution: Execution, known: Picture, replaced: Mapping[int, instructions.Replaced]) -> Hindrance | None:
-    """What keeps an entry from being sized at all; WAIT while the opposite position is being closed."""
+def _hindrance(
+    execution: Execution, known: Picture, replaced: Mapping[int, instructions.Replaced], gate: Readiness | None
+) -> Hindrance | None:
+    """What keeps an entry from being sized at all; WAIT while the opposite position is being closed, or the account is not ready."""
     if execution.deadline is not None and known.now > execution.deadline:
         late = (known.now - execution.deadline).total_seconds()
         return ExecutionStatus.SKIPPED, "late", {"seconds_past_deadline": str(late)}
@@ -207,7 +211,9 @@ def _hindrance(execution: Execution, known: Picture, replaced: Mapping[int, inst
     exiting, entering = exits_and_entries_under_way(known.orders_of[execution.subscription_id])
     if (old := instructions.replaces(execution, replaced)) is not None:
         rule = instructions.no_replacement(execution, old, position, exiting=exiting)
-        return WAIT if rule == instructions.NOT_YET else (ExecutionStatus.SKIPPED, rule, {}) if rule else None
+        if rule:
+            return WAIT if rule == instructions.NOT_YET else (ExecutionStatus.SKIPPED, rule, {})
+        return _not_yet(execution, known, gate)
     if (position is not None and (exiting or position.is_closing)) or execution.subscription_id in known.exits_waiting:
         return WAIT
     if position is not None:
@@ -215,7 +221,14 @@ def _hindrance(execution: Execution, known: Picture, replaced: Mapping[int, inst
         return ExecutionStatus.SKIPPED, "position_open" if same else "opposite_open", {"quantity": position.quantity}
     if entering:
         return ExecutionStatus.SKIPPED, "entry_under_way", {}
-    return None
+    return _not_yet(execution, known, gate)
+
+
+def _not_yet(execution: Execution, known: Picture, gate: Readiness | None) -> Hindrance | None:
+    """WAIT while something stands at the venue that would close what this opens, or the account has not been looked at."""
+    if (execution.account_id, execution.subscription.instrument_id) in known.leftovers:
+        return WAIT
+    return None if gate is None or gate.lets_in(execution.account_id, known) else WAIT
 
 
 def _request(

@@ -152,6 +152,7 @@ def _look_after(
     spec = instruments({position.instrument_id})[position.instrument_id].spec()
     if position.refused_stops and spec.too_small(position.quantity, position.holding().average_entry) is not None:
         changes.dust.append(position)
+        position.protection_due = True  # its other legs go when it is closed
         return
     if position.refused_stops >= MAX_REFUSED_STOPS:
         changes.emergencies.append(position)
@@ -215,6 +216,7 @@ def _exit_again(position: Position, changes: Changes) -> None:
     refused = last is not None and last.state is OrderStatus.REJECTED
     if refused and spec.too_small(position.quantity, position.holding().average_entry) is not None:
         changes.dust.append(position)
+        position.protection_due = True  # its other legs go when it is closed
         return
     if last is None or last.n + 1 >= MAX_EXITS:
         # It stays open for a person to close: then at least with its stop.

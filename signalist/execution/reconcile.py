@@ -47,8 +47,9 @@ async def reconcile(
     in_database: InDatabase,
     account_ids: Collection[int],
     engine: uuid.UUID | None = None,
+    heard: Callable[[Collection[int]], None] | None = None,
 ) -> int:
-    """Read and fold what these accounts' venues report; returns how many fills were new."""
+    """Read and fold what these accounts' venues report; returns how many fills were new. `heard` is told whose venue answered."""
     if not account_ids:
         return 0
     known: list[tuple[Account, str]] = await in_database(lambda: _cursors(account_ids, engine))
@@ -61,6 +62,8 @@ async def reconcile(
     if not reports:
         return 0
     folded: int = await in_database(lambda: write_reports(reports, clock.now(), engine))
+    if heard is not None:
+        heard(reports.keys())
     return folded
 
 
@@ -77,13 +80,22 @@ async def look_up(sessions: Sessions, clock: Clock, in_database: InDatabase, eng
 class Reconciler:
     """The same for an engine: accounts are read and orders looked up side by side, and nobody waits for the slowest venue.
 
-    An account that has news while it is being read is read again after that. `news` is called when there is something to write.
+    An account that has news while it is being read is read again after that. `news` is called when there is something to write,
+    `heard` with the accounts whose reports were written.
     """
 
     def __init__(
-        self, sessions: Sessions, clock: Clock, engine: uuid.UUID, in_database: InDatabase, *, news: Callable[[], None]
+        self,
+        sessions: Sessions,
+        clock: Clock,
+        engine: uuid.UUID,
+        in_database: InDatabase,
+        *,
+        news: Callable[[], None],
+        heard: Callable[[Collection[int]], None] = lambda ids: None,
     ) -> None:
         self._sessions, self._clock, self._engine, self._in_database = sessions, clock, engine, in_database
+        self._heard = heard
         self._reading: UnderWay[int, tuple[str, Reports | None]] = UnderWay(news)
         self._looking: UnderWay[int, tuple[Order, Account, Look]] = UnderWay(news)
         self.again: set[int] = set()
@@ -123,6 +135,7 @@ class Reconciler:
         reports = {key: (cursor, found) for key, (cursor, found) in read.items() if found is not None}
         if reports:
             await self._in_database(lambda: write_reports(reports, self._clock.now(), self._engine))
+            self._heard(reports.keys())
         looks = [answer for _, answer in self._looking.collect()]
         if looks:
             doubtful, found = [(order, account) for order, account, _ in looks], [look for _, _, look in looks]

@@ -77,6 +77,8 @@ class Picture:
     closed_today: dict[int, Closed]
     exits_waiting: dict[int, list[tuple[int, str]]]
     restraints: Restraints = field(default_factory=Restraints)
+    leftovers: frozenset[tuple[int, int]] = frozenset()
+    """(account, instrument) where a stop or target of a position that is closed is still active: it would take the next one's quantity."""
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
 
@@ -156,7 +158,14 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         closed_today=closed_today(subscription_ids, now),
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
         restraints=restraints({book.account.tenant_id for book in books.values()}),
+        leftovers=_leftovers(orders_of, positions),
     )
+
+
+def _leftovers(orders_of: Mapping[int, Sequence[Order]], held: Sequence[Position]) -> frozenset[tuple[int, int]]:
+    open_now = {position.pk for position in held}
+    legs = (order for orders in orders_of.values() for order in orders if Leg(order.leg).protects)
+    return frozenset((o.account_id, o.instrument_id) for o in legs if o.position_id not in open_now)
 
 
 def _money(books: dict[int, AccountBook], now: datetime) -> None:

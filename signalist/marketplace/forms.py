@@ -15,6 +15,14 @@ from signalist.domain.rules import Limits
 from signalist.domain.sizing import LARGEST_FRACTION
 from signalist.execution.limits import PLATFORM
 from signalist.marketplace.choices import AccountChoice, MarketChoice
+from signalist.marketplace.plan_fields import (
+    MOST_TRAIL,
+    LadderField,
+    chosen_plan,
+    minutes_field,
+    plan_as_typed,
+    plan_problem,
+)
 from signalist.trading.actions import Refused, Terms
 
 RISK, SHARE = "risk", "share"
@@ -72,9 +80,21 @@ class TermsForm(forms.Form):
         label="Position value", most=Decimal(10_000), required=False, help_text="One position, of the account’s equity"
     )
 
+    break_even = AmountField(label="Stop to break-even", required=False, help_text="After a gain of so many R")
+    trail = PercentField(
+        label="Trailing stop", most=MOST_TRAIL, required=False, help_text="Distance from the price; it only tightens"
+    )
+    target_ladder = LadderField(
+        label="Targets", help_text="Gain and share of each; the rest stays for the signal’s own"
+    )
+    longest_minutes = minutes_field()
+
     def clean(self) -> dict[str, Any]:
         """Exactly one of the two sizings counts; the other is forgotten, whatever was typed."""
         cleaned: dict[str, Any] = super().clean() or {}
+        problem = plan_problem(cleaned)
+        if problem is not None and problem[0] not in self.errors:
+            self.add_error(*problem)
         sizing = cleaned.get("sizing")
         if sizing in _WANTED and not cleaned.get(sizing) and sizing not in self.errors:
             self.add_error(sizing, _WANTED[sizing])
@@ -89,6 +109,7 @@ class TermsForm(forms.Form):
             notional_fraction=None if by_risk else chosen["share"],
             leverage=chosen["leverage"],
             limits=Limits(**{name: chosen[name] for name in _LIMITS}),
+            plan=chosen_plan(chosen),
         )
 
     def refuse(self, refused: Refused) -> None:
@@ -171,4 +192,5 @@ def terms_as_typed(terms: Terms) -> dict[str, Any]:
         "daily_loss_fraction": percent(limits.daily_loss_fraction),
         "exposure_fraction": percent(limits.exposure_fraction),
         "position_fraction": percent(limits.position_fraction),
+        **plan_as_typed(terms.plan),
     }

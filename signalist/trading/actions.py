@@ -16,6 +16,7 @@ from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.domain.money import plain
 from signalist.domain.orders import Leg
+from signalist.domain.protection import Plan, ladder_text, plan_error
 from signalist.domain.rules import Limits
 from signalist.domain.sizing import LARGEST_FRACTION, checked_fraction
 from signalist.events.outbox import Fact, emit
@@ -35,7 +36,7 @@ from tenants.models import User
 
 TERMS = (
     "capital risk_fraction notional_fraction leverage max_open_positions max_daily_entries daily_loss_amount daily_loss_fraction "
-    "max_exposure_fraction max_position_fraction"
+    "max_exposure_fraction max_position_fraction break_even_gain trail_fraction target_ladder longest_minutes"
 ).split()
 """The columns of a subscription that its owner chooses and may change."""
 
@@ -59,6 +60,7 @@ class Terms:
     notional_fraction: Decimal | None = None
     leverage: Decimal = Decimal(1)
     limits: Limits = Limits()
+    plan: Plan = Plan()
 
 
 def subscribe(
@@ -107,6 +109,9 @@ def apply(subscription: Subscription, terms: Terms) -> None:
     subscription.daily_loss_fraction = limits.daily_loss_fraction
     subscription.max_exposure_fraction = limits.exposure_fraction
     subscription.max_position_fraction = limits.position_fraction
+    plan = terms.plan
+    subscription.break_even_gain, subscription.trail_fraction = plan.break_even, plan.trail
+    subscription.target_ladder, subscription.longest_minutes = ladder_text(plan.ladder), plan.minutes
 
 
 def terms_of(subscription: Subscription) -> Terms:
@@ -117,6 +122,7 @@ def terms_of(subscription: Subscription) -> Terms:
         subscription.notional_fraction,
         subscription.leverage,
         subscription.limits(),
+        subscription.plan(),
     )
 
 
@@ -155,6 +161,9 @@ def check_terms(terms: Terms, instrument: Instrument) -> None:
     loss = terms.limits.daily_loss_fraction
     if loss is not None and loss > LARGEST_FRACTION:
         raise Refused("daily_loss_fraction", f"The daily loss is a fraction up to {LARGEST_FRACTION}, not {loss}.")
+    problem = plan_error(terms.plan)
+    if problem is not None:
+        raise Refused(*problem)
 
 
 def _check_markets(account: Account, schedule: Schedule, instrument: Instrument) -> None:
@@ -291,7 +300,12 @@ def _follow(subscription: Subscription, step: int) -> None:
 
 def _chosen(subscription: Subscription) -> dict[str, str | None]:
     values = {name: getattr(subscription, name) for name in TERMS}
-    return {name: None if value is None else plain(Decimal(value)) for name, value in values.items()}
+    texts = {
+        name: value if isinstance(value, str) else plain(Decimal(value))
+        for name, value in values.items()
+        if value is not None
+    }
+    return {name: texts.get(name) for name in TERMS}
 
 
 def _changed(kind: str, subscription: Subscription, now: datetime, by: User | None, **more: Any) -> Fact:

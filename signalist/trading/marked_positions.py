@@ -22,6 +22,12 @@ class Cover(Enum):
     """What protects a position: the look of its state, the word for it, and what that means."""
 
     AT_VENUE = ("ok", "Stop at venue", "")
+    SOFTWARE = (
+        "ok",
+        "Software stop",
+        "The venue keeps no stop: the engine watches the price and goes to market when it is there.",
+    )
+    BLIND = ("bad", "Software stop, old price", "The engine watches the price for it, and has seen no fresh one.")
     PARTLY = ("warn", "Stop covers a part", "It is being resized to what is open.")
     SENDING = ("info", "Stop on its way", "The venue has not confirmed it yet.")
     IN_DOUBT = ("warn", "Stop in doubt", "The venue's answer was lost; it is being looked up.")
@@ -208,13 +214,18 @@ class Total:
 
     @property
     def covered(self) -> int:
-        """How many have their whole stop at the venue."""
-        return sum(1 for p in self.positions if p.cover is Cover.AT_VENUE)
+        """How many have their whole stop, at the venue or watched by the engine."""
+        return sum(1 for p in self.positions if p.cover in (Cover.AT_VENUE, Cover.SOFTWARE))
+
+    @property
+    def by_software(self) -> int:
+        """How many of them are watched by the engine."""
+        return sum(1 for p in self.positions if p.cover is Cover.SOFTWARE)
 
     @property
     def bare(self) -> int:
         """How many have no stop at all at the venue."""
-        return sum(1 for p in self.positions if p.cover in (Cover.MISSING, Cover.NONE))
+        return sum(1 for p in self.positions if p.cover in (Cover.MISSING, Cover.NONE, Cover.BLIND))
 
 
 def _sum(values: Iterable[Decimal | None]) -> Decimal | None:

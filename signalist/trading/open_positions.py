@@ -111,6 +111,8 @@ def _cover(row: Position, stops: Sequence[Order], covered: Decimal, asked: bool)
         return Cover.FLAT
     if row.is_closing or asked:
         return Cover.CLOSING
+    if any(order.watched for order in stops):
+        return Cover.SOFTWARE if row.blind_since is None else Cover.BLIND
     if covered >= row.quantity:
         return Cover.AT_VENUE
     if covered > 0:

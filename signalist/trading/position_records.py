@@ -13,6 +13,7 @@ from signalist.trading.marked_positions import Cover, OpenPosition
 from signalist.trading.models import Fill, Order, Trade
 from signalist.trading.open_positions import position_row, seen
 from signalist.trading.order_book import FillLine, OrderLine
+from signalist.trading.protection_records import ProtectionRecord, protection_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class PositionRecord:
     orders: Sequence[OrderLine]
     fills: Sequence[FillLine]
     halted: str
+    protection: ProtectionRecord
 
     @property
     def is_closing(self) -> bool:
@@ -47,7 +49,7 @@ def position_record(position_id: int, now: datetime) -> PositionRecord | None:
     position = seen([row], now)[0]
     account = row.subscription.account
     trades = closed_trades.lines(Trade.objects.filter(position=row))
-    orders = Order.objects.filter(position=row).order_by("pk")
+    orders = list(Order.objects.filter(position=row).order_by("pk"))
     fills = Fill.objects.filter(position=row).order_by("time", "pk")
     return PositionRecord(
         position=position,
@@ -58,4 +60,5 @@ def position_record(position_id: int, now: datetime) -> PositionRecord | None:
         orders=order_book.lines(orders),
         fills=[order_book.fill_line(fill) for fill in fills],
         halted=(account.state_reason or "no reason was given") if account.state == AccountState.HALTED else "",
+        protection=protection_record(row, orders),
     )

@@ -24,6 +24,7 @@ from signalist.db.wakes import wakes
 from signalist.domain.candles import Candle
 from signalist.domain.instruments import InstrumentKind
 from signalist.domain.matching import Bar
+from signalist.domain.protection import Plan
 from signalist.domain.rules import Limits
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
@@ -150,6 +151,7 @@ class Scene:
         limits: Limits = Limits(),
         instrument: Instrument | None = None,
         schedule: Schedule | None = None,
+        plan: Plan = Plan(),
     ) -> Subscription:
         """Someone who follows `schedule` (the crossover) on `instrument` (its own) since before the story began."""
         schedule = schedule or self.crossover
@@ -160,6 +162,7 @@ class Scene:
             None if notional is None else Decimal(notional),
             Decimal(leverage),
             limits,
+            plan,
         )
         account = account or self.account(name, deposit=deposit, currency=instrument.quote)
         return subscribe(account, schedule, instrument, terms, NOON - timedelta(hours=1), nets=CAPABILITIES.nets)

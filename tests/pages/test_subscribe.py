@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from signalist.accounts.models import Account, AccountState
+from signalist.domain.protection import Plan, Rung
 from signalist.domain.rules import Limits
 from signalist.events.models import Event
 from signalist.markets.models import LatestPrice
@@ -226,6 +227,16 @@ def test_the_yes_makes_the_subscription_that_was_typed(acme: Acme, desk: Account
     assert "You follow crossover now." in acme.text(answer.headers["Location"])
 
 
+def test_a_protection_plan_is_typed_in_r_and_percents_and_stored_in_fractions(acme: Acme, desk: Account) -> None:
+    typed = {"break_even": "1.5", "trail": "2 %", "target_ladder": "1R 50%, 2.5 25", "longest_minutes": "90"}
+    assert confirm(acme, **filled_in(desk, acme.scene.crossover, **typed)).status_code == 302
+    made = Subscription.objects.get()
+    rungs = (Rung(Decimal(1), Decimal("0.5")), Rung(Decimal("2.5"), Decimal("0.25")))
+    assert made.plan() == Plan(Decimal("1.5"), Decimal("0.02"), rungs, 90)
+    page = acme.html(f"/subscriptions/{made.public_id}/terms/")
+    assert all(f'value="{value}"' in page for value in ("1.5", "2", "1R 50%, 2.5R 25%", "90"))
+
+
 def test_a_share_of_the_capital_sizes_instead_and_the_risk_is_forgotten(acme: Acme, desk: Account) -> None:
     confirm(acme, **filled_in(desk, acme.scene.crossover, sizing="share", share="20", risk="2"))
     made = Subscription.objects.get()
@@ -272,6 +283,14 @@ def test_the_page_begins_with_terms_that_can_be_confirmed_as_they_stand(acme: Ac
         ({"open_positions": "51"}, "open_positions", "Ensure this value is less than or equal to 50."),
         ({"daily_entries": "0"}, "daily_entries", "Ensure this value is greater than or equal to 1."),
         ({"daily_loss_fraction": "51"}, "daily_loss_fraction", "Enter 50 or less."),
+        ({"trail": "0.01"}, "trail", "Enter 0.05 to 50."),
+        ({"target_ladder": "half"}, "target_ladder", "Write it as 1R 50%, 2R 25%: the gain in R, then the share."),
+        (
+            {"target_ladder": "1R 60%, 2R 50%"},
+            "target_ladder",
+            "Each share is above 0, and all of them together are at most the whole.",
+        ),
+        ({"longest_minutes": "0"}, "longest_minutes", "Ensure this value is greater than or equal to 1."),
         ({"account": "nobody's"}, "account", "This account cannot be chosen."),
     ],
 )
