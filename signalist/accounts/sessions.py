@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from django.conf import settings
@@ -22,12 +23,14 @@ class OpensAs(Protocol):
 
 
 class Sessions:
-    """The venues at hand and the accounts opened at them; an account is opened once and kept."""
+    """The venues at hand and the accounts opened at them; an account is opened once and kept until it is dropped or left."""
 
     def __init__(self, venues: Mapping[str, Venue], paper: frozenset[str] = frozenset({"paper"})) -> None:
         self._venues = dict(venues)
         self._paper = paper
         self._open: dict[tuple[str, str], Session] = {}
+        self._wakes: dict[tuple[str, str], Callable[[], None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def capabilities(self, venue: str) -> Capabilities:
         """What the venue can do. Raises BadCredential where it is not served."""
@@ -40,11 +43,31 @@ class Sessions:
             if account.venue not in self._paper and not settings.LIVE_ACCOUNTS_ALLOWED:
                 raise BadCredential("Live accounts are refused; this installation trades on paper only.")
             self._open[key] = self._venue(account.venue).open(account.venue_ref)
+            if key in self._wakes:
+                self._open[key].listen(self._wakes[key])
         return self._open[key]
 
+    def listen(self, account: OpensAs, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever the account's venue has something new to report, also after its session was opened anew."""
+        session = self.of(account)
+        self._wakes[account.venue, account.venue_ref] = wake
+        session.listen(wake)
+
     def drop(self, account: OpensAs) -> None:
-        """Forget the account's session, which its venue has ended; the next use opens it anew."""
-        self._open.pop((account.venue, account.venue_ref), None)
+        """Forget the account's session, which its venue has ended; the next use opens it anew, and listens where this one did."""
+        session = self._open.pop((account.venue, account.venue_ref), None)
+        if session is not None:
+            closing = asyncio.get_running_loop().create_task(session.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def leave(self, account: OpensAs) -> None:
+        """Close the account's session and listen to it no more: somebody else talks to its venue now."""
+        key = (account.venue, account.venue_ref)
+        self._wakes.pop(key, None)
+        session = self._open.pop(key, None)
+        if session is not None:
+            await session.close()
 
     def _venue(self, code: str) -> Venue:
         venue = self._venues.get(code)

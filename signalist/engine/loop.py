@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import TypeVar
@@ -36,6 +36,7 @@ from signalist.sandbox.outcomes import Failed
 from signalist.strategies import run as runs
 from signalist.strategies.models import StrategyRun
 from signalist.strategies.selectors import forget_schedules
+from signalist.venues.errors import VenueError
 from signalist.venues.transport.fence import Tenure
 from tenants.doors import across_tenants
 
@@ -118,7 +119,7 @@ class Engine:
         self._machine = SystemClock()
         self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
-        self._listening: set[int] = set()
+        self._listening: dict[int, Account] = {}
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="strategies")
 
     @property
@@ -193,10 +194,18 @@ class Engine:
         forget_schedules()
         await self._take_accounts()
         accounts = await self.database(lambda: list(Account.objects.filter(lease_owner=self.id).order_by("pk")))
-        fresh = {account.pk for account in accounts} - self._listening
+        await self._leave({account.pk: account.lease_token for account in accounts})
+        fresh = {account.pk for account in accounts} - self._listening.keys()
         for account in accounts:
             self._listen(account)
         self._dirty |= fresh | self._in_turn(account.pk for account in accounts)
+
+    async def _leave(self, held: Mapping[int, int]) -> None:
+        """Listen no more to accounts that are not among these, whose lease tokens are given: they are another engine's, or have been in
+        between, and what their streams said is not all that happened."""
+        for key, account in list(self._listening.items()):
+            if held.get(key) != account.lease_token:
+                await self.sessions.leave(self._listening.pop(key))
 
     async def heartbeat(self) -> None:
         """Show that this engine lives."""
@@ -330,9 +339,12 @@ class Engine:
 
     def _listen(self, account: Account) -> None:
         if account.pk not in self._listening:
-            self._listening.add(account.pk)
+            self._listening[account.pk] = account
             key = account.pk
-            self.sessions.of(account).listen(lambda: self._heard_of(key))
+            try:
+                self.sessions.listen(account, lambda: self._heard_of(key))
+            except VenueError as error:  # a venue that this installation does not serve keeps nobody else from trading
+                log.warning("account_not_listened_to", account=key, venue=account.venue, error=str(error))
 
     def _heard_of(self, account_id: int) -> None:
         self._dirty.add(account_id)

@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from signalist.accounts.models import Account
 from signalist.clock import Clock
@@ -45,13 +45,11 @@ def acquire(engine: uuid.UUID, clock: Clock) -> Taken:
     """Take accounts that nobody who lives holds, up to this engine's share of all. `clock` is the machine's."""
     living = {process.pk for process in living_engines(clock)} | {engine}
     with unit("leases.acquire"):
-        counts = dict(Account.objects.values_list("lease_owner").annotate(Count("pk")).order_by())
+        counts = _counts()
         mine, total = counts.get(engine, 0), sum(counts.values())
         if all(owner in living for owner in counts) or mine >= (share := ceil(total / len(living))):
             return Taken()
-        free = Account.objects.filter(Q(lease_owner__isnull=True) | ~Q(lease_owner__in=living)).order_by("pk")
-        if connection.features.has_select_for_update_skip_locked:
-            free = free.select_for_update(skip_locked=True, no_key=True)
+        free = _locking(Account.objects.filter(Q(lease_owner__isnull=True) | ~Q(lease_owner__in=living)).order_by("pk"))
         rows = list(free.values_list("pk", "lease_owner")[: min(share - mine, AT_ONCE)])
         Account.objects.filter(pk__in=[key for key, _ in rows]).update(
             lease_owner=engine, lease_token=F("lease_token") + 1
@@ -66,20 +64,35 @@ def share_out(engine: uuid.UUID, clock: Clock) -> int:
     if len(living) == 1:
         return 0
     with unit("leases.share_out"):
-        total, mine = Account.objects.count(), Account.objects.filter(lease_owner=engine).count()
+        counts = _counts()
+        total, mine = sum(counts.values()), counts.get(engine, 0)
         share = ceil(total / len(living))
         if mine <= max(share * SLACK, share + 1):
             return 0
         busy = Order.objects.filter(Q(busy=True) | Q(status__in=["SENDING", "UNKNOWN"])).values("account_id")
-        idle = Account.objects.filter(lease_owner=engine).exclude(pk__in=busy).order_by("-pk")
-        keys = list(idle.select_for_update(no_key=True).values_list("pk", flat=True)[: mine - share])
+        # In the order in which every stage locks accounts; one that somebody works on right now is not idle.
+        idle = _locking(Account.objects.filter(lease_owner=engine).exclude(pk__in=busy).order_by("pk"))
+        keys = list(idle.values_list("pk", flat=True)[: mine - share])
         return Account.objects.filter(pk__in=keys, lease_owner=engine).update(lease_owner=None)
 
 
 def give_up(engine: uuid.UUID) -> None:
     """This engine stops in good order: its accounts are free."""
     with unit("leases.give_up"):
+        fast.select_ids(Account, held(engine), lock="update")
         Account.objects.filter(lease_owner=engine).update(lease_owner=None)
+
+
+def _counts() -> dict[uuid.UUID | None, int]:
+    """How many accounts each engine holds, and nobody (None): one query for all that is to be known."""
+    return dict(Account.objects.values_list("lease_owner").annotate(Count("pk")).order_by())
+
+
+def _locking(accounts: QuerySet[Account]) -> QuerySet[Account]:
+    """Those of them that nobody has locked, locked, where the database can say so."""
+    if connection.features.has_select_for_update_skip_locked:
+        return accounts.select_for_update(skip_locked=True, no_key=True)
+    return accounts
 
 
 def held(engine: uuid.UUID) -> list[int]:

@@ -69,11 +69,13 @@ class Placer:
         self._sessions, self._clock, self._engine, self._in_database = sessions, clock, engine, in_database
         self._tenure = tenure
         self.under_way: UnderWay[tuple[int, int], Errand] = UnderWay(news)
+        self._unwritten: list[Errand] = []
 
     @property
     def orders(self) -> frozenset[int]:
         """The orders that are in its hands: calls under way, and answers that are not written yet."""
-        return frozenset(key for key, _ in self.under_way.in_hand())
+        unwritten = (errand.order.pk for errand in self._unwritten)
+        return frozenset([*(key for key, _ in self.under_way.in_hand()), *unwritten])
 
     async def send(self) -> int:
         """Claim what there is room for and begin to call; returns how many orders were moved."""
@@ -87,10 +89,12 @@ class Placer:
         return len(work.errands) + len(work.dropped)
 
     async def write(self) -> int:
-        """Write the answers that have come; returns how many."""
-        errands = [errand for _, errand in self.under_way.collect()]
+        """Write the answers that have come; returns how many. What the database does not take is kept for the next time."""
+        self._unwritten += [errand for _, errand in self.under_way.collect()]
+        errands = list(self._unwritten)
         if errands:
             await self._in_database(lambda: write_answers(errands, self._clock.now(), self._engine))
+            self._unwritten.clear()
         return len(errands)
 
 

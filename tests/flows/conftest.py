@@ -70,9 +70,20 @@ def nursery(loopback: Venue, market_time: FileClock, django_db_setup: None) -> I
 
 
 @pytest.fixture
+def subscribers() -> int:
+    """How many there are; a module may have another number."""
+    return 4
+
+
+@pytest.fixture
 def stage(
-    transactional_db: None, loopback: Venue, nursery: Nursery, market_time: FileClock, tmp_path: Path
+    transactional_db: None,
+    loopback: Venue,
+    nursery: Nursery,
+    market_time: FileClock,
+    tmp_path: Path,
+    subscribers: int,
 ) -> Iterator[Stage]:
-    """Four subscribers of a strategy that follows candles, at the loopback venue; no engine runs yet."""
-    with staged(loopback, nursery, market_time, tmp_path) as made:
+    """Subscribers of a strategy that follows candles, at the loopback venue; no engine runs yet."""
+    with staged(loopback, nursery, market_time, tmp_path, subscribers) as made:
         yield made

@@ -59,7 +59,6 @@ DEPOSIT = Decimal(100_000)
 FIRST_PRICE = Decimal(40_000)
 MINUTE = timeframe("1m")
 PATIENCE = 30.0
-SUBSCRIBERS = 4
 NEVER_ARRIVED = "the venue never received it"
 UP_AND_DOWN = """
 from signalist_strategy import Signals
@@ -353,7 +352,7 @@ class Stage:
 _numbers = iter(range(1, 1_000_000))
 
 
-def anew(stage: Stage, subscribers: int = SUBSCRIBERS) -> None:
+def anew(stage: Stage, subscribers: int) -> None:
     """A strategy that goes long on a candle that rises and leaves on one that falls, and who follows it, each with a fresh account."""
     stage.price, stage.lives, stage.engines = FIRST_PRICE, [], []
     prefix = f"stage{os.getpid()}x{next(_numbers)}"
@@ -393,10 +392,10 @@ def anew(stage: Stage, subscribers: int = SUBSCRIBERS) -> None:
 
 
 @contextmanager
-def staged(venue: Venue, nursery: Nursery, clock: FileClock, folder: Path) -> Iterator[Stage]:
+def staged(venue: Venue, nursery: Nursery, clock: FileClock, folder: Path, subscribers: int) -> Iterator[Stage]:
     """A stage with its cast; no engine outlives it."""
     stage = Stage(venue, nursery, clock, folder / "engines.log")
-    anew(stage)
+    anew(stage, subscribers)
     try:
         yield stage
     finally:

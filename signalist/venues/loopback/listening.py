@@ -52,6 +52,13 @@ class Listening:
         if self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read_for_ever())
 
+    def leave(self, ref: str, wake: Callable[[], None]) -> None:
+        """Call `wake` no more. An account that nobody listens to any more is passed over, and joins anew if somebody does later."""
+        self._wakes[ref].remove(wake)
+        if not self._wakes[ref]:
+            del self._wakes[ref], self._signers[ref]
+            self.box(ref).lose()
+
     async def close(self) -> None:
         """Listen no more."""
         if self._reading is not None:
@@ -107,7 +114,7 @@ class Listening:
 
     async def _join(self, name: str, refs: list[str]) -> None:
         accounts = []
-        for ref in refs:
+        for ref in (ref for ref in refs if ref in self._signers):
             nonce = self._client.numbers.take(ref)
             accounts.append([ref, nonce, signature(self._signers[ref].secret, nonce, JOIN, name.encode())])
         body = written({"stream": name, "accounts": accounts})
@@ -115,13 +122,15 @@ class Listening:
         call = Call("POST", JOIN, body, {"Content-Type": "application/json"}, Priority.READ)
         answer = await self._client.http.send(call)
         for ref, (length, money) in answer.said["joined"].items():
-            if self.box(ref).joined(length, parse.balance(money), monotonic()):
+            if ref in self._signers and self.box(ref).joined(length, parse.balance(money), monotonic()):
                 self._wake(ref)
 
     # --- What it says ----------------------------------------------------------------------------
 
     def _heard(self, said: dict[str, Any]) -> None:
         ref = said["ref"]
+        if ref not in self._signers:
+            return
         self.box(ref).take(said["from"], said["to"], said["rows"])
         self._wake(ref)
 

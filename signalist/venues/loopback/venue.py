@@ -63,6 +63,7 @@ class LoopbackSession:
         self._client, self._within = venue.client, venue.capabilities.answer_within
         self._listening, self._signer = listening, signer
         self._box = listening.box(signer.ref)
+        self._wakes: list[Callable[[], None]] = []
 
     async def place(self, request: OrderRequest) -> Ack:
         said = parse.said_of(request)
@@ -113,6 +114,8 @@ class LoopbackSession:
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._listening.join(self._signer, wake)
+        self._wakes.append(wake)
 
     async def close(self) -> None:
-        return None
+        while self._wakes:
+            self._listening.leave(self._signer.ref, self._wakes.pop())

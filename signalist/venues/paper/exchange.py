@@ -84,6 +84,10 @@ class PaperExchange:
         """Call `wake` after every transaction that wrote to the account's tape."""
         self._listeners.setdefault(ref, []).append(wake)
 
+    def leave(self, ref: str, wake: Callable[[], None]) -> None:
+        """Call `wake` no more."""
+        self._listeners[ref].remove(wake)
+
     async def place(self, ref: str, request: OrderRequest) -> PaperOrder:
         """Take an order; see `Desk.accept`."""
         spec = self._market.spec(request.symbol)

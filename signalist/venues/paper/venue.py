@@ -56,6 +56,7 @@ class PaperSession:
 
     def __init__(self, exchange: PaperExchange, reader: _TapeReader, ref: str) -> None:
         self._exchange, self._reader, self._ref = exchange, reader, ref
+        self._wakes: list[Callable[[], None]] = []
 
     async def place(self, request: OrderRequest) -> Ack:
         fence.check()
@@ -109,9 +110,11 @@ class PaperSession:
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._exchange.listen(self._ref, wake)
+        self._wakes.append(wake)
 
     async def close(self) -> None:
-        return None
+        while self._wakes:
+            self._exchange.leave(self._ref, self._wakes.pop())
 
     async def _book(self) -> Book:
         book: Book = await self._exchange.read(lambda: self._exchange.store.books([self._ref]))
