@@ -19,6 +19,7 @@ class AmountField(forms.DecimalField):
     """An exact number above zero. Commas and spaces between thousands are taken away, commas elsewhere refused."""
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.TextInput())  # a number input takes no separators
         super().__init__(max_digits=28, decimal_places=10, **kwargs)
         self.widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}
 

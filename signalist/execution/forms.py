@@ -57,9 +57,10 @@ class TicketForm(RefusableForm):
     def __init__(
         self, accounts: Sequence[Account], instruments: Sequence[Instrument], data: Mapping[str, Any] | None = None
     ) -> None:
+        """Without `data` it begins with `first_ticket`, and nothing is wrong with it yet."""
         self._accounts = {str(row.public_id): row for row in accounts}
         self._instruments = {str(row.pk): row for row in instruments}
-        super().__init__(data)
+        super().__init__(data, initial=first_ticket(accounts, instruments))
         self.fields["account"].choices = [(key, f"{row.name} ({row.currency})") for key, row in self._accounts.items()]  # type: ignore[attr-defined]
         self.fields["instrument"].choices = [  # type: ignore[attr-defined]
             (key, f"{row.symbol} ({row.quote})") for key, row in self._instruments.items()

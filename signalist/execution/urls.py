@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from signalist.execution.pages import closing, commands, orders, tickets
+from signalist.execution.pages import closing, commands, orders, quality, tickets
 
 urlpatterns = [
     path("orders/new/", tickets.ticket, name="ticket"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("close/", closing.choose, name="close_many"),
     path("close/account/<uuid:public_id>/", closing.account, name="close_account"),
     path("close/subscription/<uuid:public_id>/", closing.subscription, name="close_subscription"),
+    path("execution/", quality.quality, name="quality"),
     path("commands/", commands.commands, name="commands"),
     path("commands/<uuid:public_id>/", commands.command, name="command"),
 ]

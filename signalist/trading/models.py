@@ -169,6 +169,9 @@ class Instruction(TenantRow):
 
     class Meta(TenantRow.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant", "key"], name="instruction_once")]
+        indexes = [
+            models.Index(fields=["order"], name="instruction_about_order", condition=Q(order__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
@@ -313,6 +316,7 @@ class Order(TenantRow):
     any other. `price_at` is then when the price was made that reached it, `reaction_ms` how long it took from there to the sending.
     """
 
+    tenant = _unindexed_tenant()
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, db_index=False, related_name="+")
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -373,6 +377,7 @@ class Order(TenantRow):
             models.Index(fields=["status"], name="order_under_way", condition=Q(status__in=ACTIVE_ORDER)),
             models.Index(fields=["account"], name="order_active", condition=Q(status__in=ACTIVE_ORDER)),
             models.Index(fields=["position", "leg"], name="order_of_position"),
+            models.Index(fields=["tenant", "created_at"], name="order_by_time"),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from signalist.domain.execution_quality import BASIS_POINTS, slippage_bps
 from signalist.domain.money import settle
 from signalist.domain.orders import OrderStatus, Side
 from signalist.markets.models import Instrument
@@ -73,7 +74,7 @@ def slippage(side: Side, reference: Decimal | None, average: Decimal | None) -> 
     """(average fill ÷ reference − 1), turned so that paid is positive for buys and sells alike; None before a fill."""
     if not reference or average is None:
         return None
-    return (average / reference - 1) * side.sign
+    return slippage_bps(side, reference, average) / BASIS_POINTS
 
 
 @dataclass(frozen=True, slots=True)

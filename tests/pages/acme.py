@@ -25,6 +25,7 @@ _CLOCKS = (
     "signalist.execution.pages.tickets.present",
     "signalist.execution.pages.orders.present",
     "signalist.execution.pages.closing.present",
+    "signalist.execution.pages.quality.present",
 )
 _TAGS = re.compile(r"<[^>]+>")
 

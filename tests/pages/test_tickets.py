@@ -67,10 +67,11 @@ def small(settings: Settings) -> None:
     settings.STEP_UP_NOTIONAL = 10**9
 
 
-def test_the_form_begins_with_something_that_can_be_previewed(acme: Acme, desk: Account) -> None:
+def test_the_form_begins_with_one_of_the_accounts_and_nothing_wrong(acme: Acme, desk: Account) -> None:
     page = acme.text(NEW)
     assert "New order" in page and "Desk (USD)" in page and "BTC-PERP (USD)" in page
-    assert "To size by risk the order needs a stop." in page
+    assert "Size, margin, fees and loss at the stop appear here" in page and "needs a stop" not in page
+    assert 'value="0.5"' in acme.html(NEW) and 'name="key" value="' in acme.html(NEW)
 
 
 def test_the_preview_is_the_decision_that_follows(acme: Acme, desk: Account, small: None) -> None:

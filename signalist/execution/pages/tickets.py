@@ -68,7 +68,7 @@ def _typed(request: HttpRequest, accounts: list[Account], instruments: list[Inst
     if request.method == "POST":
         return request.POST
     given = {name: request.GET[name] for name in _FIELDS if name in request.GET}
-    return first_ticket(accounts, instruments) | given
+    return first_ticket(accounts, instruments) | given if given else None
 
 
 Asked = tuple[EntryRequest, Decision]

@@ -1,9 +1,10 @@
-"""Orders by hand: an account's book without a strategy, and what a command asks for or wants an order to be."""
+"""Orders by hand: an account's book without a strategy, what a command asks for or wants an order to be; orders of a period by index."""
 
 from __future__ import annotations
 
 import django.db.models.deletion
 import signalist.db.fields
+from django.conf import settings
 from django.db import migrations, models
 
 
@@ -14,6 +15,7 @@ class Migration(migrations.Migration):
         ("strategies", "0003_leaner_indexes"),
         ("tenants", "0002_cache_table"),
         ("trading", "0007_page_indexes"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -84,6 +86,13 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AlterField(
+            model_name="order",
+            name="tenant",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+            ),
+        ),
+        migrations.AlterField(
             model_name="subscription",
             name="schedule",
             field=models.ForeignKey(
@@ -96,6 +105,16 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="strategies.strategy"
             ),
+        ),
+        migrations.AddIndex(
+            model_name="instruction",
+            index=models.Index(
+                condition=models.Q(("order__isnull", False)), fields=["order"], name="instruction_about_order"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="order",
+            index=models.Index(fields=["tenant", "created_at"], name="order_by_time"),
         ),
         migrations.AddConstraint(
             model_name="subscription",

@@ -27,6 +27,12 @@ def milliseconds(span: timedelta | float | None) -> str:
 
 
 @register.filter
+def basis_points(value: Decimal | None) -> str:
+    """Basis points to a tenth, with their sign, without their unit."""
+    return numbers.number(value, 1, signed=True)
+
+
+@register.filter
 def tenth(value: float) -> str:
     """A place or width in an SVG, in percent."""
     return f"{value:.1f}"

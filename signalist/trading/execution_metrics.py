@@ -1,0 +1,175 @@
+"""How well the tenant's orders were carried out in a period: per venue, account and instrument, and over all (EXE-30, EXE-31)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from signalist.accounts.models import Account
+from signalist.domain.execution_quality import Quality, SentOrder, quality
+from signalist.domain.money import settle
+from signalist.domain.orders import OrderStatus, Side
+from signalist.markets.selectors import instruments
+from signalist.trading.labels import Market
+from signalist.trading.models import AttemptAction, Execution, ExecutionStatus, Order, OrderAttempt
+from signalist.venues.paper.venue import PAPER
+
+MOST_ORDERS = 20_000
+"""So many orders are looked at, the newest of the period; with more the page says so."""
+NOT_MISSED = ("position_open", "entry_under_way", "filled", "not_replaced")
+"""Rules by which an entry was not made because there was one already: nobody missed anything."""
+
+Place = tuple[int, int]
+"""(account, instrument)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One account in one instrument."""
+
+    venue: str
+    account: str
+    is_paper: bool
+    market: Market
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """All of the paper accounts, or all of those with real money, which are never added up."""
+
+    is_paper: bool
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The figures of a period. `cut`: there were more orders than are looked at, and the oldest are left out."""
+
+    lines: Sequence[Line]
+    parts: Sequence[Part]
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which orders: since when, and of which venue, account and instrument; empty words and None let everything through."""
+
+    since: datetime
+    venue: str = ""
+    account: int | None = None
+    instrument: int | None = None
+
+
+_COLUMNS = (
+    "account_id instrument_id side status attempts venue_order_id reference_price filled filled_value fees".split()
+)
+
+
+def metrics(chosen: Chosen) -> Metrics:
+    """The figures of what is chosen; five queries however much there is. What never left the house by our own doing is left out."""
+    accounts = {row.pk: row for row in _accounts(chosen)}
+    found = list(_orders(chosen, accounts).values_list("pk", *_COLUMNS)[: MOST_ORDERS + 1])
+    orders = found[:MOST_ORDERS]
+    latencies = _latencies(chosen, accounts, {row[0]: (row[1], row[2]) for row in orders})
+    missed = _missed(chosen, accounts)
+    markets = instruments({row[2] for row in orders} | {place[1] for place in missed})
+    sent: dict[Place, list[SentOrder]] = defaultdict(list)
+    for row in orders:
+        if (order := _sent(dict(zip(_COLUMNS, row[1:], strict=True)), markets)) is not None:
+            sent[row[1], row[2]].append(order)
+    places = sorted(
+        sent.keys() | missed.keys(), key=lambda p: (accounts[p[0]].venue, accounts[p[0]].name, markets[p[1]].symbol, p)
+    )
+    lines = [_line(accounts[p[0]], Market.of(markets[p[1]]), quality(sent[p], latencies[p], missed[p])) for p in places]
+    return Metrics(lines, _parts(places, accounts, sent, latencies, missed), len(found) > MOST_ORDERS)
+
+
+def _accounts(chosen: Chosen) -> Sequence[Account]:
+    found = Account.objects.order_by("pk")
+    if chosen.venue:
+        found = found.filter(venue=chosen.venue)
+    return list(found if chosen.account is None else found.filter(pk=chosen.account))
+
+
+def _orders(chosen: Chosen, accounts: Mapping[int, Account]) -> Any:
+    found = Order.objects.filter(created_at__gte=chosen.since, account__in=sorted(accounts)).order_by(
+        "-created_at", "-pk"
+    )
+    return found if chosen.instrument is None else found.filter(instrument=chosen.instrument)
+
+
+def _sent(row: Mapping[str, Any], markets: Mapping[int, Any]) -> SentOrder | None:
+    """None for what was taken back, or ran out, before it was sent."""
+    if not row["attempts"]:
+        return None
+    return SentOrder(
+        side=Side(row["side"]),
+        status=OrderStatus(row["status"]),
+        taken=bool(row["venue_order_id"]) or row["filled"] > 0,
+        reference=row["reference_price"],
+        average=settle(row["filled_value"] / row["filled"]) if row["filled"] else None,
+        fees=row["fees"],
+        currency=markets[row["instrument_id"]].quote,
+    )
+
+
+def _latencies(
+    chosen: Chosen, accounts: Mapping[int, Account], places: Mapping[int, Place]
+) -> dict[Place, list[float]]:
+    """Of placings that the venue answered with yes, in milliseconds."""
+    asked = OrderAttempt.objects.filter(
+        order__created_at__gte=chosen.since,
+        order__account__in=sorted(accounts),
+        action=AttemptAction.PLACE,
+        success=True,
+        latency_ms__isnull=False,
+    )
+    if chosen.instrument is not None:
+        asked = asked.filter(order__instrument=chosen.instrument)
+    found: dict[Place, list[float]] = defaultdict(list)
+    for order_id, latency in asked.order_by("-order_id").values_list("order_id", "latency_ms")[:MOST_ORDERS]:
+        if order_id in places and latency is not None:
+            found[places[order_id]].append(latency)
+    return found
+
+
+def _missed(chosen: Chosen, accounts: Mapping[int, Account]) -> dict[Place, Counter[str]]:
+    """Entries that were skipped or denied, by the rule that did it."""
+    skipped = Execution.objects.filter(
+        decided_at__gte=chosen.since,
+        account__in=sorted(accounts),
+        status__in=[ExecutionStatus.SKIPPED, ExecutionStatus.DENIED],
+        kind__in=["LONG", "SHORT"],
+    ).exclude(rule__in=NOT_MISSED)
+    if chosen.instrument is not None:
+        skipped = skipped.filter(subscription__instrument=chosen.instrument)
+    found: dict[Place, Counter[str]] = defaultdict(Counter)
+    for account_id, instrument_id, rule in skipped.values_list("account_id", "subscription__instrument_id", "rule"):
+        found[account_id, instrument_id][rule] += 1
+    return found
+
+
+def _line(account: Account, market: Market, figures: Quality) -> Line:
+    return Line(account.venue, account.name, account.venue == PAPER, market, figures)
+
+
+def _parts(
+    places: Sequence[Place],
+    accounts: Mapping[int, Account],
+    sent: Mapping[Place, list[SentOrder]],
+    latencies: Mapping[Place, list[float]],
+    missed: Mapping[Place, Counter[str]],
+) -> list[Part]:
+    parts = []
+    for paper in (False, True):
+        mine = [place for place in places if (accounts[place[0]].venue == PAPER) == paper]
+        if mine:
+            orders = [order for place in mine for order in sent[place]]
+            times = [latency for place in mine for latency in latencies[place]]
+            rules = sum((missed[place] for place in mine), Counter[str]())
+            parts.append(Part(paper, quality(orders, times, rules)))
+    return parts

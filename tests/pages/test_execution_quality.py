@@ -1,0 +1,112 @@
+"""The figures of execution: by account and instrument, of a period, of the workspace's own orders only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from signalist.trading.models import Execution, Order, OrderAttempt
+from signalist.venues.errors import Refused
+from tests.cast import Cast
+from tests.flows.scene import LONG, entry
+from tests.pages.acme import Acme, acme_trades
+from tests.pages.counting import asks
+
+BUY = entry(LONG, "39600", "40800")
+WHERE = "/execution/"
+# The person, session and membership; accounts and instruments to filter by; then accounts, orders, answers, what was missed.
+PAGE = 9
+
+
+@pytest.fixture
+def acme(transactional_db: None, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acme]:
+    with acme_trades(cast, monkeypatch) as world:
+        yield world
+
+
+def figures(acme: Acme, query: str = "") -> str:
+    return acme.text(WHERE + query)
+
+
+def test_it_begins_empty(acme: Acme) -> None:
+    assert "No orders in this period" in figures(acme)
+
+
+def test_it_counts_what_venues_took_and_what_it_cost(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    OrderAttempt.objects.update(latency_ms=40.0)
+    words = figures(acme)
+    assert "Orders, paper 3 1 filled, whole or in part" in words
+    assert "Successful 100.00% 3 taken by the venue" in words
+    assert "Latency, median 40 ms mean 40, 95 % within 40" in words
+    assert "Slippage, mean 0.0 bp over 1 order; plus is paid" in words
+    assert "Fees 50.00 USD" in words
+    assert "Missed entries 0" in words
+    Order.objects.filter(pk=acme.scene.order(desk, "ENTRY").pk).update(reference_price=39_980)
+    assert "Slippage, mean +5.0 bp" in figures(acme)
+
+
+def test_a_refusal_lowers_the_rate_and_what_was_skipped_is_missed(acme: Acme) -> None:
+    acme.follower()
+    acme.scene.venue.refuses(Refused("No."), leg="ENTRY")
+    acme.scene.signal(BUY)
+    acme.scene.minute()
+    acme.scene.signal(entry(LONG, "40400", "40800"))
+    words = figures(acme)
+    assert "Successful 0.00% 0 taken by the venue" in words
+    assert "Missed entries 1 1 stop side" in words
+    assert Execution.objects.filter(rule="stop_side").count() == 1
+
+
+def test_an_entry_that_was_made_already_was_not_missed(acme: Acme) -> None:
+    acme.follower()
+    acme.scene.signal(BUY)
+    acme.scene.minute()
+    acme.scene.signal(BUY)
+    assert Execution.objects.filter(rule="position_open").count() == 1
+    assert "Missed entries 0" in figures(acme)
+
+
+def test_it_is_of_a_period_an_account_and_an_instrument(acme: Acme) -> None:
+    one, _ = acme.follower("One"), acme.follower("Two")
+    acme.scene.signal(BUY)
+    assert "Orders, paper 6" in figures(acme)
+    assert "Orders, paper 3" in figures(acme, f"?account={one.account_id}")
+    assert "Orders, paper 6" in figures(acme, f"?instrument={acme.scene.btc.pk}&venue=paper")
+    assert "Orders, paper 6" in figures(acme, "?account=nonsense&period=99")
+    Order.objects.filter(subscription=one).update(created_at=acme.scene.clock.now() - timedelta(days=3))
+    assert "Orders, paper 3" in figures(acme, "?period=1")
+    assert "Orders, paper 6" in figures(acme, "?period=7")
+
+
+def test_paper_and_real_money_are_told_apart(acme: Acme) -> None:
+    one, _ = acme.follower("One"), acme.follower("Two")
+    acme.scene.signal(BUY)
+    acme.make_real(one)
+    words = figures(acme)
+    assert "Orders, real money 3" in words and "Orders, paper 3" in words
+
+
+def test_another_workspace_sees_nothing_of_it(acme: Acme) -> None:
+    acme.follower()
+    acme.scene.signal(BUY)
+    assert "No orders in this period" in acme.text(WHERE, acme.cast.gus)
+    assert "Orders, paper 3" in acme.text(WHERE, acme.cast.vera)
+    assert acme.get(WHERE, None).status_code == 302
+
+
+def test_it_asks_the_same_however_many_orders_there_are(acme: Acme) -> None:
+    acme.follower()
+    acme.scene.signal(BUY)
+    acme.html(WHERE)
+    with asks(PAGE):
+        acme.html(WHERE)
+    for name in ("A", "B", "C"):
+        acme.follower(name)
+    acme.scene.minute()
+    acme.scene.signal(BUY)
+    with asks(PAGE):
+        acme.html(WHERE)
