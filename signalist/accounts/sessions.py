@@ -28,6 +28,8 @@ class Sessions:
         self._venues = dict(venues)
         self._paper = paper
         self._open: dict[tuple[str, str], Session] = {}
+        self.dropped: set[tuple[str, str]] = set()
+        """Accounts (venue, ref) whose session was lost since somebody last looked here and emptied it."""
 
     def capabilities(self, venue: str) -> Capabilities:
         """What the venue can do. Raises BadCredential where it is not served."""
@@ -45,6 +47,7 @@ class Sessions:
     def drop(self, account: OpensAs) -> None:
         """Forget the account's session, which its venue has ended; the next use opens it anew."""
         self._open.pop((account.venue, account.venue_ref), None)
+        self.dropped.add((account.venue, account.venue_ref))
 
     def _venue(self, code: str) -> Venue:
         venue = self._venues.get(code)

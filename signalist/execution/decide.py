@@ -199,6 +199,8 @@ def _hindrance(execution: Execution, known: Picture, book: AccountBook) -> Hindr
         return ExecutionStatus.SKIPPED, "late", {"seconds_past_deadline": str(late)}
     if book.account.state != AccountState.ACTIVE:
         return ExecutionStatus.DENIED, "account_" + book.account.state.lower(), {"reason": book.account.state_reason}
+    if (kind := known.difference(execution)) is not None:
+        return ExecutionStatus.DENIED, "difference", {"kind": kind}
     if execution.subscription.status != SubscriptionStatus.ACTIVE:
         return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
     position = known.position_of.get(execution.subscription_id)

@@ -31,6 +31,7 @@ from signalist.trading.models import (
     Reservation,
     Trade,
 )
+from signalist.trading.noting import paused_markets
 from signalist.trading.selectors import attach_causes
 
 
@@ -75,6 +76,7 @@ class Picture:
     entries_today: dict[int, int]
     closed_today: dict[int, Closed]
     exits_waiting: dict[int, list[tuple[int, str]]]
+    paused: Mapping[tuple[int, int | None], str] = field(default_factory=dict)
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
 
@@ -83,6 +85,12 @@ class Picture:
         if instrument_id not in self.specs:
             self.specs[instrument_id] = self.instruments[instrument_id].spec()
         return self.specs[instrument_id]
+
+    def difference(self, execution: Execution) -> str | None:
+        """What our books and the venue do not agree on in the execution's market, or about the account's money; None for nothing."""
+        account_id = execution.account_id
+        market = self.paused.get((account_id, execution.subscription.instrument_id))
+        return market if market is not None else self.paused.get((account_id, None))
 
     def standing(self, subscription_id: int, book: AccountBook) -> Standing:
         """Where the account and the subscription stand now. The balance must be known."""
@@ -148,6 +156,7 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         entries_today=entries_today(subscription_ids, now),
         closed_today=closed_today(subscription_ids, now),
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
+        paused=paused_markets(account_ids),
     )
 
 
