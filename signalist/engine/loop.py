@@ -213,6 +213,7 @@ class Engine:
         if self._patient:
             self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
         if self.comparer is not None:
+            await self.comparer.answer()
             await self.comparer.look()
         self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
 

@@ -1,9 +1,10 @@
 """Stage `compare`: looks at what accounts' venues hold beside our books, again and again, and notes what differs and lasts.
 
-A look asks the venue for everything that is open, between two readings of our books: where those differ, or a symbol is on the move,
-nothing is concluded. What two looks see alike is a difference (`trading.discrepancies`); it denies entries and asks, and nothing here
-repairs it. The one exception is our own order that the venue does not know any more: a stop or a target is written off and replaced,
-because a position without one is worse, and the difference stays.
+A look asks the venue for everything that is open, and then for news, between two readings of our books: where those differ, where
+there was news, or a symbol is on the move, nothing is concluded. What several looks see alike is a difference
+(`trading.discrepancies`); it denies entries and asks, and nothing here repairs it unasked. The one exception is our own order that the
+venue does not know any more: a stop or a target is written off and replaced, because a position without one is worse, and the
+difference stays. What people have answered is carried out here, too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,12 +20,16 @@ from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
 from signalist.db.units import unit
+from signalist.execution.carrying_out import asked, carry_out
 from signalist.execution.sides import at_stake, books_of, named_orders
-from signalist.execution.verdicts import Verdict, judge
+from signalist.execution.verdicts import Verdict, judge, take_news
 from signalist.failpoints import failpoint
 from signalist.logs import logger
 from signalist.trading.comparing import Books, Snapshot, unlisted
+from signalist.trading.discrepancies import Answer, Discrepancy
+from signalist.trading.models import Order
 from signalist.venues.base import OrderReport, Session
+from signalist.venues.errors import OrderNotOpen
 from signalist.venues.transport.under_way import UnderWay
 
 log = logger(__name__)
@@ -68,17 +73,18 @@ class Comparer:
         self._due: dict[int, datetime] = {}
         self._suspected: dict[int, Verdict] = {}
         self._looking: UnderWay[int, Looked] = UnderWay(news)
+        self._taking_down: UnderWay[int, str] = UnderWay(news)
         self.stale: set[int] = set()
 
     @property
     def asks(self) -> bool:
         """Whether anything is being asked."""
-        return bool(self._looking)
+        return bool(self._looking) or bool(self._taking_down)
 
     @property
     def has_answers(self) -> bool:
         """Whether there is something to write."""
-        return self._looking.has_answers
+        return self._looking.has_answers or self._taking_down.has_answers
 
     def hold(self, accounts: Collection[Account]) -> None:
         """These are the accounts to look at from now on. New ones are due: those that trade now, the others within `EVERY`."""
@@ -117,6 +123,9 @@ class Comparer:
 
     async def write(self) -> None:
         """Conclude from the looks that have come."""
+        taken_down = dict(self._taking_down.collect())
+        if taken_down:
+            await self._carry_out(taken_down)
         await self._conclude([answer for _, answer in self._looking.collect()])
 
     async def _conclude(self, looks: Sequence[Looked]) -> None:
@@ -131,9 +140,30 @@ class Comparer:
         for key, verdict in verdicts.items():
             self._after(key, verdict, now)
 
+    async def answer(self) -> None:
+        """Carry out what people have answered to differences."""
+        found: list[tuple[Discrepancy, Account]] = await self._in_database(lambda: asked(self._engine))
+        found = [(row, account) for row, account in found if row.pk not in self._taking_down.in_hand()]
+        at_venue = [(row, account) for row, account in found if row.answer == Answer.CANCEL]
+        done = {row.pk: "" for row, _ in found if row.answer != Answer.CANCEL}
+        if self._patient:
+            done |= {row.pk: await self._taken_down(row, account) for row, account in at_venue}
+        else:
+            for row, account in at_venue:
+                self._taking_down.ask(row.pk, self._taken_down(row, account))
+        if done:
+            await self._carry_out(done)
+
+    async def _carry_out(self, done: Mapping[int, str]) -> None:
+        def work() -> set[int]:
+            with unit("compare.answers"):
+                return carry_out(done, self._engine, self._clock.now())
+
+        self.wants(await self._in_database(work))
+
     async def end(self) -> None:
         """Give up what is being asked."""
-        await self._looking.end(0.0)
+        await asyncio.gather(self._looking.end(0.0), self._taking_down.end(0.0))
 
     def _after(self, key: int, verdict: Verdict | None, now: datetime) -> None:
         """When to look again: soon where nothing could be concluded yet, or where something differs."""
@@ -160,8 +190,12 @@ class Comparer:
                     verdicts[key] = None
                     continue
                 assert looked.snapshot is not None
+                if take_news(account, looked.snapshot, now):
+                    verdicts[key] = None
+                    continue
                 books.named = looked.before.named
-                verdicts[key] = judge(account, books, looked.snapshot, self._suspected.get(key), now)
+                abilities = self._sessions.capabilities(account.venue)
+                verdicts[key] = judge(account, books, looked.snapshot, self._suspected.get(key), abilities, now)
         return verdicts
 
     # --- Network ---------------------------------------------------------------------------------
@@ -181,14 +215,32 @@ class Comparer:
         session = self._sessions.of(account)
         failpoint("compare.call")
         orders, positions, balance = await asyncio.gather(session.open_orders(), session.positions(), session.balance())
-        said = await self._look_up(account, session, before, Snapshot(orders, positions, balance))
+        found = await self._look_up(account, session, unlisted(before, orders))
+        # Asked for last: where there is nothing new, our books know all that the answers before this one knew.
+        news = await session.reports(before.cursor)
         failpoint("compare.called")
-        return said
+        return Snapshot(orders, positions, balance, news, found)
 
-    async def _look_up(self, account: Account, session: Session, before: Books, said: Snapshot) -> Snapshot:
-        """Ask for those of our orders that should rest there and are not listed."""
+    async def _taken_down(self, row: Discrepancy, account: Account) -> str:
+        """Cancel an order that is not ours; returns what the venue said against it. One that is gone already is as good."""
+        try:
+            within = self._sessions.capabilities(account.venue).answer_within
+            session = self._sessions.of(account)
+            failpoint("compare.take_down")
+            await asyncio.wait_for(session.take_down(row.subject), within)
+            failpoint("compare.taken_down")
+        except OrderNotOpen:
+            return ""
+        except Exception as error:  # noqa: BLE001 whatever it was, it is told to whoever asked
+            return f"The venue did not cancel it: {error or type(error).__name__}"
+        return ""
+
+    async def _look_up(
+        self, account: Account, session: Session, orders: Sequence[Order]
+    ) -> dict[int, OrderReport | None]:
+        """Ask for orders of ours that should rest there and are not listed."""
         by_our_id = self._sessions.capabilities(account.venue).order_identity == "client_id"
         found: dict[int, OrderReport | None] = {}
-        for order in unlisted(before, said.orders)[:LOOKED_UP]:
+        for order in orders[:LOOKED_UP]:
             found[order.pk] = await session.look_up(order.client_order_id if by_our_id else order.venue_order_id)
-        return replace(said, looked_up=found)
+        return found

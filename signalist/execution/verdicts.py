@@ -20,11 +20,13 @@ from signalist.trading import noting
 from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked, compare
 from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
 from signalist.trading.folding import fold_orders
+from signalist.trading.misfits import fold_each
 from signalist.trading.models import Order, Position
 from signalist.trading.transitions import ORDER_STATE, move
+from signalist.venues.base import Capabilities
 
-LOOKS = 2
-"""So many looks must see the same before it is a difference."""
+LOOKS = 3
+"""So many looks must see the same before it is a difference; of an order that is not found, one more than the venue itself asks for."""
 _LOOK = "looked_at agrees sums orders total base booked_through".split()
 LOST = "the venue does not know it any more"
 
@@ -39,7 +41,23 @@ class Verdict:
     looks_again: bool = False
 
 
-def judge(account: Account, books: Books, snapshot: Snapshot, before: Verdict | None, now: datetime) -> Verdict:
+def take_news(account: Account, snapshot: Snapshot, now: datetime) -> bool:
+    """Fold what the venue reported during a look, as any report; whether there was anything. The account's cursor must be where it was."""
+    if not snapshot.news.fills and not snapshot.news.orders:
+        return False
+    fold_each({account.pk: snapshot.news}, {account.pk: account}, now)
+    ring_on_commit("protect", "measure", "decide", "place")
+    return True
+
+
+def judge(
+    account: Account,
+    books: Books,
+    snapshot: Snapshot,
+    before: Verdict | None,
+    abilities: Capabilities,
+    now: datetime,
+) -> Verdict:
     """Write what this look comes to; returns what the next one of the same engine has to know."""
     found = compare(books, snapshot)
     if found.turned_up:
@@ -57,7 +75,8 @@ def judge(account: Account, books: Books, snapshot: Snapshot, before: Verdict | 
             continue
         numbers, looks = known.get(sight.place, (None, 0))
         looks = looks + 1 if numbers == sight.numbers else 1
-        if looks < LOOKS:
+        needed = max(LOOKS, abilities.looks + 1) if sight.kind is Kind.LOST_ORDER else LOOKS
+        if looks < needed:
             verdict.suspected[sight.place] = (sight.numbers, looks)
         elif not _is_settled(sight, books, snapshot, account, now):
             fresh.append((sight, looks))

@@ -16,7 +16,7 @@ from signalist.domain.orders import OrderStatus, OrderType
 from signalist.domain.signals import Direction
 from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
 from signalist.trading.models import Order, Position
-from signalist.venues.base import Balance, NetPosition, OpenOrder, OrderReport
+from signalist.venues.base import Balance, NetPosition, OpenOrder, OrderReport, Reports
 
 CENT = Decimal("0.01")
 """Venues round what they pay and take: a gap below this is none."""
@@ -26,11 +26,13 @@ _NOT_SEEN_YET = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the venue says. `looked_up` are those of our orders that it did not list, asked for one by one (None: not known there)."""
+    """What the venue says. `news` is what it reports after our cursor, asked for last. `looked_up` are those of our orders that it did not
+    list, asked for one by one (None: not known there)."""
 
     orders: tuple[OpenOrder, ...]
     positions: tuple[NetPosition, ...]
     balance: Balance
+    news: Reports
     looked_up: Mapping[int, OrderReport | None] = field(default_factory=dict)
 
 

@@ -66,6 +66,13 @@ class Ledger:
 
 def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """Fold the reports of several accounts (account id → reports); returns how many fills were new."""
+    count = fold_fills(reports, accounts, now)
+    _save_balances(reports, accounts, now)
+    return count
+
+
+def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
+    """The same without the money and the cursor: for fills that somebody has told rather than the venue's reports."""
     ledger = _opened(reports, accounts, now)
     for account_id in sorted(reports):
         for report in reports[account_id].fills:
@@ -73,7 +80,6 @@ def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: d
         for change in reports[account_id].orders:
             take_order_report(ledger, change)
     _save(ledger)
-    _save_balances(reports, accounts, now)
     return len(ledger.fills)
 
 

@@ -51,6 +51,12 @@ def foreign_sums(rows: Collection[Discrepancy]) -> dict[int, Decimal]:
     return sums
 
 
+def own_quantity(row: Discrepancy) -> Decimal:
+    """What is known to be the user's own in the symbol of a difference, signed."""
+    kept = fast.select_ids(Discrepancy, [row.account_id], "state = 'KEPT'", column="account_id")
+    return sum(((k.theirs or ZERO) - (k.ours or ZERO) for k in kept if k.place == (row.symbol, POSITION)), ZERO)
+
+
 def markets(venue: str, symbols: Collection[str]) -> dict[str, int]:
     """The instruments of a venue by symbol; what we do not know is left out."""
     if not symbols:

@@ -29,12 +29,12 @@ def trades(
     price = Decimal(level) if level is not None and kind is OrderType.LIMIT else None
     trigger = Decimal(level) if level is not None and kind is not OrderType.LIMIT else None
     request = OrderRequest(
-        BY_HAND + name, symbol, side, kind, Decimal(quantity), price, trigger, False, Decimal(10), "by hand"
+        BY_HAND + name, symbol, side, kind, Decimal(quantity), price, trigger, False, Decimal(10), f"by hand {name}"
     )
     return world.drive(world.exchange.place(subscription.account.venue_ref, request)).venue_order_id
 
 
-def looks(world: Scene, times: int = 2) -> None:
+def looks(world: Scene, times: int = 3) -> None:
     """So many looks of the engine, each some time after the last."""
     for _ in range(times):
         world.later(61)

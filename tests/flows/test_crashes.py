@@ -28,6 +28,9 @@ NOT_IN_A_REPLAY = {
     "compare.call": "a replay is alone with its venue and looks at nobody's books; tests/flows/test_differences.py",
     "compare.called": "as compare.call",
     "compare.looks.committed": "as compare.call",
+    "compare.answers.committed": "as compare.call",
+    "compare.take_down": "as compare.call",
+    "compare.taken_down": "as compare.call",
     "measure.snapshot.committed": "a replay at full speed takes no snapshots; tests/engine/test_deaths.py dies there",
 }
 
