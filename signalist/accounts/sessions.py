@@ -31,6 +31,8 @@ class Sessions:
         self._open: dict[tuple[str, str], Session] = {}
         self._wakes: dict[tuple[str, str], Callable[[], None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self.dropped: set[tuple[str, str]] = set()
+        """Accounts (venue, ref) whose session was lost since somebody last looked here and emptied it."""
 
     def capabilities(self, venue: str) -> Capabilities:
         """What the venue can do. Raises BadCredential where it is not served."""
@@ -56,6 +58,7 @@ class Sessions:
     def drop(self, account: OpensAs) -> None:
         """Forget the account's session, which its venue has ended; the next use opens it anew, and listens where this one did."""
         session = self._open.pop((account.venue, account.venue_ref), None)
+        self.dropped.add((account.venue, account.venue_ref))
         if session is not None:
             closing = asyncio.get_running_loop().create_task(session.close())
             self._closing.add(closing)

@@ -21,6 +21,7 @@ from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.strategies import StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile
+from signalist.execution.compare import Comparer
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.leases import Taken
@@ -116,6 +117,7 @@ class Engine:
         self._placer: Placer | None = None
         self._reconciler: reconcile.Reconciler | None = None
         self._tenure = Tenure(engines.MAY_SEND)
+        self.comparer: Comparer | None = None
         self._machine = SystemClock()
         self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
@@ -141,6 +143,9 @@ class Engine:
         begun, self.wakes.driven = monotonic(), True
         self.process = await self.database(lambda: engines.register(self._machine, alone=alone, market_clock=clock))
         self._tenure.renewed(begun)
+        self.comparer = Comparer(
+            self.sessions, self.clock, self.id, self.database, news=self.news.set, patient=self._patient
+        )
         if not self._patient:
             self._placer = Placer(
                 self.sessions,
@@ -198,6 +203,8 @@ class Engine:
         fresh = {account.pk for account in accounts} - self._listening.keys()
         for account in accounts:
             self._listen(account)
+        if self.comparer is not None:
+            self.comparer.hold(accounts)
         self._dirty |= fresh | self._in_turn(account.pk for account in accounts)
 
     async def _leave(self, held: Mapping[int, int]) -> None:
@@ -222,6 +229,9 @@ class Engine:
         await self._adopt_runs({self.id})
         if self._patient:
             self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
+        if self.comparer is not None:
+            await self.comparer.answer()
+            await self.comparer.look()
         self.wakes.ring("fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
 
     def _in_turn(self, account_ids: Iterable[int]) -> set[int]:
@@ -273,6 +283,8 @@ class Engine:
         return rung or (moved and self._watches)
 
     def _has_answers(self) -> bool:
+        if self.comparer is not None and (self.comparer.has_answers or self.comparer.stale):
+            return True
         return self._placer is not None and (
             self._placer.under_way.has_answers or (self._reconciler is not None and self._reconciler.has_answers)
         )
@@ -280,6 +292,10 @@ class Engine:
     async def _hear(self) -> None:
         """Learn what happened at venues: answers to orders, reports, and what became of those in doubt."""
         dirty, self._dirty = self._dirty, set()
+        if self.comparer is not None:
+            await self.comparer.write()
+            stale, self.comparer.stale = self.comparer.stale, set()
+            dirty |= stale
         if self._placer is None or self._reconciler is None:
             await reconcile.reconcile(self.sessions, self.clock, self.database, dirty, self.id, self._gate.heard)
             if self.wakes.take("look_up"):
@@ -306,6 +322,8 @@ class Engine:
     async def stop(self) -> None:
         """Stop in good order: what is under way comes to its end, and what this engine held is free."""
         try:
+            if self.comparer is not None:
+                await self.comparer.end()
             if self._placer is not None and self._reconciler is not None:
                 await self._finish(self._placer, self._reconciler)
             if self.process is not None:

@@ -205,6 +205,8 @@ def _hindrance(
     restraint = known.restraint(execution)
     if restraint is not None:
         return ExecutionStatus.DENIED, KILL_SWITCH, restraint.numbers
+    if (kind := known.difference(execution)) is not None:
+        return ExecutionStatus.DENIED, "difference", {"kind": kind}
     if execution.subscription.status != SubscriptionStatus.ACTIVE:
         return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
     position = known.position_of.get(execution.subscription_id)

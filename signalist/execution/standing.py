@@ -32,6 +32,7 @@ from signalist.trading.models import (
     Reservation,
     Trade,
 )
+from signalist.trading.noting import paused_markets
 from signalist.trading.selectors import attach_causes
 
 
@@ -79,6 +80,7 @@ class Picture:
     restraints: Restraints = field(default_factory=Restraints)
     leftovers: frozenset[tuple[int, int]] = frozenset()
     """(account, instrument) where a stop or target of a position that is closed is still active: it would take the next one's quantity."""
+    paused: Mapping[tuple[int, int | None], str] = field(default_factory=dict)
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
 
@@ -92,6 +94,12 @@ class Picture:
         """The strictest kill switch over the execution's subscription, if any is thrown."""
         account = self.accounts[execution.account_id].account
         return self.restraints.strictest(account, execution.subscription.strategy_id, execution.subscription_id)
+
+    def difference(self, execution: Execution) -> str | None:
+        """What our books and the venue do not agree on in the execution's market, or about the account's money; None for nothing."""
+        account_id = execution.account_id
+        market = self.paused.get((account_id, execution.subscription.instrument_id))
+        return market if market is not None else self.paused.get((account_id, None))
 
     def standing(self, subscription_id: int, book: AccountBook) -> Standing:
         """Where the account and the subscription stand now. The balance must be known."""
@@ -159,6 +167,7 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
         restraints=restraints({book.account.tenant_id for book in books.values()}),
         leftovers=_leftovers(orders_of, positions),
+        paused=paused_markets(account_ids),
     )
 
 

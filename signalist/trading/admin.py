@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from signalist.display.admin import ReadOnly
+from signalist.trading.discrepancies import Discrepancy
 from signalist.trading.models import (
     Execution,
     Fill,
@@ -72,3 +73,11 @@ class TradeAdmin(ReadOnly):
     list_display = ["closed_at", "tenant", "instrument", "direction", "quantity", "net", "currency", "exit_type"]
     list_filter = ["exit_type", "currency"]
     list_select_related = ["tenant", "instrument"]
+
+
+@admin.register(Discrepancy)
+class DiscrepancyAdmin(ReadOnly):
+    list_display = ["first_seen_at", "tenant", "account", "kind", "symbol", "ours", "theirs", "state", "resolution"]
+    list_filter = ["state", "kind"]
+    list_select_related = ["tenant", "account"]
+    raw_id_fields = ["account", "instrument", "answered_by"]

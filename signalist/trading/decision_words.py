@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from signalist.display.numbers import money, percent, price, quantity
+from signalist.trading.discrepancy_words import title
 from signalist.trading.labels import Market
 from signalist.trading.models import ExecutionStatus
 
@@ -207,6 +208,9 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
     "account_reducing": _account("REDUCING", "Exits only"),
     "account_halted": _account("HALTED", "Nothing but cancels"),
     "kill_switch": _kill_switch,
+    "difference": lambda facts: Reason(
+        "Books and venue differ", f"{title(facts.text('kind'))}: entries wait until it is explained."
+    ),
     "position_open": _fixed("Already in", "{facts.market.symbol} is held in this direction."),
     "opposite_open": _fixed(
         "Opposite position open", "A strategy turns round with an exit first; this signal came without one."

@@ -1,7 +1,8 @@
 """Folds a venue's reports into the books: fills into orders, positions and trades, and the venue's word on the money.
 
 Called inside one transaction with the accounts locked. A fill that is there already is passed over, whoever reports it again;
-a fill of an order that we had believed dead is ours all the same. A fill that the books cannot hold halts its account and asks.
+a fill of an order that we had believed dead is ours all the same. A fill that the books cannot hold halts its account and asks; one
+of an order that is not ours is kept as a difference, which denies entries in its market and asks.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from signalist.trading.models import (
     Reservation,
     Trade,
 )
+from signalist.trading.noting import take_foreign
 from signalist.trading.selectors import attach_causes
 from signalist.trading.transitions import ORDER_FILLED, move_if_allowed
 from signalist.venues.base import FillReport, OrderReport, Reports
@@ -64,11 +66,19 @@ class Ledger:
     touched_orders: dict[int, Order] = field(default_factory=dict)
     touched_positions: dict[int, Position] = field(default_factory=dict)
     halted: list[Account] = field(default_factory=list)
+    strangers: dict[int, list[FillReport]] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
 
 
 def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """Fold the reports of several accounts (account id → reports); returns how many fills were new."""
+    count = fold_fills(reports, accounts, now)
+    _save_balances(reports, accounts, now)
+    return count
+
+
+def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
+    """The same without the money and the cursor: for fills that somebody has told rather than the venue's reports."""
     ledger = _opened(reports, accounts, now)
     for account_id in sorted(reports):
         for report in reports[account_id].fills:
@@ -76,7 +86,6 @@ def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: d
         for change in reports[account_id].orders:
             take_order_report(ledger, change)
     _save(ledger)
-    _save_balances(reports, accounts, now)
     return len(ledger.fills)
 
 
@@ -138,7 +147,7 @@ def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
     ledger.seen.add((account_id, report.venue_fill_id))
     order = ledger.orders.get(report.client_order_id)
     if order is None or order.account_id != account_id:
-        _halt(ledger, account_id, f"the venue reports a fill of an order that is not ours: {report.client_order_id}")
+        ledger.strangers.setdefault(account_id, []).append(report)
         return
     order.filled += report.quantity
     order.filled_value += settle(report.quantity * report.price)
@@ -371,6 +380,8 @@ def _save(ledger: Ledger) -> None:
         fast.Update(list({account.pk: account for account in ledger.halted}.values()), ("state", "state_reason")),
         outbox.prepared(ledger.facts),
     )
+    if ledger.strangers:
+        take_foreign(ledger.strangers, ledger.accounts, ledger.now)
     release_reservations([order for order in orders if order.leg == Leg.ENTRY])
 
 

@@ -24,6 +24,7 @@ from signalist.domain.rules import Limits
 from signalist.domain.signals import Direction, SignalKind
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule, Signal, Strategy
+from signalist.trading.discrepancies import AccountLook, Discrepancy, ForeignFill  # noqa: F401 models of this app, too
 from tenants.rows import TenantRow
 
 ACTIVE_ORDER = [status.value for status in OrderStatus if status in ACTIVE]

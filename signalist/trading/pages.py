@@ -1,4 +1,4 @@
-"""Pages of what is traded: positions, orders, trades, and the decisions behind them."""
+"""Pages of what is traded: positions, orders, trades, the decisions behind them, and our books beside the venues."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from signalist.display.listing import page_of
+from signalist.domain.errors import DomainError
 from signalist.execution.actions import close
 from signalist.execution.health import present
+from signalist.trading import account_books, closed_trades, fragments, order_book, signal_records
 from signalist.trading import authored as authors_view
-from signalist.trading import closed_trades, fragments, order_book, signal_records
+from signalist.trading.answers import answer
 from signalist.trading.filters import decision_choices, order_choices, trade_choices, trade_filter
+from signalist.trading.forms import AnswerForm
 from signalist.trading.open_positions import open_positions, position_row
 from signalist.trading.position_records import position_record
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
@@ -99,6 +102,56 @@ def trades(request: MemberRequest) -> HttpResponse:
     page = page_of(chosen.rows(), closed_trades.lines, request.GET.get("page"), count=count)
     context = {"section": "trades", "choices": choices, "page": page, "totals": totals}
     return render(request, "trading/trades.html", context)
+
+
+@require_safe
+@member
+def books(request: MemberRequest) -> HttpResponse:
+    """The accounts, and whether their venues say the same as our books."""
+    return render(request, "trading/books/accounts.html", {"section": "books", "accounts": account_books.accounts()})
+
+
+@require_safe
+@member
+def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
+    """One account beside its venue: who holds what, and every difference."""
+    found = account_books.account_books(public_id)
+    if found is None:
+        raise Http404
+    return render(request, "trading/books/account.html", {"section": "books", "books": found})
+
+
+@require_safe
+@member
+def difference(request: MemberRequest, account_id: uuid.UUID, public_id: uuid.UUID) -> HttpResponse:
+    """One difference; whoever may trade answers it here."""
+    row = account_books.difference_row(account_id, public_id)
+    if row is None:
+        raise Http404
+    line, fills = account_books.difference(row)
+    may_answer = request.membership.role in TRADING_ROLES
+    context = {"section": "books", "d": line, "fills": fills, "may_answer": may_answer}
+    return render(request, "trading/books/difference.html", context)
+
+
+@require_POST
+@may_trade
+def difference_answer(request: MemberRequest, account_id: uuid.UUID, public_id: uuid.UUID) -> HttpResponse:
+    """Answer a difference by the numbers that were shown; the engine carries it out."""
+    row = account_books.difference_row(account_id, public_id)
+    if row is None:
+        raise Http404
+    form = AnswerForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "The form was not complete, or the price is none, so nothing was done. Try again.")
+        return redirect("difference", account_id, public_id)
+    said = form.cleaned_data
+    row.ours, row.theirs = said["ours"], said["theirs"]
+    try:
+        answer(row, said["answer"], said["price"], present(), request.user)
+    except DomainError as error:
+        messages.error(request, str(error))
+    return redirect("difference", account_id, public_id)
 
 
 @require_safe

@@ -83,7 +83,7 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
-    """One fill; `venue_fill_id` is unique within the account for ever."""
+    """One fill; `venue_fill_id` is unique within the account for ever. `venue_order_id` is "" where the venue does not say."""
 
     venue_fill_id: str
     client_order_id: str
@@ -94,6 +94,7 @@ class FillReport:
     fee: Decimal
     fee_currency: str
     time: datetime
+    venue_order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,23 @@ class Reports:
     fills: tuple[FillReport, ...]
     balance: Balance
     cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order that rests in the venue's book, whoever placed it. `client_order_id` is "" where it was placed under none."""
+
+    client_order_id: str
+    venue_order_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    filled: Decimal
+    price: Decimal | None
+    trigger: Decimal | None
+    reduce_only: bool
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +161,14 @@ class Session(Protocol):
     async def balance(self) -> Balance: ...
 
     async def positions(self) -> tuple[NetPosition, ...]: ...
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        """All orders that are open in the account, whoever placed them."""
+        ...
+
+    async def take_down(self, venue_order_id: str) -> None:
+        """Cancel an open order under the venue's own id: one that is not ours. Raises OrderNotOpen where there is none."""
+        ...
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Have `wake` called whenever the venue has something new to report."""

@@ -25,6 +25,12 @@ NOT_IN_A_REPLAY = {
     "feed.prices.committed": "prices between two closes come from a live feed; a replay stores its prices with the candles",
     "engine.feeds.committed": "a replay feeds itself; tests/engine/test_deaths.py dies there",
     "leases.share_out.committed": "a replay is alone and shares with nobody; tests/flows/test_leases.py",
+    "compare.call": "a replay is alone with its venue and looks at nobody's books; tests/flows/test_differences.py",
+    "compare.called": "as compare.call",
+    "compare.looks.committed": "as compare.call",
+    "compare.answers.committed": "as compare.call",
+    "compare.take_down": "as compare.call",
+    "compare.taken_down": "as compare.call",
     "measure.snapshot.committed": "a replay at full speed takes no snapshots; tests/engine/test_deaths.py dies there",
 }
 

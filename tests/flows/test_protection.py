@@ -10,6 +10,7 @@ import pytest
 
 from signalist.accounts.models import Account, AccountState
 from signalist.domain.orders import OrderStatus, Side
+from signalist.trading.discrepancies import Discrepancy, Kind
 from signalist.trading.models import Fill, Instruction, Order, Position, Subscription, Trade
 from signalist.venues.base import FillReport, OrderReport
 from signalist.venues.errors import Refused
@@ -201,18 +202,17 @@ def test_a_fill_that_is_reported_twice_counts_once(world: Scene) -> None:
     assert world.trade(theo).quantity == ALL
 
 
-def test_a_fill_of_an_order_that_is_not_ours_halts_that_account_only(world: Scene) -> None:
+def test_a_fill_of_an_order_that_is_not_ours_is_a_difference_and_stops_nobody_from_leaving(world: Scene) -> None:
     theo, vera = world.subscriber("Theo"), world.subscriber("Vera")
     world.venue.invented[theo.account.venue_ref] = [invented("somebody's", world.clock.now())]
     world.signal(BUY)
-    states = {a.name: a.state for a in Account.objects.all()}
-    assert states == {"Theo": AccountState.HALTED, "Vera": AccountState.ACTIVE}
-    (told,) = world.events("account_halted")
-    assert told["reason"] == "the venue reports a fill of an order that is not ours: somebody's"
-    assert Account.objects.get(name="Theo").state_reason == told["reason"]
+    (row,) = Discrepancy.objects.all()
+    assert (row.account_id, row.kind, row.symbol) == (theo.account_id, Kind.UNKNOWN_FILL, "BTC-PERP")
+    assert not Account.objects.exclude(state=AccountState.ACTIVE).exists()
+    assert len(world.events("difference_found")) == 1
     world.minute()
     world.signal(EXIT_LONG)
-    assert world.trade(vera).exit_type == "SIGNAL"
+    assert [world.trade(one).exit_type for one in (theo, vera)] == ["SIGNAL", "SIGNAL"]
 
 
 def test_a_fill_that_closes_more_than_is_open_halts_the_account_and_is_kept(world: Scene) -> None:

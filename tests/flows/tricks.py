@@ -14,6 +14,7 @@ from signalist.venues.base import (
     Capabilities,
     FillReport,
     NetPosition,
+    OpenOrder,
     OrderReport,
     OrderRequest,
     Reports,
@@ -185,7 +186,13 @@ class TrickedSession:
         return await self._session.balance()
 
     async def positions(self) -> tuple[NetPosition, ...]:
-        return await self._session.positions()
+        return await self._ask("positions", "", self._session.positions)
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        return await self._ask("open_orders", "", self._session.open_orders)
+
+    async def take_down(self, venue_order_id: str) -> None:
+        await self._ask("take_down", "", lambda: self._session.take_down(venue_order_id))
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._session.listen(wake)

@@ -640,6 +640,43 @@ class Battery:
         assert (reports.orders, reports.fills, await other.positions()) == ((), (), ())
         assert await status(session, order) == (WORKING, 0)
 
+    # --- What is open --------------------------------------------------------------------------
+
+    async def test_what_is_open_is_told_with_all_its_terms_and_nothing_else(self, bench: Bench) -> None:
+        session = bench.account()
+        _, under, gone = await placed(session, request(BUY, "2"), stop(SELL, "2", 950), limit(BUY, "1", 900))
+        await session.cancel(gone)
+        (told,) = await session.open_orders()
+        assert (told.client_order_id, told.symbol, told.side, told.type) == (under, "ABC-PERP", SELL, OrderType.STOP)
+        assert (told.quantity, told.filled, told.price, told.trigger) == (D(2), D(0), None, D(950))
+        assert told.reduce_only
+        assert told.venue_order_id
+
+    async def test_an_open_order_is_taken_down_under_the_venues_own_id(self, bench: Bench) -> None:
+        session = bench.account()
+        (order,) = await placed(session, limit(BUY, "1", 900))
+        (told,) = await session.open_orders()
+        await session.take_down(told.venue_order_id)
+        assert await session.open_orders() == ()
+        assert await status(session, order) == (CANCELLED, 0)
+        with pytest.raises(OrderNotOpen):
+            await session.take_down(told.venue_order_id)
+
+    async def test_another_accounts_orders_are_neither_told_nor_taken_down(self, bench: Bench) -> None:
+        session, other = bench.account(), bench.account()
+        (order,) = await placed(session, limit(BUY, "1", 900))
+        (told,) = await session.open_orders()
+        assert await other.open_orders() == ()
+        with pytest.raises(OrderNotOpen):
+            await other.take_down(told.venue_order_id)
+        assert await status(session, order) == (WORKING, 0)
+
+    async def test_a_fill_names_its_order_as_the_venue_does(self, bench: Bench) -> None:
+        session = bench.account()
+        acked = await session.place(request(BUY, "1"))
+        (fill,) = (await session.reports("")).fills
+        assert fill.venue_order_id == acked.venue_order_id
+
     # --- Capabilities --------------------------------------------------------------------------
 
     def test_what_the_venue_can_do_is_declared(self, bench: Bench) -> None:

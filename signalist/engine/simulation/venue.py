@@ -14,7 +14,7 @@ from signalist.clock import Clock
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.engine.simulation.faults import CAPABILITIES, Fault, Weather
 from signalist.engine.simulation.watching import Trace
-from signalist.venues.base import Ack, Balance, NetPosition, OrderReport, OrderRequest, Reports, Session
+from signalist.venues.base import Ack, Balance, NetPosition, OpenOrder, OrderReport, OrderRequest, Reports, Session
 from signalist.venues.errors import Busy, DuplicateOrder, NoAnswer, NotSent, Refused, VenueError
 from signalist.venues.paper.exchange import PaperExchange
 from signalist.venues.paper.venue import PAPER, PaperVenue
@@ -225,6 +225,12 @@ class MisbehavingSession:
 
     async def positions(self) -> tuple[NetPosition, ...]:
         return await self._session.positions()
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        return await self._session.open_orders()
+
+    async def take_down(self, venue_order_id: str) -> None:
+        await self._session.take_down(venue_order_id)
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._session.listen(wake)

@@ -103,6 +103,8 @@ class House:
             protocol.REPORTS: self._reports,
             protocol.BALANCE: lambda holder, _: holder.balance(),
             protocol.POSITIONS: lambda holder, _: [[s, str(q)] for s, q in holder.net().items()],
+            protocol.OPEN_ORDERS: lambda holder, _: [open_row(o) for o in holder.book.orders.values() if o.is_open],
+            protocol.TAKE_DOWN: self._take_down,
         }
 
     def open_account(self, ref: str, secret: bytes, currency: str, cash: Decimal) -> None:
@@ -156,6 +158,12 @@ class House:
 
     def _cancel(self, holder: Holder, said: Mapping[str, Any]) -> list[str]:
         order = self._desk(holder).cancel(holder.book.orders.get(str(said["id"])))
+        self._settled(holder)
+        return order_row(order)
+
+    def _take_down(self, holder: Holder, said: Mapping[str, Any]) -> list[str]:
+        under = (o for o in holder.book.orders.values() if o.venue_order_id == str(said["venue_id"]))
+        order = self._desk(holder).cancel(next(under, None))
         self._settled(holder)
         return order_row(order)
 
@@ -235,6 +243,23 @@ def order_row(order: PaperOrder) -> list[str]:
         str(order.quantity),
         str(order.filled),
         order.reason,
+        order.active_from.isoformat(),
+    ]
+
+
+def open_row(order: PaperOrder) -> list[Any]:
+    """An open order as it goes out, whoever placed it."""
+    return [
+        order.client_order_id,
+        order.venue_order_id,
+        order.symbol,
+        order.side.value,
+        order.type.value,
+        str(order.quantity),
+        str(order.filled),
+        None if order.price is None else str(order.price),
+        None if order.trigger is None else str(order.trigger),
+        order.reduce_only,
         order.active_from.isoformat(),
     ]
 

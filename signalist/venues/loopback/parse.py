@@ -7,9 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from signalist.domain.orders import OrderStatus, Side
+from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues import errors
-from signalist.venues.base import Ack, Balance, FillReport, NetPosition, OrderReport, OrderRequest, Reports
+from signalist.venues.base import Ack, Balance, FillReport, NetPosition, OpenOrder, OrderReport, OrderRequest, Reports
 from signalist.venues.errors import NoAnswer, VenueError
 
 _ERRORS: Mapping[str, type[VenueError]] = {
@@ -88,6 +88,24 @@ def positions(said: Sequence[Sequence[str]]) -> tuple[NetPosition, ...]:
     return tuple(NetPosition(symbol, Decimal(quantity)) for symbol, quantity in said)
 
 
+def open_orders(said: Sequence[Sequence[Any]]) -> tuple[OpenOrder, ...]:
+    """What is open in the account."""
+
+    def number(text: Any) -> Decimal | None:
+        return None if text is None else Decimal(str(text))
+
+    found = []
+    for key, venue_order_id, symbol, side, kind, whole, filled, price, trigger, reduces, time in said:
+        quantity, done, at = Decimal(whole), Decimal(filled), datetime.fromisoformat(time)
+        levels = number(price), number(trigger)
+        found.append(
+            OpenOrder(
+                key, venue_order_id, symbol, Side(side), OrderType(kind), quantity, done, *levels, reduces is True, at
+            )
+        )
+    return tuple(found)
+
+
 def reports(rows: Sequence[Sequence[str]], money: Balance, cursor: int) -> Reports:
     """Tape rows in the venue's order: each order as it was last, and every fill. `money` is the balance after them."""
     orders: dict[str, OrderReport] = {}
@@ -98,7 +116,9 @@ def reports(rows: Sequence[Sequence[str]], money: Balance, cursor: int) -> Repor
         orders[key] = OrderReport(key, venue_order_id, OrderStatus(status), Decimal(whole), Decimal(filled), reason, at)
         if fill_id:
             part, paid, cost = Decimal(quantity), Decimal(price), Decimal(fee)
-            fills.append(FillReport(fill_id, key, Side(side), symbol, part, paid, cost, money.currency, at))
+            fills.append(
+                FillReport(fill_id, key, Side(side), symbol, part, paid, cost, money.currency, at, venue_order_id)
+            )
     return Reports(tuple(orders.values()), tuple(fills), money, str(cursor))
 
 

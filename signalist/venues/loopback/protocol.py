@@ -26,12 +26,14 @@ LOOK_UP = "/v1/order/look-up"
 REPORTS = "/v1/reports"
 BALANCE = "/v1/balance"
 POSITIONS = "/v1/positions"
+OPEN_ORDERS = "/v1/order/open"
+TAKE_DOWN = "/v1/order/take-down"
 TIME = "/v1/time"
 STREAM = "/v1/stream"
 JOIN = "/v1/stream/join"
 CONTROL = "/control/"
 
-PRIVATE = frozenset({PLACE, CANCEL, AMEND, LOOK_UP, REPORTS, BALANCE, POSITIONS})
+PRIVATE = frozenset({PLACE, CANCEL, AMEND, LOOK_UP, REPORTS, BALANCE, POSITIONS, OPEN_ORDERS, TAKE_DOWN})
 
 BEAT_EVERY = 1.0
 """Seconds between two empty lines of a stream."""

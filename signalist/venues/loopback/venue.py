@@ -12,6 +12,7 @@ from signalist.venues.base import (
     Balance,
     Capabilities,
     NetPosition,
+    OpenOrder,
     OrderReport,
     OrderRequest,
     Reports,
@@ -111,6 +112,15 @@ class LoopbackSession:
 
     async def positions(self) -> tuple[NetPosition, ...]:
         return parse.positions(await self._client.ask(self._signer, protocol.POSITIONS, {}, within=self._within))
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        return parse.open_orders(await self._client.ask(self._signer, protocol.OPEN_ORDERS, {}, within=self._within))
+
+    async def take_down(self, venue_order_id: str) -> None:
+        said = {"venue_id": venue_order_id}
+        await self._client.ask(
+            self._signer, protocol.TAKE_DOWN, said, priority=Priority.PROTECTION, within=self._within
+        )
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._listening.join(self._signer, wake)

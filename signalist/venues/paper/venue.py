@@ -14,12 +14,13 @@ from signalist.venues.base import (
     Capabilities,
     FillReport,
     NetPosition,
+    OpenOrder,
     OrderReport,
     OrderRequest,
     Reports,
     Session,
 )
-from signalist.venues.errors import BadCredential
+from signalist.venues.errors import BadCredential, OrderNotOpen
 from signalist.venues.paper.book import Book, PaperOrder, TapeRow
 from signalist.venues.paper.exchange import PaperExchange
 from signalist.venues.transport import fence
@@ -91,7 +92,18 @@ class PaperSession:
                 for r in orders.values()
             ),
             fills=tuple(
-                FillReport(r.fill_id, r.client_order_id, r.side, r.symbol, r.quantity, r.price, r.fee, currency, r.time)
+                FillReport(
+                    r.fill_id,
+                    r.client_order_id,
+                    r.side,
+                    r.symbol,
+                    r.quantity,
+                    r.price,
+                    r.fee,
+                    currency,
+                    r.time,
+                    r.venue_order_id,
+                )
                 for _, r in rows
                 if r.fill_id
             ),
@@ -107,6 +119,17 @@ class PaperSession:
     async def positions(self) -> tuple[NetPosition, ...]:
         book = await self._book()
         return tuple(NetPosition(p.symbol, p.quantity) for p in book.positions.values() if p.quantity != 0)
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        book = await self._book()
+        return tuple(open_order(order) for order in book.orders.values() if order.is_open)
+
+    async def take_down(self, venue_order_id: str) -> None:
+        book = await self._book()
+        found = [o.client_order_id for o in book.orders.values() if o.venue_order_id == venue_order_id and o.is_open]
+        if not found:
+            raise OrderNotOpen("The order is not open any more.")
+        await self._exchange.cancel(self._ref, found[0])
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._exchange.listen(self._ref, wake)
@@ -132,6 +155,23 @@ class PaperSession:
             order.reason,
             order.active_from,
         )
+
+
+def open_order(order: PaperOrder) -> OpenOrder:
+    """An order of the book as the protocol tells it."""
+    return OpenOrder(
+        order.client_order_id,
+        order.venue_order_id,
+        order.symbol,
+        order.side,
+        order.type,
+        order.quantity,
+        order.filled,
+        order.price,
+        order.trigger,
+        order.reduce_only,
+        order.active_from,
+    )
 
 
 class _TapeReader:

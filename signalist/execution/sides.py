@@ -1,0 +1,87 @@
+"""Reads our side of accounts for the stage `compare`, in a constant number of queries whatever their number."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+
+from signalist.accounts.models import Account
+from signalist.db import fast
+from signalist.domain.money import ZERO
+from signalist.execution import leases
+from signalist.markets.selectors import instruments
+from signalist.trading.comparing import Books
+from signalist.trading.discrepancies import AccountLook
+from signalist.trading.models import STILL_ACTIVE, AccountBalance, Order, Position, Trade
+from signalist.trading.noting import foreign_sums, standing
+
+
+def books_of(
+    account_ids: Sequence[int], engine: uuid.UUID | None, *, lock: str = ""
+) -> dict[int, tuple[Account, Books]]:
+    """The accounts of these that `engine` holds (None: all), with their books; `lock` is that of the accounts' rows."""
+    found = fast.select_ids(Account, sorted(account_ids), lock=lock)
+    accounts = leases.mine(found, engine)
+    ids = sorted(accounts)
+    orders: dict[int, list[Order]] = defaultdict(list)
+    positions: dict[int, list[Position]] = defaultdict(list)
+    for order in fast.select_ids(Order, ids, STILL_ACTIVE, column="account_id"):
+        orders[order.account_id].append(order)
+    for position in fast.select_ids(Position, ids, "is_open", column="account_id"):
+        positions[position.account_id].append(position)
+    cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, ids, column="account_id")}
+    looks = {look.account_id: look for look in fast.select_ids(AccountLook, ids, column="account_id")}
+    differing = standing(ids)
+    foreign = foreign_sums([row for rows in differing.values() for row in rows])
+    earned = _earned(looks)
+    traded = {o.instrument_id for found in orders.values() for o in found}
+    traded |= {p.instrument_id for found in positions.values() for p in found}
+    symbols = {key: instrument.symbol for key, instrument in instruments(traded).items()}
+    return {
+        key: (
+            accounts[key],
+            Books(
+                cursor=cursors.get(key, ""),
+                orders=orders[key],
+                positions=positions[key],
+                symbols=symbols,
+                standing=differing.get(key, []),
+                look=looks.get(key),
+                foreign=foreign,
+                earned=earned.get(key, ZERO),
+            ),
+        )
+        for key in ids
+    }
+
+
+def at_stake(account_ids: Sequence[int]) -> set[int]:
+    """Those of these accounts that have an open position or an order under way; two queries."""
+    orders = fast.select_ids(Order, sorted(account_ids), STILL_ACTIVE, column="account_id")
+    positions = fast.select_ids(Position, sorted(account_ids), "is_open", column="account_id")
+    return {order.account_id for order in orders} | {position.account_id for position in positions}
+
+
+def named_orders(account_id: int, client_order_ids: Sequence[str]) -> dict[str, Order]:
+    """The account's orders under these ids, whatever became of them; one query."""
+    found = fast.select_ids(Order, sorted(client_order_ids), column="client_order_id")
+    return {order.client_order_id: order for order in found if order.account_id == account_id}
+
+
+def last_trade() -> int:
+    """The newest trade's id: a trade of an account whose row is locked will have a higher one."""
+    return int(fast.tuples("SELECT COALESCE(MAX(id), 0) FROM trading_trade")[0][0])
+
+
+def _earned(looks: dict[int, AccountLook]) -> dict[int, Decimal]:
+    """What trades brought since each account's base was taken. It is taken anew at every look that agrees, so these are few."""
+    based = {key: look.booked_through for key, look in looks.items() if look.base is not None}
+    sums: dict[int, Decimal] = {}
+    if not based:
+        return sums
+    for trade in fast.select(Trade, "id > %s ORDER BY id", [min(based.values())]):
+        if trade.account_id in based and trade.pk > based[trade.account_id]:
+            sums[trade.account_id] = sums.get(trade.account_id, ZERO) + trade.net
+    return sums

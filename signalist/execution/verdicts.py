@@ -1,0 +1,180 @@
+"""What a look at an account comes to, written into the rows: differences that lasted, those that are over, and the look itself.
+
+Called inside the transaction of the stage `compare`, with the account locked and its books as they were when the venue was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from signalist.accounts.models import Account
+from signalist.db import fast
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.orders import Leg, OrderStatus
+from signalist.execution.sides import last_trade
+from signalist.trading import noting
+from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked, compare
+from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
+from signalist.trading.folding import fold_orders
+from signalist.trading.misfits import fold_each
+from signalist.trading.models import Order, Position
+from signalist.trading.transitions import ORDER_STATE, move
+from signalist.venues.base import Capabilities
+
+LOOKS = 3
+"""So many looks must see the same before it is a difference; of an order that is not found, one more than the venue itself asks for."""
+_LOOK = "looked_at agrees sums orders total base booked_through".split()
+LOST = "the venue does not know it any more"
+
+Place = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was seen and is no difference yet: place → numbers and how often. `looks_again` where the next look should come soon."""
+
+    suspected: dict[Place, tuple[Any, int]] = field(default_factory=dict)
+    looks_again: bool = False
+
+
+def take_news(account: Account, snapshot: Snapshot, now: datetime) -> bool:
+    """Fold what the venue reported during a look, as any report; whether there was anything. The account's cursor must be where it was."""
+    if not snapshot.news.fills and not snapshot.news.orders:
+        return False
+    fold_each({account.pk: snapshot.news}, {account.pk: account}, now)
+    ring_on_commit("protect", "measure", "decide", "place")
+    return True
+
+
+def judge(
+    account: Account,
+    books: Books,
+    snapshot: Snapshot,
+    before: Verdict | None,
+    abilities: Capabilities,
+    now: datetime,
+) -> Verdict:
+    """Write what this look comes to; returns what the next one of the same engine has to know."""
+    found = compare(books, snapshot)
+    if found.turned_up:
+        fold_orders(found.turned_up, {account.pk: account}, now)
+        ring_on_commit("protect", "place")
+    verdict = Verdict(looks_again=bool(found.sights or found.turned_up))
+    standing = {row.place: row for row in books.standing if row.state == State.OPEN}
+    known = before.suspected if before is not None else {}
+    seen, fresh = [], []
+    for sight in found.sights:
+        row = standing.get(sight.place)
+        if row is not None:
+            noting.seen_again(row, sight, now)
+            seen.append(row)
+            continue
+        numbers, looks = known.get(sight.place, (None, 0))
+        looks = looks + 1 if numbers == sight.numbers else 1
+        needed = max(LOOKS, abilities.looks + 1) if sight.kind is Kind.LOST_ORDER else LOOKS
+        if looks < needed:
+            verdict.suspected[sight.place] = (sight.numbers, looks)
+        elif not _is_settled(sight, books, snapshot, account, now):
+            fresh.append((sight, looks))
+    _open(account, fresh, books, now)
+    noting.save_seen(seen)
+    _close_what_is_over(books, found, now)
+    _note_look(account, books, snapshot, found, now)
+    return verdict
+
+
+def _is_settled(sight: Sight, books: Books, snapshot: Snapshot, account: Account, now: datetime) -> bool:
+    """Whether an order that the venue does not list is over by the venue's own word, which then is taken as any report."""
+    if sight.kind is not Kind.LOST_ORDER:
+        return False
+    order = next(order for order in books.orders if order.client_order_id == sight.subject)
+    said = snapshot.looked_up[order.pk]
+    if said is None or said.status not in (OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED):
+        return False
+    fold_orders([said], {account.pk: account}, now)
+    ring_on_commit("protect", "decide", "place")
+    return True
+
+
+def _open(account: Account, fresh: Sequence[tuple[Sight, int]], books: Books, now: datetime) -> None:
+    if not fresh:
+        return
+    known = noting.markets(account.venue, {sight.symbol for sight, _ in fresh if sight.symbol})
+    rows = [noting.begun(account, sight, known.get(sight.symbol), looks, now) for sight, looks in fresh]
+    lost = {row.subject: row for row in rows if row.kind == Kind.LOST_ORDER}
+    replaced = [o for o in books.orders if o.client_order_id in lost and Leg(o.leg).protects]
+    for order in replaced:
+        lost[order.client_order_id].facts["replaced"] = "yes"
+    noting.store(rows)
+    write_off(replaced, LOST, now)
+
+
+def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
+    """Count orders as never there, so that what they protected gets others; one that turns up after that is taken down."""
+    if not orders:
+        return
+    current = fast.select_ids(Order, sorted(order.pk for order in orders), lock="update")
+    for order in current:
+        move(order, OrderStatus.REJECTED, now, reason)
+    fast.update(current, ORDER_STATE)
+    positions = fast.select_ids(Position, sorted({o.position_id for o in current if o.position_id}), lock="update")
+    for position in positions:
+        position.protection_due = True
+    fast.update(positions, ("protection_due",))
+    ring_on_commit("protect", "place")
+
+
+def _close_what_is_over(books: Books, found: Found, now: datetime) -> None:
+    seen = {sight.place for sight in found.sights}
+    over = [
+        row
+        for row in books.standing
+        if row.state == State.OPEN and row.place not in seen and _is_over(row, books, found)
+    ]
+    noting.close(over, State.GONE, "the venue and our books agree again", now)
+    agreeing = {line["symbol"] for line in found.sums if line["ours"] == line["venue"]} - found.moving
+    unkept = [row for row in books.standing if row.state == State.KEPT and row.subject == POSITION]
+    noting.close(
+        [row for row in unkept if row.symbol in agreeing],
+        State.GONE,
+        "the venue holds nothing beyond ours any more",
+        now,
+    )
+    if over:
+        ring_on_commit("decide")
+
+
+def _is_over(row: Discrepancy, books: Books, found: Found) -> bool:
+    """Whether a look that did not see it could have seen it."""
+    if row.kind == Kind.ORDER_IN_DOUBT:
+        return False
+    if row.subject == BALANCE:
+        return found.balance_compared
+    if row.kind == Kind.LOST_ORDER:
+        return not row.facts.get("replaced")
+    return row.symbol not in found.moving
+
+
+def _note_look(account: Account, books: Books, snapshot: Snapshot, found: Found, now: datetime) -> None:
+    """The look for the account's page; and where nothing is open, the money that the next one goes by."""
+    look = books.look or AccountLook(tenant_id=account.tenant_id, account_id=account.pk)
+    look.looked_at, look.sums, look.orders = now, found.sums, len(snapshot.orders)
+    look.agrees, look.total = not found.sights, snapshot.balance.total
+    differs = any(sight.subject == BALANCE for sight in found.sights)
+    if found.balance_compared and not differs:
+        look.base, look.booked_through = _base(snapshot.balance.total, books), last_trade()
+    elif any(row.subject == POSITION and row.state == State.KEPT for row in books.standing):
+        look.base = None  # what the user trades beside us comes and goes with the same money
+    if look.pk is None:
+        fast.insert([look])
+    else:
+        fast.update([look], _LOOK)
+
+
+def _base(total: Decimal, books: Books) -> Decimal:
+    open_part = Books(books.cursor, (), books.positions, books.symbols, (), None, {})
+    return total - booked(open_part)
