@@ -26,7 +26,9 @@ from signalist.trading.models import Order
 SLACK = 1.1
 """An engine gives accounts away when it has more than its share by this factor: a few more or less are no reason to move."""
 AT_ONCE = 2000
-_HELD = "account_id IN (SELECT id FROM accounts_account WHERE lease_owner = %s)"
+# One look at the account's row for each row that is passed. As a set of accounts it would be joined, and a planner that does not know
+# yet how a table has grown walks all accounts for each row.
+_HELD = "(SELECT lease_owner FROM accounts_account WHERE accounts_account.id = account_id) = %s"
 
 
 @dataclass(frozen=True, slots=True)
