@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
+from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.strategies import StrategyPool
 from signalist.execution import engines, leases, reconcile
@@ -168,7 +169,8 @@ class Engine:
             log.warning("accounts_taken_over", engine=str(self.id), accounts=len(taken.left_behind))
         if taken.all:
             # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
-            await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now()))
+            under_way = self._in_hand()
+            await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now(), under_way))
             self._dirty |= set(taken.all)
             self.wakes.ring("place", "protect", "decide")
 
@@ -184,11 +186,11 @@ class Engine:
         forget_instruments()
         forget_schedules()
         await self._take_accounts()
-        accounts = await self.database(lambda: list(Account.objects.filter(lease_owner=self.id).order_by("pk")))
-        fresh = {account.pk for account in accounts} - self._listening
-        for account in accounts:
+        held = await self.database(lambda: leases.held(self.id))
+        fresh = set(held) - self._listening
+        for account in await self.database(lambda: fast.select_ids(Account, sorted(fresh))):
             self._listen(account)
-        self._dirty |= fresh | self._in_turn(account.pk for account in accounts)
+        self._dirty |= fresh | self._in_turn(held)
 
     async def heartbeat(self) -> None:
         """Show that this engine lives."""
@@ -199,13 +201,17 @@ class Engine:
 
     async def poll(self) -> None:
         """The safety net: ask everything, whether rung or not."""
-        under_way = self._placer.orders if self._placer is not None else frozenset[int]()
+        under_way = self._in_hand()
         if await self.database(lambda: reconcile.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self._adopt_runs({self.id})
         if self._patient:
             self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
         self.wakes.ring("fan_out", "decide", "place", "protect", "measure", "look_up")
+
+    def _in_hand(self) -> frozenset[int]:
+        """The orders that this engine itself is asking its venues about."""
+        return self._placer.orders if self._placer is not None else frozenset()
 
     def _in_turn(self, account_ids: Iterable[int]) -> set[int]:
         """Which of these are read now though nobody has said that they have news."""

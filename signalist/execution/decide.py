@@ -263,7 +263,8 @@ def _take(
     execution.capital = request.capital
     order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
     notional = settle(quantity * request.price)
-    held = Reservation(
+    held = fast.new(
+        Reservation,
         tenant_id=execution.tenant_id,
         account_id=execution.account_id,
         order=order,
@@ -289,7 +290,8 @@ def _order(
     subscription = execution.subscription
     held = subscription if position is None else position
     order_id, tag = order_ids(execution, leg, 0)
-    return Order(
+    return fast.new(
+        Order,
         tenant_id=execution.tenant_id,
         account_id=execution.account_id,
         subscription=subscription,

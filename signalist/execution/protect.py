@@ -196,7 +196,8 @@ def _cover(
 
 def _leg(position: Position, leg: Leg, level: Decimal, quantity: Decimal, n: int, now: datetime) -> Order:
     order_id, tag = order_ids(position.entry_execution, leg, n)
-    return Order(
+    return fast.new(
+        Order,
         tenant_id=position.tenant_id,
         account_id=position.account_id,
         subscription_id=position.subscription_id,
