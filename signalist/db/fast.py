@@ -8,27 +8,23 @@ guard sees these statements like any other.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import cache
+from itertools import chain
 from typing import Any, TypeVar
-from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
-from django.db.models.base import ModelState
-from django.db.models.expressions import Col
 
-from signalist.db.fields import ExactDecimalField
+from signalist.db import columns as columns_of
+from signalist.db.columns import Column, instance, on_postgresql, reads, values_of
 from signalist.db.scope import visible
-from signalist.domain.money import QUANTUM, WIDE, exact
 
 M = TypeVar("M", bound=models.Model)
 
-_Convert = Callable[[Any], Any]
-# SQLite's default limit of variables in a statement is 32,766; a batch stays far below with any of our tables.
-_ROWS_AT_ONCE = 200
+# SQLite's default limit of variables in a statement is 32,766; a batch stays far below with any of our tables. PostgreSQL gets a document.
+_ROWS_AT_ONCE = {False: 200, True: 1000}
+new, utc = columns_of.new, columns_of.utc
 _TEXT, _BINARY = 0, 1  # psycopg's Format
 _NAMED = "NULLIF(current_setting('app.tenant_id', true), '')::bigint"
 
@@ -41,22 +37,24 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
     """
     statement = f"{_selection(model)} {_seen(model)} WHERE {condition}{_lock(lock)}"
     cursor = _cursor()
-    if _on_postgresql():
+    if on_postgresql():
         cursor.cursor.format = _BINARY  # the driver's compiled readers, a third of the work of reading texts
     try:
         cursor.execute(statement, parameters)
         found = cursor.fetchall()
     finally:
-        if _on_postgresql():
+        if on_postgresql():
             cursor.cursor.format = _TEXT
-    names, conversions = _columns(model)
+    names, conversions = reads(model)
+    if not conversions:
+        return [instance(model, names, values) for values in found]
     rows = []
     for values in found:
         row = list(values)
         for index, convert in conversions:
             if row[index] is not None:
                 row[index] = convert(row[index])
-        rows.append(_instance(model, names, row))
+        rows.append(instance(model, names, row))
     return rows
 
 
@@ -75,15 +73,6 @@ def _cursor() -> Any:
     return kept[1]
 
 
-def _instance(model: type[M], names: Sequence[str], values: Sequence[Any]) -> M:
-    """A stored row as an instance, as `Model.from_db` makes it, without the checks and signals of a constructor call."""
-    row = model.__new__(model)
-    row._state = ModelState()
-    row._state.adding, row._state.db = False, "default"
-    row.__dict__.update(zip(names, values, strict=True))
-    return row
-
-
 def _seen(model: type[models.Model]) -> str:
     """FROM what: the table, or the rows of it that the door shows.
 
@@ -91,7 +80,7 @@ def _seen(model: type[models.Model]) -> str:
     walk everybody's rows. Named by the setting, the statement is the same for all tenants and stays prepared.
     """
     table = model._meta.db_table
-    scope = visible(model, _NAMED if _on_postgresql() else None)
+    scope = visible(model, _NAMED if on_postgresql() else None)
     return f'FROM (SELECT * FROM "{table}" WHERE {scope}) AS "{table}"' if scope else f'FROM "{table}"'
 
 
@@ -111,7 +100,7 @@ def among(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
 
     PostgreSQL gets an array, so that the statement is the same whatever the number, and stays prepared.
     """
-    if _on_postgresql():
+    if on_postgresql():
         return f'"{column}" = ANY(%s)', [list(values)]
     return f'"{column}" IN ({", ".join(["%s"] * len(values))})', list(values)
 
@@ -126,8 +115,9 @@ def tuples(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ..
 def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) -> None:
     """INSERT `rows` (all of one model). With `returning` they get their primary keys; `conflict` is what follows the VALUES."""
     _check_owners(rows)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        _insert(rows[start : start + _ROWS_AT_ONCE], conflict, returning)
+    at_once = _ROWS_AT_ONCE[on_postgresql()]
+    for start in range(0, len(rows), at_once):
+        _insert(rows[start : start + at_once], conflict, returning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +143,7 @@ def write_together(*writes: Insert | Update) -> None:
     No write sees what another one writes, and no row may be written twice.
     """
     wanted = [write for write in writes if write.rows]
-    if not _on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE for write in wanted):
+    if not on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE[True] for write in wanted):
         with transaction.atomic():
             for write in wanted:
                 _write(write)
@@ -195,11 +185,11 @@ def _insert(rows: Sequence[M], conflict: str, returning: bool) -> None:
     head, marks, fields = _insertion(type(rows[0]))
     tail = f"{conflict} RETURNING id" if returning else conflict
     cursor = _cursor()
-    if _on_postgresql():
+    if on_postgresql():
         source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
         cursor.execute(f"{head} {source} {tail}", [_document(rows, fields)])
     else:
-        parameters = [value for row in rows for value in _values(row, fields)]
+        parameters = list(chain.from_iterable(values_of(rows, fields)))
         cursor.execute(f"{head} VALUES {', '.join([marks] * len(rows))} {tail}", parameters)
     if returning:
         for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
@@ -212,20 +202,21 @@ def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
     if not rows:
         return
     _check_owners(rows)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        _update(rows[start : start + _ROWS_AT_ONCE], tuple(names), key)
+    at_once = _ROWS_AT_ONCE[on_postgresql()]
+    for start in range(0, len(rows), at_once):
+        _update(rows[start : start + at_once], tuple(names), key)
 
 
 def _update(rows: Sequence[M], names: tuple[str, ...], key: str) -> None:
     cursor = _cursor()
-    if _on_postgresql():
+    if on_postgresql():
         statement, fields = _updating_together(type(rows[0]), names, key)
         cursor.execute(statement, [_document(rows, fields)])
     else:
         statement, fields = _updating(type(rows[0]), names, key)
         scope = visible(type(rows[0]))
         statement += f" AND {scope}" if scope else ""
-        cursor.executemany(statement, [_values(row, fields) for row in rows])
+        cursor.executemany(statement, list(values_of(rows, fields)))
 
 
 def execute(statement: str, parameters: Sequence[Any]) -> int:
@@ -241,7 +232,7 @@ def prepared(model: type[models.Model], name: str, value: Any) -> Any:
 
 
 def _lock(kind: str) -> str:
-    if not kind or not _on_postgresql():
+    if not kind or not on_postgresql():
         return ""
     # Not against foreign keys: a row that is locked here may still be pointed to, as the fan-out does with accounts.
     return " FOR NO KEY UPDATE SKIP LOCKED" if kind == "skip" else " FOR NO KEY UPDATE"
@@ -254,112 +245,7 @@ def _selection(model: type[models.Model]) -> str:
 
 
 @cache
-def _on_postgresql() -> bool:
-    """Asked for at every statement: the connection itself is looked up in the running task each time, which costs more."""
-    return connection.vendor == "postgresql"
-
-
-@cache
-def _columns(model: type[models.Model]) -> tuple[list[str], list[tuple[int, _Convert]]]:
-    """The attribute names in the order of the columns, and the conversion of each column that needs one."""
-    names, conversions = [], []
-    for index, field in enumerate(model._meta.concrete_fields):
-        names.append(field.attname)
-        convert = _reading(field)
-        if convert is not None:
-            conversions.append((index, convert))
-    return names, conversions
-
-
-def _reading(field: Any) -> _Convert | None:
-    """What makes a driver's value the field's: the frequent kinds directly, the others by Django's own steps."""
-    kind = field.target_field if field.is_relation else field
-    if isinstance(kind, ExactDecimalField):
-        return None if _on_postgresql() else Decimal
-    if isinstance(kind, models.DateTimeField):
-        return None if _on_postgresql() else utc
-    if isinstance(kind, models.JSONField) and _on_postgresql():
-        return None
-    column = Col(field.model._meta.db_table, field)
-    steps = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
-    return _conversion(steps, column) if steps else None
-
-
-def utc(value: datetime | str) -> datetime:
-    """A time as `tuples` gives it, aware: SQLite's are in UTC without saying so, and texts where they come from an expression."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _conversion(steps: Sequence[Callable[..., Any]], column: Col) -> _Convert:
-    def convert(value: Any) -> Any:
-        for step in steps:
-            value = step(value, column, connection)
-        return value
-
-    return convert
-
-
-def _values(row: models.Model, fields: Sequence[_Column]) -> list[Any]:
-    """The row's values as its columns take them."""
-    values = []
-    for field in fields:
-        value = getattr(row, field.attname)
-        if value is not None and field.prepare is not None:
-            value = field.prepare(value)
-        values.append(value)
-    return values
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """What writing a column takes."""
-
-    attname: str
-    column: str
-    kind: str
-    prepare: _Convert | None
-
-    @classmethod
-    def of(cls, field: Any) -> _Column:
-        target = field.target_field if field.is_relation else field
-        return cls(field.attname, field.column, target.rel_db_type(connection) or "", _preparation(field))
-
-
-def _preparation(field: Any) -> _Convert | None:
-    """What makes a value of `field` fit its column, None where nothing is needed: text, numbers, booleans and ids go as they are."""
-    kind = field.target_field if field.is_relation else field
-    if isinstance(kind, ExactDecimalField):
-        return _plain_decimal if _on_postgresql() else _canonical_decimal
-    if isinstance(kind, models.DateTimeField):
-        return datetime.isoformat if _on_postgresql() else _naive_text
-    if isinstance(kind, models.DateField):
-        return date.isoformat
-    if isinstance(kind, models.UUIDField):
-        return str if _on_postgresql() else _hexadecimal
-    if isinstance(kind, models.JSONField):
-        return None if _on_postgresql() else json.dumps
-    return None
-
-
-def _plain_decimal(value: Decimal) -> str:
-    return format(exact(value), "f")
-
-
-def _canonical_decimal(value: Decimal) -> str:
-    return format(exact(value).quantize(QUANTUM, context=WIDE), "f")
-
-
-def _naive_text(value: datetime) -> str:
-    return str(value.astimezone(UTC).replace(tzinfo=None))
-
-
-def _hexadecimal(value: UUID) -> str:
-    return value.hex
-
-
-@cache
-def _insertion(model: type[models.Model]) -> tuple[str, str, list[_Column]]:
+def _insertion(model: type[models.Model]) -> tuple[str, str, list[Column]]:
     # A column that the database fills by itself (an auto id, a default in the schema) is left to it.
     own = models.NOT_PROVIDED
     fields = [
@@ -369,18 +255,18 @@ def _insertion(model: type[models.Model]) -> tuple[str, str, list[_Column]]:
     ]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     marks = ", ".join(["%s"] * len(fields))
-    return f'INSERT INTO "{model._meta.db_table}" ({columns})', f"({marks})", [_Column.of(field) for field in fields]
+    return f'INSERT INTO "{model._meta.db_table}" ({columns})', f"({marks})", [Column.of(field) for field in fields]
 
 
 @cache
-def _updating(model: type[models.Model], names: tuple[str, ...], key: str) -> tuple[str, list[_Column]]:
-    fields = [_Column.of(model._meta.get_field(name)) for name in (*names, key)]
+def _updating(model: type[models.Model], names: tuple[str, ...], key: str) -> tuple[str, list[Column]]:
+    fields = [Column.of(model._meta.get_field(name)) for name in (*names, key)]
     columns = ", ".join(f'"{field.column}" = %s' for field in fields[:-1])
     return f'UPDATE "{model._meta.db_table}" SET {columns} WHERE "{fields[-1].column}" = %s', fields
 
 
 @cache
-def _updating_together(model: type[models.Model], names: tuple[str, ...], key: str) -> tuple[str, list[_Column]]:
+def _updating_together(model: type[models.Model], names: tuple[str, ...], key: str) -> tuple[str, list[Column]]:
     """As `_updating`, for all rows in one statement."""
     _, fields = _updating(model, names, key)
     setting = ", ".join(f'"{field.column}" = v."{field.column}"' for field in fields[:-1])
@@ -396,15 +282,15 @@ def _updating_together(model: type[models.Model], names: tuple[str, ...], key: s
 # strings, so no digit is lost.
 
 
-def _names(fields: Sequence[_Column]) -> str:
+def _names(fields: Sequence[Column]) -> str:
     return ", ".join(f'"{field.column}"' for field in fields)
 
 
-def _recordset(fields: Sequence[_Column]) -> str:
+def _recordset(fields: Sequence[Column]) -> str:
     columns = ", ".join(f'"{field.column}" {field.kind}' for field in fields)
     return f"json_to_recordset(%s::json) AS v ({columns})"
 
 
-def _document(rows: Sequence[M], fields: Sequence[_Column]) -> str:
+def _document(rows: Sequence[M], fields: Sequence[Column]) -> str:
     columns = [field.column for field in fields]
-    return json.dumps([dict(zip(columns, _values(row, fields), strict=True)) for row in rows])
+    return json.dumps([dict(zip(columns, values, strict=True)) for values in values_of(rows, fields)])

@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
+from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.strategies import StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile
@@ -178,7 +179,8 @@ class Engine:
             log.warning("accounts_taken_over", engine=str(self.id), accounts=len(taken.left_behind))
         if taken.all:
             # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
-            await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now()))
+            under_way = self._in_hand()
+            await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now(), under_way))
             self._gate.taken(taken.all)
             await self.database(
                 lambda: readiness.recheck(taken.all, self.sessions.capabilities, self.id, self.clock.now())
@@ -198,14 +200,14 @@ class Engine:
         forget_instruments()
         forget_schedules()
         await self._take_accounts()
-        accounts = await self.database(lambda: list(Account.objects.filter(lease_owner=self.id).order_by("pk")))
-        await self._leave({account.pk: account.lease_token for account in accounts})
-        fresh = {account.pk for account in accounts} - self._listening.keys()
-        for account in accounts:
+        held: dict[int, int] = await self.database(lambda: leases.held(self.id))
+        await self._leave(held)
+        fresh = held.keys() - self._listening.keys()
+        for account in await self.database(lambda: fast.select_ids(Account, sorted(fresh))):
             self._listen(account)
         if self.comparer is not None:
-            self.comparer.hold(accounts)
-        self._dirty |= fresh | self._in_turn(account.pk for account in accounts)
+            self.comparer.hold(self._listening.values())
+        self._dirty |= fresh | self._in_turn(held)
 
     async def _leave(self, held: Mapping[int, int]) -> None:
         """Listen no more to accounts that are not among these, whose lease tokens are given: they are another engine's, or have been in
@@ -223,7 +225,7 @@ class Engine:
 
     async def poll(self) -> None:
         """The safety net: ask everything, whether rung or not."""
-        under_way = self._placer.orders if self._placer is not None else frozenset[int]()
+        under_way = self._in_hand()
         if await self.database(lambda: reconcile.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self._adopt_runs({self.id})
@@ -233,6 +235,10 @@ class Engine:
             await self.comparer.answer()
             await self.comparer.look()
         self.wakes.ring("fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
+
+    def _in_hand(self) -> frozenset[int]:
+        """The orders that this engine itself is asking its venues about."""
+        return self._placer.orders if self._placer is not None else frozenset()
 
     def _in_turn(self, account_ids: Iterable[int]) -> set[int]:
         """Which of these are read now though nobody has said that they have news."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from signalist.db.fast import Insert, write_together
+from signalist.db.fast import Insert, new, write_together
 from signalist.db.scope import tenant_behind_the_door
 from signalist.events.models import Event
 
@@ -40,4 +40,4 @@ def prepared(facts: Sequence[Fact]) -> Insert:
         raise RuntimeError("Behind the door of one tenant only its own events are written.")
     # The database folds the notifications of a transaction into one, sent at its commit.
     notify = f"RETURNING pg_notify('{CHANNEL}', '')" if connection.vendor == "postgresql" else ""
-    return Insert([Event(tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts], notify)
+    return Insert([new(Event, tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts], notify)

@@ -18,8 +18,8 @@ from signalist.events.outbox import Fact, emit
 from signalist.execution import leases
 from signalist.markets.selectors import instruments
 from signalist.risk.restraints import Restraint, restraints
-from signalist.trading.folding import release_reservations
 from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position, Subscription
+from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_SENT, move
 from signalist.venues.base import Ack, OrderReport
 from signalist.venues.errors import VenueError
@@ -57,9 +57,13 @@ class Round:
     dropped: list[Order] = field(default_factory=list)
 
 
-def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH) -> Round:
-    """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn."""
-    work = Round()
+def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH, work: Round | None = None) -> Round:
+    """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn.
+
+    `work` is what comes back. A caller that repeats a claim which the database broke off hands the same one in: what an earlier batch
+    had committed is in it, and nobody else would send it.
+    """
+    work = Round() if work is None else work
     behind: tuple[int, int] | None = (-1, 0)
     while behind is not None and len(work.errands) + len(work.dropped) < limit:
         behind = _claim_batch(engine, now, limit, behind, work)
@@ -215,7 +219,8 @@ def _errand(
     order: Order, account: Account, action: AttemptAction, request: dict[str, Any], engine: uuid.UUID, now: datetime
 ) -> Errand:
     order.attempts += 1
-    attempt = OrderAttempt(
+    attempt = fast.new(
+        OrderAttempt,
         tenant_id=order.tenant_id,
         order=order,
         number=order.attempts,

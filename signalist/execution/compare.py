@@ -123,10 +123,11 @@ class Comparer:
 
     async def write(self) -> None:
         """Conclude from the looks that have come."""
-        taken_down = dict(self._taking_down.collect())
-        if taken_down:
-            await self._carry_out(taken_down)
-        await self._conclude([answer for _, answer in self._looking.collect()])
+        with self._taking_down.collected() as taken_down:
+            if taken_down:
+                await self._carry_out(dict(taken_down))
+        with self._looking.collected() as looks:
+            await self._conclude([answer for _, answer in looks])
 
     async def _conclude(self, looks: Sequence[Looked]) -> None:
         now = self._clock.now()

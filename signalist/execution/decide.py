@@ -291,7 +291,8 @@ def _take(
     order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
     instructions.shape(order, execution, known.position_of.get(execution.subscription_id))
     notional = settle(quantity * request.price)
-    held = Reservation(
+    held = fast.new(
+        Reservation,
         tenant_id=execution.tenant_id,
         account_id=execution.account_id,
         order=order,
@@ -317,7 +318,8 @@ def _order(
     subscription = execution.subscription
     held = subscription if position is None else position
     order_id, tag = order_ids(execution, leg, 0)
-    return Order(
+    return fast.new(
+        Order,
         tenant_id=execution.tenant_id,
         account_id=execution.account_id,
         subscription=subscription,

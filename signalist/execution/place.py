@@ -27,8 +27,8 @@ from signalist.events.outbox import Fact
 from signalist.execution import leases
 from signalist.execution.claims import BATCH, Errand, Round, claim, order_fact
 from signalist.failpoints import failpoint
-from signalist.trading.folding import release_reservations
 from signalist.trading.models import AttemptAction, Order, Position
+from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed
 from signalist.venues.base import Ack, OrderReport, OrderRequest
 from signalist.venues.errors import Busy, Next, NoAnswer, OrderNotOpen, VenueError
@@ -45,7 +45,8 @@ InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 async def place(sessions: Sessions, clock: Clock, engine: uuid.UUID, in_database: InDatabase) -> int:
     """One round: claim, wait for all answers, write them. Returns how many orders it moved."""
-    work: Round = await in_database(lambda: claim(engine, clock.now()))
+    work = Round()
+    await in_database(lambda: claim(engine, clock.now(), work=work))
     if work.errands:
         await asyncio.gather(*(_run(errand, sessions, None) for errand in work.errands))
         await in_database(lambda: write_answers(work.errands, clock.now(), engine))
@@ -69,13 +70,17 @@ class Placer:
         self._sessions, self._clock, self._engine, self._in_database = sessions, clock, engine, in_database
         self._tenure = tenure
         self.under_way: UnderWay[tuple[int, int], Errand] = UnderWay(news)
-        self._unwritten: list[Errand] = []
+        self._claiming = False
 
     @property
     def orders(self) -> frozenset[int]:
-        """The orders that are in its hands: calls under way, and answers that are not written yet."""
-        unwritten = (errand.order.pk for errand in self._unwritten)
-        return frozenset([*(key for key, _ in self.under_way.in_hand()), *unwritten])
+        """The orders that are in its hands: calls under way, and answers that are not written yet.
+
+        Raises RuntimeError while it claims: what it has just committed as being sent is not in its hands yet.
+        """
+        if self._claiming:
+            raise RuntimeError("What is in an engine's hands is not known while it claims.")
+        return frozenset(key for key, _ in self.under_way.in_hand())
 
     async def send(self) -> int:
         """Claim what there is room for and begin to call; returns how many orders were moved."""
@@ -83,18 +88,21 @@ class Placer:
         if room <= 0:
             return 0  # `write` rings again
         fence = self._tenure.fence()  # before the claim: between it and the call the engine may be frozen for long
-        work: Round = await self._in_database(lambda: claim(self._engine, self._clock.now(), min(room, BATCH)))
-        for errand in work.errands:
-            self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, fence))
+        self._claiming, work = True, Round()
+        try:
+            await self._in_database(lambda: claim(self._engine, self._clock.now(), min(room, BATCH), work))
+            for errand in work.errands:
+                self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, fence))
+        finally:
+            self._claiming = False
         return len(work.errands) + len(work.dropped)
 
     async def write(self) -> int:
-        """Write the answers that have come; returns how many. What the database does not take is kept for the next time."""
-        self._unwritten += [errand for _, errand in self.under_way.collect()]
-        errands = list(self._unwritten)
-        if errands:
-            await self._in_database(lambda: write_answers(errands, self._clock.now(), self._engine))
-            self._unwritten.clear()
+        """Write the answers that have come; returns how many."""
+        with self.under_way.collected() as answers:
+            errands = [errand for _, errand in answers]
+            if errands:
+                await self._in_database(lambda: write_answers(errands, self._clock.now(), self._engine))
         return len(errands)
 
 
@@ -108,7 +116,8 @@ async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Erran
         within = sessions.capabilities(errand.account.venue).answer_within
         failpoint("place.call")
         with fenced(fence):
-            errand.answer = await asyncio.wait_for(_called(errand, sessions), within)
+            async with asyncio.timeout(within):
+                errand.answer = await _called(errand, sessions)
         failpoint("place.called")
     except VenueError as error:
         errand.error = error

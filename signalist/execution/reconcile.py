@@ -25,9 +25,10 @@ from signalist.events.outbox import Fact, emit
 from signalist.execution import leases
 from signalist.failpoints import failpoint
 from signalist.logs import logger
-from signalist.trading.folding import fold_orders, release_reservations
+from signalist.trading.folding import fold_orders
 from signalist.trading.misfits import fold_each
 from signalist.trading.models import AccountBalance, Order, Position
+from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports
 from signalist.venues.errors import Next, NoAnswer, VenueError
@@ -131,17 +132,18 @@ class Reconciler:
 
     async def write(self) -> None:
         """Write what has come."""
-        read = dict(self._reading.collect())
-        reports = {key: (cursor, found) for key, (cursor, found) in read.items() if found is not None}
-        if reports:
-            await self._in_database(lambda: write_reports(reports, self._clock.now(), self._engine))
-            self._heard(reports.keys())
-        looks = [answer for _, answer in self._looking.collect()]
-        if looks:
-            doubtful, found = [(order, account) for order, account, _ in looks], [look for _, _, look in looks]
-            await self._in_database(
-                lambda: write_looks(doubtful, found, self._sessions, self._clock.now(), self._engine)
-            )
+        with self._reading.collected() as read:
+            reports = {key: (cursor, found) for key, (cursor, found) in read if found is not None}
+            if reports:
+                await self._in_database(lambda: write_reports(reports, self._clock.now(), self._engine))
+                self._heard(reports.keys())
+        with self._looking.collected() as looks:
+            if looks:
+                doubtful = [(order, account) for _, (order, account, _) in looks]
+                found = [look for _, (_, _, look) in looks]
+                await self._in_database(
+                    lambda: write_looks(doubtful, found, self._sessions, self._clock.now(), self._engine)
+                )
 
     async def end(self, within: float) -> None:
         """Give what is being asked so many seconds, then give it up."""
@@ -162,7 +164,8 @@ async def _reports(sessions: Sessions, account: Account, cursor: str) -> Reports
     try:
         failpoint("reconcile.call")
         within = sessions.capabilities(account.venue).answer_within
-        answer = await asyncio.wait_for(sessions.of(account).reports(cursor), within)
+        async with asyncio.timeout(within):
+            answer = await sessions.of(account).reports(cursor)
         failpoint("reconcile.called")
         return answer
     except Exception as error:  # noqa: BLE001 one venue that breaks must not keep the others from being read
@@ -174,7 +177,8 @@ async def _looked(sessions: Sessions, order: Order, account: Account) -> Look:
     try:
         failpoint("look_up.call")
         within = sessions.capabilities(account.venue).answer_within
-        answer = await asyncio.wait_for(sessions.of(account).look_up(order.client_order_id), within)
+        async with asyncio.timeout(within):
+            answer = await sessions.of(account).look_up(order.client_order_id)
         failpoint("look_up.called")
         return answer
     except Exception as error:  # noqa: BLE001 as above; the order stays in doubt
@@ -282,12 +286,12 @@ def _gone(order: Order, now: datetime) -> Fact:
     return Fact("order_never_arrived", order.tenant_id, now, {"order": order.pk, "leg": order.leg})
 
 
-def take_over(account_ids: Collection[int], engine: uuid.UUID, now: datetime) -> int:
+def take_over(account_ids: Collection[int], engine: uuid.UUID, now: datetime, under_way: Collection[int] = ()) -> int:
     """Begin with accounts that were another engine's: what it had in hand there is in doubt, and all protection is looked at before
-    anything new. Returns how many orders are in doubt or asked again."""
+    anything new. `under_way` as in `orphaned`: what was lost and has come back. Returns how many orders are in doubt or asked again."""
     if not account_ids:
         return 0
-    found = orphaned(engine, now, account_ids)
+    found = orphaned(engine, now, account_ids, under_way)
     with unit("reconcile.take_over"):
         Position.objects.filter(is_open=True, account__in=account_ids).update(protection_due=True)
         ring_on_commit("look_up", "protect", "measure", "decide", "place", "fan_out")

@@ -131,7 +131,9 @@ class Picture:
     def _day(self, book: AccountBook, equity: Decimal) -> AccountDay:
         if book.day is None:
             account = book.account
-            book.day = AccountDay(tenant_id=account.tenant_id, account=account, day=self.now.date(), equity=equity)
+            book.day = fast.new(
+                AccountDay, tenant_id=account.tenant_id, account=account, day=self.now.date(), equity=equity
+            )
             self.new_days.append(book.day)
         return book.day
 

@@ -7,36 +7,25 @@ of an order that is not ours is kept as a difference, which denies entries in it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from signalist.accounts.models import Account, AccountState
 from signalist.db import fast
 from signalist.domain.errors import DomainError
-from signalist.domain.money import ZERO, settle
+from signalist.domain.money import settle
 from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.domain.positions import FillFact, folded, opened
 from signalist.domain.protection import tighter
 from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
-from signalist.markets.selectors import instruments
-from signalist.trading.models import (
-    STILL_ACTIVE,
-    AccountBalance,
-    Execution,
-    ExitType,
-    Fill,
-    InstructionKind,
-    Order,
-    Position,
-    Reservation,
-    Trade,
-)
+from signalist.trading.folded_rows import fill_row, order_filled, trade_closed, trade_row
+from signalist.trading.ledgers import Ledger, opened_ledger
+from signalist.trading.models import AccountBalance, Execution, Order, Position
 from signalist.trading.noting import take_foreign
-from signalist.trading.selectors import attach_causes
+from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_FILLED, move_if_allowed
 from signalist.venues.base import FillReport, OrderReport, Reports
 
@@ -50,26 +39,6 @@ TAKEN_AWAY_SOON = timedelta(minutes=1)
 """A stop that the venue takes away so soon after it was placed counts with those before it; pauses between them are shorter."""
 
 
-@dataclass(slots=True)
-class Ledger:
-    """What one fold works on and what it changes. `guarding`: (position, leg, rung) of each stop and target that is active already."""
-
-    now: datetime
-    accounts: Mapping[int, Account]
-    orders: dict[str, Order]
-    positions: dict[int, Position]
-    seen: set[tuple[int, str]]
-    guarding: set[tuple[int, str, int]]
-    new_positions: list[Position] = field(default_factory=list)
-    fills: list[Fill] = field(default_factory=list)
-    trades: list[Trade] = field(default_factory=list)
-    touched_orders: dict[int, Order] = field(default_factory=dict)
-    touched_positions: dict[int, Position] = field(default_factory=dict)
-    halted: list[Account] = field(default_factory=list)
-    strangers: dict[int, list[FillReport]] = field(default_factory=dict)
-    facts: list[Fact] = field(default_factory=list)
-
-
 def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """Fold the reports of several accounts (account id → reports); returns how many fills were new."""
     count = fold_fills(reports, accounts, now)
@@ -79,7 +48,7 @@ def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: d
 
 def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """The same without the money and the cursor: for fills that somebody has told rather than the venue's reports."""
-    ledger = _opened(reports, accounts, now)
+    ledger = opened_ledger(reports, accounts, now)
     for account_id in sorted(reports):
         for report in reports[account_id].fills:
             _take_fill(ledger, account_id, report)
@@ -91,51 +60,10 @@ def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], 
 
 def fold_orders(changes: Sequence[OrderReport], accounts: Mapping[int, Account], now: datetime) -> None:
     """Fold what look-ups found about single orders."""
-    ledger = _opened({}, accounts, now, [change.client_order_id for change in changes])
+    ledger = opened_ledger({}, accounts, now, [change.client_order_id for change in changes])
     for change in changes:
         take_order_report(ledger, change)
     _save(ledger)
-
-
-def _opened(
-    reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, named: Sequence[str] = ()
-) -> Ledger:
-    ids = {f.client_order_id for r in reports.values() for f in r.fills} | {
-        o.client_order_id for r in reports.values() for o in r.orders
-    }
-    orders = {
-        order.client_order_id: order
-        for order in fast.select_ids(Order, sorted(ids | set(named)), column="client_order_id", lock="update")
-    }
-    attach(list(orders.values()))
-    fill_ids = sorted({f.venue_fill_id for r in reports.values() for f in r.fills})
-    seen = {(fill.account_id, fill.venue_fill_id) for fill in fast.select_ids(Fill, fill_ids, column="venue_fill_id")}
-    of_orders = sorted({o.position_id for o in orders.values() if o.position_id})
-    trading = sorted({o.subscription_id for o in orders.values()})
-    positions = {p.pk: p for p in fast.select_ids(Position, of_orders)}
-    positions |= {p.pk: p for p in fast.select_ids(Position, trading, "is_open", column="subscription_id")}
-    return Ledger(now, accounts, orders, positions, seen, _guarding(orders.values()))
-
-
-def _guarding(orders: Iterable[Order]) -> set[tuple[int, str, int]]:
-    """What protects the positions of the stops and targets among `orders` that have been given up and may have been replaced."""
-    given_up = {o.position_id for o in orders if Leg(o.leg).protects and o.state is OrderStatus.REJECTED}
-    active = fast.select_ids(
-        Order,
-        sorted(filter(None, given_up)),
-        f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET') AND NOT superseded",
-        column="position_id",
-    )
-    return {(order.position_id or 0, order.leg, order.rung) for order in active}
-
-
-def attach(orders: Sequence[Order]) -> None:
-    """Give `orders` their executions, with signal or instruction, and their instruments, in a constant number of queries."""
-    executions = {e.pk: e for e in fast.select_ids(Execution, sorted({o.execution_id for o in orders}))}
-    attach_causes(list(executions.values()), subscriptions=False)
-    known = instruments({order.instrument_id for order in orders})
-    for order in orders:
-        order.execution, order.instrument = executions[order.execution_id], known[order.instrument_id]
 
 
 # --- Fills ---------------------------------------------------------------------------------------
@@ -160,8 +88,8 @@ def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
     except DomainError as error:
         _halt(ledger, account_id, str(error))
         position = None
-    ledger.fills.append(_fill_row(order, position, report))
-    ledger.facts.append(_filled(order, report))
+    ledger.fills.append(fill_row(order, position, report))
+    ledger.facts.append(order_filled(order, report))
 
 
 def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
@@ -178,7 +106,10 @@ def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
         position.first_stop = first
     position.protection_due = True
     if position.quantity == 0:
-        _close(ledger, order, position, fact)
+        position.is_open, position.is_closing, position.closed_at = False, False, fact.time
+        trade = trade_row(order, position, fact.time)
+        ledger.trades.append(trade)
+        ledger.facts.append(trade_closed(trade, position))
     if position.pk:
         ledger.touched_positions[position.pk] = position
     return position
@@ -191,7 +122,7 @@ def _position_of(ledger: Ledger, order: Order) -> Position | None:
     """
     position = ledger.positions.get(order.position_id or 0) or order.position
     if position is None:
-        same = (p for p in ledger.new_positions if p.entry_execution_id == order.execution_id and p.quantity > 0)
+        same = (p for p in ledger.opened_by.get(order.execution_id, ()) if p.quantity > 0)
         position = next(same, None)
     if position is None or position.is_open:
         return position
@@ -200,17 +131,16 @@ def _position_of(ledger: Ledger, order: Order) -> Position | None:
 
 def _open_now(ledger: Ledger, order: Order) -> Position | None:
     """What the order's subscription holds open in the order's instrument."""
-    known = [*ledger.positions.values(), *ledger.new_positions]
-    mine = (p for p in known if p.subscription_id == order.subscription_id and p.instrument_id == order.instrument_id)
-    return next((p for p in mine if p.is_open), None)
+    mine = ledger.open_of(order.subscription_id)
+    return next((p for p in mine if p.instrument_id == order.instrument_id), None)
 
 
 def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
     holding = opened(fact)
-    others = [*ledger.positions.values(), *ledger.new_positions]
-    if any(p.is_open and p.subscription_id == order.subscription_id for p in others):
+    if any(ledger.open_of(order.subscription_id)):
         raise DomainError("An entry filled while its subscription already holds another position.")
-    position = Position(
+    position = fast.new(
+        Position,
         tenant_id=order.tenant_id,
         subscription_id=order.subscription_id,
         account_id=order.account_id,
@@ -222,7 +152,7 @@ def _new_position(ledger: Ledger, order: Order, fact: FillFact) -> Position:
     )
     position.hold(holding)
     order.position = position
-    ledger.new_positions.append(position)
+    ledger.add(position)
     ledger.facts.append(
         Fact("position_opened", order.tenant_id, fact.time, {"order": order.pk, "direction": position.direction})
     )
@@ -238,66 +168,6 @@ def _levels(order: Order, position: Position) -> tuple[Any, Any]:
         return levels.stop, levels.target
     anchored = reanchor(levels, execution.price, position.holding().average_entry, order.instrument.spec())
     return anchored.stop, anchored.target
-
-
-def _close(ledger: Ledger, order: Order, position: Position, fact: FillFact) -> None:
-    position.is_open, position.is_closing, position.closed_at = False, False, fact.time
-    holding = position.holding()
-    assert holding.average_exit is not None
-    ledger.trades.append(
-        Trade(
-            tenant_id=position.tenant_id,
-            position=position,
-            subscription_id=position.subscription_id,
-            account_id=position.account_id,
-            instrument_id=position.instrument_id,
-            direction=position.direction,
-            quantity=position.entry_quantity,
-            entry_price=holding.average_entry,
-            exit_price=holding.average_exit,
-            gross=holding.gross,
-            fees=holding.fees,
-            net=holding.net,
-            currency=order.instrument.quote,
-            exit_type=exit_type(order),
-            opened_at=position.opened_at,
-            closed_at=fact.time,
-        )
-    )
-    payload = {"position": position.pk, "net": str(holding.net), "exit": exit_type(order).value}
-    ledger.facts.append(Fact("trade_closed", position.tenant_id, fact.time, payload))
-
-
-def exit_type(order: Order) -> ExitType:
-    """Why the order that closed a position was there."""
-    if order.leg == Leg.STOP:
-        return ExitType.STOP_LOSS
-    if order.leg == Leg.TARGET:
-        return ExitType.TAKE_PROFIT
-    instruction = order.execution.instruction
-    if instruction is None:
-        return ExitType.SIGNAL
-    by_rule = {
-        InstructionKind.EMERGENCY.value: ExitType.EMERGENCY,
-        InstructionKind.TIME_EXIT.value: ExitType.TIME_EXIT,
-    }
-    return by_rule.get(instruction.kind, ExitType.MANUAL)
-
-
-def _fill_row(order: Order, position: Position | None, report: FillReport) -> Fill:
-    return Fill(
-        tenant_id=order.tenant_id,
-        account_id=order.account_id,
-        order=order,
-        position=position,
-        venue_fill_id=report.venue_fill_id,
-        side=report.side.value,
-        quantity=report.quantity,
-        price=report.price,
-        fee=report.fee,
-        fee_currency=report.fee_currency,
-        time=report.time,
-    )
 
 
 # --- Orders --------------------------------------------------------------------------------------
@@ -368,13 +238,12 @@ def _save(ledger: Ledger) -> None:
     opening = [order for order in orders if order.position_id is None and order.position is not None]
     for order in opening:
         order.position_id = order.position.pk  # type: ignore[union-attr]
-    fast.update(opening, ("position",))
     for fill in ledger.fills:
         fill.position_id = fill.position.pk if fill.position is not None else None
     for trade in ledger.trades:
         trade.position_id = trade.position.pk
     fast.write_together(
-        fast.Update(orders, ORDER_FILLED),
+        fast.Update(orders, (*ORDER_FILLED, "position")),
         fast.Insert(ledger.fills),
         fast.Insert(ledger.trades),
         fast.Update(list({account.pk: account for account in ledger.halted}.values()), ("state", "state_reason")),
@@ -385,30 +254,11 @@ def _save(ledger: Ledger) -> None:
     release_reservations([order for order in orders if order.leg == Leg.ENTRY])
 
 
-def release_reservations(entries: Sequence[Order]) -> None:
-    """Give back what entries no longer need: all once they are done, the filled share before that (the venue has locked it)."""
-    if not entries:
-        return
-    by_id = {order.pk: order for order in entries}
-    changed = []
-    for held in fast.select_ids(Reservation, sorted(by_id), "NOT released", column="order_id"):
-        order = by_id[held.order_id]
-        if order.state.is_final:
-            held.released = True
-        elif order.filled > 0 and order.reference_price is not None:
-            left = order.quantity - order.filled
-            held.amount = settle(held.amount * left * order.reference_price / held.notional) if held.notional else ZERO
-            held.notional = settle(left * order.reference_price)
-        else:
-            continue
-        changed.append(held)
-    fast.update(changed, ("released", "amount", "notional"))
-
-
 def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> None:
     fast.insert(
         [
-            AccountBalance(
+            fast.new(
+                AccountBalance,
                 tenant_id=accounts[account_id].tenant_id,
                 account_id=account_id,
                 total=report.balance.total,
@@ -421,8 +271,3 @@ def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Accoun
         conflict="ON CONFLICT (account_id) DO UPDATE SET "
         "total = excluded.total, available = excluded.available, cursor = excluded.cursor, at = excluded.at",
     )
-
-
-def _filled(order: Order, report: FillReport) -> Fact:
-    payload = {"order": order.pk, "leg": order.leg, "quantity": str(report.quantity), "price": str(report.price)}
-    return Fact("order_filled", order.tenant_id, report.time, payload | {"status": order.status})
