@@ -130,3 +130,10 @@ class ChangeForm(RefusableForm):
         """What was typed; what stays empty stays as it is."""
         said = self.cleaned_data
         return Change(said["quantity"], said["price"], said["trigger"])
+
+
+class LevelForm(RefusableForm):
+    """The stop or the target that a position is to get."""
+
+    trigger = AmountField(label="Price", help_text="Where it closes the position at market")
+    key = forms.UUIDField(widget=forms.HiddenInput())

@@ -198,8 +198,10 @@ def _check_account(account: Account, schedule: Schedule, instrument: Instrument,
         )
     held = Position.objects.filter(account=account, instrument=instrument, is_open=True)
     entering = Order.objects.filter(_ENTERING, account=account, instrument=instrument)
-    by_hand = Execution.objects.filter(account=account, status="PENDING", kind__in=["LONG", "SHORT"], signal=None)
-    if by_hand.filter(subscription__instrument=instrument).exists():
+    by_hand = Execution.objects.filter(
+        account=account, status="PENDING", signal=None, subscription__instrument=instrument
+    )
+    if by_hand.filter(kind__in=["LONG", "SHORT"]).exists():
         raise Refused(
             "market", f"An order by hand in {instrument} is under way; the venue keeps one net position there."
         )

@@ -81,6 +81,11 @@ def lines(found: Sequence[Instruction]) -> list[CommandLine]:
     return [_line(row) for row in found]
 
 
+def about(client_order_id: uuid.UUID) -> list[CommandLine]:
+    """The commands that were about this order of the tenant's, oldest first. One query."""
+    return lines(list(rows().filter(order__client_order_id=str(client_order_id)).order_by("pk")[:100]))
+
+
 def _line(row: Instruction) -> CommandLine:
     by = "" if row.by is None else row.by.full_name or row.by.email
     words = _WORDS[InstructionKind(row.kind)]

@@ -17,6 +17,7 @@ from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import plain
 from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.signals import Direction, Levels, levels_error
+from signalist.markets.models import Instrument
 from signalist.markets.selectors import latest_prices
 from signalist.trading.actions import Refused
 from signalist.trading.commands import command, told
@@ -191,12 +192,8 @@ def _move_level(
     if level is None or level == row.trigger:
         raise Refused("trigger", "That is where it stands already.")
     check_levels(row.instrument.spec(), trigger=level)
-    _check_side(position, row, level)
-    entering = Order.objects.filter(
-        subscription_id=row.subscription_id, leg=Leg.ENTRY.value, status__in=ACTIVE_ORDER
-    ).exists()
-    if entering:
-        raise Refused("", "Its entry is still being filled; cancel the rest of it first, or wait.")
+    _check_side(position, Leg(row.leg), row.instrument, level)
+    _check_entered(position)
     is_stop = row.leg == Leg.STOP
     before = position.stop if is_stop else position.target
     instruction, _ = command(
@@ -219,12 +216,44 @@ def _move_level(
     return instruction
 
 
-def _check_side(position: Position, row: Order, level: Decimal) -> None:
+def set_level(position: Position, leg: Leg, level: Decimal, key: str, now: datetime, by: User | None) -> Instruction:
+    """Give a position the stop or the target that it has not; `protect` places it. Raises Refused."""
+    with transaction.atomic():
+        account = Account.objects.select_for_update(no_key=True).get(pk=position.account_id)
+        if (known := _given(account, InstructionKind.AMEND, key)) is not None:
+            return known
+        row = Position.objects.select_related("instrument").get(pk=position.pk)
+        name = "stop" if leg is Leg.STOP else "target"
+        if not row.is_open or row.is_closing:
+            raise Refused("", "The position is closed or being closed.")
+        if getattr(row, name) is not None:
+            raise Refused("", f"It has a {name} already; move the order that stands for it.")
+        check_levels(row.instrument.spec(), trigger=level)
+        _check_side(row, leg, row.instrument, level)
+        _check_entered(row)
+        wanted = {"subscription_id": row.subscription_id, name: level}
+        instruction, _ = command(InstructionKind.AMEND, account, key, f"a {name} by hand", now, by, **wanted)
+        Position.objects.filter(pk=row.pk).update(**{name: level, "protection_due": True})
+        told(instruction, now, position=row.pk, leg=leg.value, to=plain(level))
+        ring_on_commit("protect")
+    return instruction
+
+
+def _check_entered(position: Position) -> None:
+    """What an entry still fills takes its levels from the decision: they are changed after that."""
+    entering = Order.objects.filter(
+        subscription_id=position.subscription_id, leg=Leg.ENTRY.value, status__in=ACTIVE_ORDER
+    )
+    if entering.exists():
+        raise Refused("", "Its entry is still being filled; cancel the rest of it first, or wait.")
+
+
+def _check_side(position: Position, leg: Leg, instrument: Instrument, level: Decimal) -> None:
     """A level on the wrong side of the market would close the position at once."""
-    found = latest_prices([row.instrument_id]).get(row.instrument_id)
+    found = latest_prices([instrument.pk]).get(instrument.pk)
     if found is None:
-        raise Refused("trigger", f"There is no price of {row.instrument.symbol} to measure it by.")
-    levels = Levels(level, None) if row.leg == Leg.STOP else Levels(None, level)
+        raise Refused("trigger", f"There is no price of {instrument.symbol} to measure it by.")
+    levels = Levels(level, None) if leg is Leg.STOP else Levels(None, level)
     problem = levels_error(Direction(position.direction), found[0], levels)
     if problem is not None:
         raise Refused("trigger", f"It would close the position at once: {problem}.")

@@ -13,12 +13,13 @@ from signalist.display.listing import page_of
 from signalist.domain.errors import DomainError
 from signalist.execution.actions import close
 from signalist.execution.health import present
-from signalist.trading import account_books, closed_trades, fragments, order_book, signal_records
+from signalist.trading import account_books, closed_trades, command_records, fragments, order_book, signal_records
 from signalist.trading import authored as authors_view
 from signalist.trading.answers import answer
 from signalist.trading.filters import decision_choices, order_choices, trade_choices, trade_filter
 from signalist.trading.forms import AnswerForm
 from signalist.trading.open_positions import open_positions, position_row
+from signalist.trading.order_history import history
 from signalist.trading.position_records import position_record
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
 from tenants.doors import across_tenants
@@ -87,7 +88,9 @@ def order(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
     record = order_book.order_record(client_order_id)
     if record is None:
         raise Http404
-    context = {"section": "orders", "record": record, "may_trade": _may_trade(request), "key": uuid.uuid4()}
+    steps = history(record, command_records.about(client_order_id))
+    context = {"section": "orders", "record": record, "steps": steps}
+    context |= {"may_trade": _may_trade(request), "key": uuid.uuid4()}
     return render(request, "trading/order.html", context)
 
 

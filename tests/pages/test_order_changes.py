@@ -113,6 +113,30 @@ def test_a_stop_is_moved_with_a_warning_and_never_taken_away(acme: Acme) -> None
     assert "A stop is not taken away" in acme.text(refused.headers["Location"])
 
 
+def test_a_position_gets_the_stop_that_it_has_not(acme: Acme) -> None:
+    wanted = Ticket(acme.scene.btc, Direction.LONG, OrderType.MARKET, D(2), leverage=D(10))
+    give(acme.account(), wanted, "k", acme.scene.clock.now(), acme.cast.theo, nets=True)
+    acme.scene.settle()
+    held = Position.objects.get()
+    assert acme.scene.unprotected()
+    where = f"/positions/{held.pk}/stop/"
+    assert where in acme.html(f"/positions/{held.pk}/")
+    page = acme.html(where)
+    said = acme.post(where, acme.cast.theo, key=key(page), trigger="40100")
+    assert "It would close the position at once" in said.content.decode()
+    for _ in range(2):
+        acme.post(where, acme.cast.theo, key=key(page), trigger="39,500")
+    acme.scene.settle()
+    assert not acme.scene.unprotected()
+    assert Instruction.objects.filter(kind="AMEND").count() == 1
+    again = acme.post(where, acme.cast.theo, key=str(uuid.uuid4()), trigger="39400")
+    assert "It has a stop already" in again.content.decode()
+    assert "it stands with the position" in acme.text(f"/commands/{newest().public_id}/")
+    for who, status in ((acme.cast.vera, 403), (acme.cast.gus, 404)):
+        assert acme.post(where, who, key=str(uuid.uuid4()), trigger="39400").status_code == status
+    assert acme.get(f"/positions/{held.pk}/nonsense/", acme.cast.theo).status_code == 404
+
+
 def test_a_form_without_its_key_does_nothing(acme: Acme, limit: Order) -> None:
     acme.post(address(limit, "cancel/"), acme.cast.theo, key="no uuid")
     assert "nothing was done" in acme.text(address(limit))

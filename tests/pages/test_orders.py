@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from signalist.execution.actions import close
-from signalist.trading.models import Order
+from signalist.trading.models import Order, OrderAttempt
+from signalist.trading.order_actions import cancel_order
 from signalist.venues.errors import Busy, Refused
 from tests.cast import Cast
 from tests.flows.scene import LONG, entry
@@ -17,7 +18,7 @@ from tests.pages.counting import asks
 
 BUY = entry(LONG, "39600", "40800")
 # The person, session and membership; then instruments to filter by, the count and the page of orders with subscriptions and accounts.
-LIST, ONE = 8, 9
+LIST, ONE = 8, 10
 
 
 @pytest.fixture
@@ -133,6 +134,32 @@ def test_one_order_shows_its_request_the_answer_and_the_fills(acme: Acme) -> Non
     assert f'href="/decisions/{said.public_id}/"' in page
     assert f'href="/positions/{bought.position_id}/"' in page
     assert "Other orders of the same decision" in words
+
+
+def test_its_life_is_told_in_the_order_of_time(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    target = acme.scene.order(desk, "TARGET")
+    acme.scene.later(60)
+    cancel_order(target, "c", acme.scene.clock.now(), acme.cast.theo)
+    acme.scene.settle()
+    words = acme.text(address(target)).partition("Its life")[2]
+    told = ["Decided", "Sent to the venue", "Accepted by the venue", "Cancel sent to the venue", "Cancelled"]
+    places = [words.index(step) for step in told]
+    assert places == sorted(places)
+    assert "Cancel commanded by theo" in words
+    assert "0 of 2.5 BTC filled" in words
+
+
+def test_what_is_kept_of_requests_and_answers_holds_no_secret(acme: Acme) -> None:
+    acme.follower()
+    acme.scene.signal(BUY)
+    sent, said = set(), set()
+    for attempt in OrderAttempt.objects.all():
+        sent |= attempt.request.keys()
+        said |= (attempt.response or {}).keys()
+    assert sent == {"client_order_id", "symbol", "side", "type", "quantity", "price", "trigger", "reduce_only"}
+    assert said == {"venue_order_id"}, "nothing of headers, keys, signatures or nonces"
 
 
 def test_slippage_is_positive_where_it_was_paid(acme: Acme) -> None:

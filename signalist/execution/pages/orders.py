@@ -11,13 +11,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from signalist.domain.money import plain
-from signalist.execution.forms import ChangeForm
+from signalist.domain.orders import Leg
+from signalist.execution.forms import ChangeForm, LevelForm
 from signalist.execution.health import present
 from signalist.marketplace.choices import amends
 from signalist.trading import order_book
 from signalist.trading.actions import Refused
-from signalist.trading.models import Instruction, Order
-from signalist.trading.order_actions import cancel_order, modify_order
+from signalist.trading.models import Instruction, Order, Position
+from signalist.trading.order_actions import cancel_order, modify_order, set_level
 from tenants.access import MemberRequest, may_trade
 
 
@@ -75,6 +76,25 @@ def modify(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
         except Refused as refused:
             form.refuse(refused)
     return render(request, "trading/order_modify.html", {"section": "orders", "record": record, "form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@may_trade
+def level(request: MemberRequest, position_id: int, leg: str) -> HttpResponse:
+    """Give a position the stop or target that it has not."""
+    position = Position.objects.select_related("instrument").filter(pk=position_id).first()
+    if position is None or leg not in ("stop", "target"):
+        raise Http404("There is no such position in this workspace.")
+    form = LevelForm(request.POST if request.method == "POST" else None, initial={"key": uuid.uuid4()})
+    if request.method == "POST" and form.is_valid():
+        key = f"level:{form.cleaned_data['key']}"
+        try:
+            given = set_level(position, Leg(leg.upper()), form.cleaned_data["trigger"], key, present(), request.user)
+            return redirect("command", given.public_id)
+        except Refused as refused:
+            form.refuse(refused)
+    context = {"section": "positions", "position": position, "leg": leg, "form": form}
+    return render(request, "trading/position_level.html", context)
 
 
 def _as_it_is(row: Order) -> dict[str, str]:
