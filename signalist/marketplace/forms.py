@@ -16,6 +16,7 @@ from signalist.domain.sizing import LARGEST_FRACTION
 from signalist.execution.limits import PLATFORM
 from signalist.marketplace.choices import AccountChoice, MarketChoice
 from signalist.trading.actions import Refused, Terms
+from signalist.trading.models import AfterOutage
 
 RISK, SHARE = "risk", "share"
 HUNDRED = Decimal(100)
@@ -117,6 +118,18 @@ class TermsForm(forms.Form):
         label="Position value", most=Decimal(10_000), required=False, help_text="One position, of the account’s equity"
     )
 
+    after_outage = forms.ChoiceField(
+        label="After an outage",
+        choices=[
+            (AfterOutage.HOLD.value, "Hold: keep the position protected and take the next signal"),
+            (AfterOutage.CLOSE.value, "Close what a missed exit would have closed"),
+            (AfterOutage.ASK.value, "Ask: no entries until I say so"),
+        ],
+        initial=AfterOutage.HOLD.value,
+        required=False,
+        help_text="Signals that were missed are never traded late",
+    )
+
     def clean(self) -> dict[str, Any]:
         """Exactly one of the two sizings counts; the other is forgotten, whatever was typed."""
         cleaned: dict[str, Any] = super().clean() or {}
@@ -134,6 +147,7 @@ class TermsForm(forms.Form):
             notional_fraction=None if by_risk else chosen["share"],
             leverage=chosen["leverage"],
             limits=Limits(**{name: chosen[name] for name in _LIMITS}),
+            after_outage=AfterOutage(chosen["after_outage"] or AfterOutage.HOLD),
         )
 
     def refuse(self, refused: Refused) -> None:
@@ -194,6 +208,7 @@ def _first_terms(accounts: Sequence[AccountChoice], markets: Sequence[MarketChoi
         "share": "20",
         "leverage": plain(min(lent, Decimal(5))),
         "daily_loss_fraction": "5",
+        "after_outage": AfterOutage.HOLD.value,
     }
 
 
@@ -216,4 +231,5 @@ def terms_as_typed(terms: Terms) -> dict[str, Any]:
         "daily_loss_fraction": percent(limits.daily_loss_fraction),
         "exposure_fraction": percent(limits.exposure_fraction),
         "position_fraction": percent(limits.position_fraction),
+        "after_outage": terms.after_outage.value,
     }

@@ -21,15 +21,25 @@ from signalist.domain.sizing import LARGEST_FRACTION, checked_fraction
 from signalist.events.outbox import Fact, emit
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
-from signalist.trading.models import ACTIVE_ORDER, Following, Order, Position, Subscription, SubscriptionStatus
+from signalist.trading.models import (
+    ACTIVE_ORDER,
+    AfterOutage,
+    Following,
+    Order,
+    Position,
+    Subscription,
+    SubscriptionStatus,
+)
 from signalist.venues.paper.venue import PAPER
 from tenants.models import User
 
 TERMS = (
     "capital risk_fraction notional_fraction leverage max_open_positions max_daily_entries daily_loss_amount daily_loss_fraction "
-    "max_exposure_fraction max_position_fraction"
+    "max_exposure_fraction max_position_fraction after_outage"
 ).split()
 """The columns of a subscription that its owner chooses and may change."""
+WORD = "after_outage"
+"""The one of them that is no number."""
 
 _ENTERING = Q(leg=Leg.ENTRY.value, status__in=ACTIVE_ORDER)
 
@@ -51,6 +61,7 @@ class Terms:
     notional_fraction: Decimal | None = None
     leverage: Decimal = Decimal(1)
     limits: Limits = Limits()
+    after_outage: AfterOutage = AfterOutage.HOLD
 
 
 def subscribe(
@@ -91,7 +102,7 @@ def subscribe(
 
 def apply(subscription: Subscription, terms: Terms) -> None:
     """Write `terms` into the columns of `subscription`, which is not saved."""
-    limits = terms.limits
+    limits, subscription.after_outage = terms.limits, terms.after_outage.value
     subscription.capital, subscription.leverage = terms.capital, terms.leverage
     subscription.risk_fraction, subscription.notional_fraction = terms.risk_fraction, terms.notional_fraction
     subscription.max_open_positions, subscription.max_daily_entries = limits.open_positions, limits.daily_entries
@@ -109,6 +120,7 @@ def terms_of(subscription: Subscription) -> Terms:
         subscription.notional_fraction,
         subscription.leverage,
         subscription.limits(),
+        AfterOutage(subscription.after_outage),
     )
 
 
@@ -276,7 +288,8 @@ def _follow(subscription: Subscription, step: int) -> None:
 
 def _chosen(subscription: Subscription) -> dict[str, str | None]:
     values = {name: getattr(subscription, name) for name in TERMS}
-    return {name: None if value is None else plain(Decimal(value)) for name, value in values.items()}
+    numbers = {name: None if value is None else plain(Decimal(value)) for name, value in values.items() if name != WORD}
+    return numbers | {WORD: str(values[WORD])}
 
 
 def _changed(kind: str, subscription: Subscription, now: datetime, by: User | None, **more: Any) -> Fact:

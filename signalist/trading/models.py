@@ -43,6 +43,18 @@ class SubscriptionStatus(models.TextChoices):
     ENDED = "ENDED"
 
 
+class AfterOutage(models.TextChoices):
+    """What a subscription does about signals that were missed in an outage, which are never traded late.
+
+    HOLD keeps its position protected and takes the next signal; CLOSE closes what a missed exit would have closed; ASK takes no entry
+    until its owner says so.
+    """
+
+    HOLD = "HOLD"
+    CLOSE = "CLOSE"
+    ASK = "ASK"
+
+
 class Subscription(TenantRow):
     """An account following a strategy: on which instrument, with how much, within which limits. Fractions, never percents."""
 
@@ -61,6 +73,7 @@ class Subscription(TenantRow):
     daily_loss_fraction = ExactDecimalField(null=True, blank=True)
     max_exposure_fraction = ExactDecimalField(null=True, blank=True)
     max_position_fraction = ExactDecimalField(null=True, blank=True)
+    after_outage = models.CharField(max_length=5, choices=AfterOutage.choices, default=AfterOutage.HOLD)
     status = models.CharField(max_length=8, choices=SubscriptionStatus.choices, default=SubscriptionStatus.ACTIVE)
     started_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True, blank=True)

@@ -25,6 +25,11 @@ NOT_IN_A_REPLAY = {
     "feed.prices.committed": "prices between two closes come from a live feed; a replay stores its prices with the candles",
     "engine.feeds.committed": "a replay feeds itself; tests/engine/test_deaths.py dies there",
     "leases.share_out.committed": "a replay is alone and shares with nobody; tests/flows/test_leases.py",
+    "engine.beat_outside.committed": "a replay calls nobody outside; tests/engine/test_heartbeat.py",
+    "gaps.find.committed": "a replay misses nothing; tests/engine/test_missing.py dies there",
+    "gaps.judge.committed": "a replay misses nothing; tests/engine/test_missing.py dies there",
+    "missed.answer.committed": "a replay misses nothing; tests/engine/test_missing.py dies there",
+    "missed.answered.committed": "a replay misses nothing; tests/engine/test_missing.py dies there",
     "measure.snapshot.committed": "a replay at full speed takes no snapshots; tests/engine/test_deaths.py dies there",
 }
 
