@@ -26,6 +26,7 @@ from signalist.engine.heartbeat import Call, Outside
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Database, Engine
 from signalist.engine.market import SyntheticMarket
+from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
 from signalist.execution import engines
@@ -45,6 +46,7 @@ SWEEP_EVERY = 1.0
 LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
 TAKE_OVER_EVERY = 1.0
+MISSED_EVERY = 5.0
 MINUTE = timeframe("1m")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -170,6 +172,10 @@ class LiveEngine:
         if self._is_due("take_over", TAKE_OVER_EVERY):
             await self.engine.take_over()
         await self.engine.drain()
+        if self._is_due("missed", MISSED_EVERY):
+            # Before what is due now: who wants to be asked after an outage takes no entry from it on.
+            await look_for_missed(self.engine, stored_only=isinstance(self._clock, MarketClock))
+            await self.engine.drain()
         await self._note_worth()
         if await self.engine.run_due():
             await self.engine.drain()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from signalist.domain.candles import Candle
+from signalist.domain.candles import Candle, CandleArrays
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.markets.selectors import CandleWindow, Shown
-from signalist.sandbox.outcomes import Failed, FailureKind, Ran
+from signalist.sandbox.outcomes import Failed, FailureKind, Ran, RanWhole
 from signalist.sandbox.process import StrategyProcess
-from signalist.strategies.models import StrategyRun
+from signalist.strategies.models import StrategyRun, StrategyVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,18 @@ class StrategyPool:
                 Failed(FailureKind.DIED, f"the candle of {run.candle_close:%Y-%m-%d %H:%M} is not stored"), Decimal(0)
             )
         arrays, newest = shown
-        version = run.schedule.version
+        return Answer(self._process(run.schedule.version).last(arrays), newest.close)
+
+    def would_have_said(self, version: StrategyVersion, arrays: CandleArrays) -> RanWhole | Failed:
+        """What the strategy says at every bar of a stretch that was missed; blocking, for a thread."""
+        return self._process(version).all(arrays)
+
+    def _process(self, version: StrategyVersion) -> StrategyProcess:
         if version.pk not in self._processes:
             self._processes[version.pk] = StrategyProcess(
                 version.source, version.parameters, time_limit=self._time_limit
             )
-        return Answer(self._processes[version.pk].last(arrays), newest.close)
+        return self._processes[version.pk]
 
     def close(self) -> None:
         """End all processes."""

@@ -167,7 +167,8 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         entries_today=entries_today(subscription_ids, now),
         closed_today=closed_today(subscription_ids, now),
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
-        restraints=restraints({book.account.tenant_id for book in books.values()}),
+        # Where nothing is decided nobody asks what is stopped.
+        restraints=restraints({book.account.tenant_id for book in books.values()}) if lock else Restraints(),
         leftovers=_leftovers(orders_of, positions),
         paused=paused_markets(account_ids),
     )

@@ -24,6 +24,7 @@ from signalist.marketplace.plan_fields import (
     plan_problem,
 )
 from signalist.trading.actions import Refused, Terms
+from signalist.trading.models import AfterOutage
 
 RISK, SHARE = "risk", "share"
 _LIMITS = [field.name for field in fields(Limits)]
@@ -88,6 +89,17 @@ class TermsForm(forms.Form):
         label="Targets", help_text="Gain and share of each; the rest stays for the signal’s own"
     )
     longest_minutes = minutes_field()
+    after_outage = forms.ChoiceField(
+        label="After an outage",
+        choices=[
+            (AfterOutage.HOLD.value, "Hold: keep the position protected and take the next signal"),
+            (AfterOutage.CLOSE.value, "Close what a missed exit would have closed"),
+            (AfterOutage.ASK.value, "Ask: no entries until I say so"),
+        ],
+        initial=AfterOutage.HOLD.value,
+        required=False,
+        help_text="Signals that were missed are never traded late",
+    )
 
     def clean(self) -> dict[str, Any]:
         """Exactly one of the two sizings counts; the other is forgotten, whatever was typed."""
@@ -110,6 +122,7 @@ class TermsForm(forms.Form):
             leverage=chosen["leverage"],
             limits=Limits(**{name: chosen[name] for name in _LIMITS}),
             plan=chosen_plan(chosen),
+            after_outage=AfterOutage(chosen["after_outage"] or AfterOutage.HOLD),
         )
 
     def refuse(self, refused: Refused) -> None:
@@ -170,6 +183,7 @@ def _first_terms(accounts: Sequence[AccountChoice], markets: Sequence[MarketChoi
         "share": "20",
         "leverage": plain(min(lent, Decimal(5))),
         "daily_loss_fraction": "5",
+        "after_outage": AfterOutage.HOLD.value,
     }
 
 
@@ -193,4 +207,5 @@ def terms_as_typed(terms: Terms) -> dict[str, Any]:
         "exposure_fraction": percent(limits.exposure_fraction),
         "position_fraction": percent(limits.position_fraction),
         **plan_as_typed(terms.plan),
+        "after_outage": terms.after_outage.value,
     }

@@ -1,4 +1,4 @@
-"""The kill switch: how each layer stands now, and every change of it with who, when and why.
+"""The kill switch: how each layer stands now, and every change of it with who, when and why; and what outages cost followers.
 
 Platform and strategies have no tenant, so theirs are tables of their own. The account's layer stands in its own row (`Account.state`),
 because the house halts accounts too, when books differ or a position cannot be closed.
@@ -13,8 +13,8 @@ from django.db import models
 from django.db.models import Q
 
 from signalist.accounts.models import Account, AccountState
-from signalist.strategies.models import Strategy
-from signalist.trading.models import Subscription
+from signalist.strategies.models import Gap, Strategy
+from signalist.trading.models import AfterOutage, Subscription
 from tenants.rows import TenantRow
 
 REASON = 200
@@ -106,3 +106,23 @@ class TenantSwitchChange(_Change, TenantRow):
 
     class Meta(TenantRow.Meta):
         indexes = [models.Index(fields=["tenant", "id"], name="switch_change_newest")]
+
+
+class Missed(TenantRow):
+    """What a subscription did about one gap: `choice` is what it had chosen, `closed` whether a position was closed for an exit that was
+    missed at `exit_at`, `asked` whether its entries wait for its owner's word."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
+    gap = models.ForeignKey(Gap, on_delete=models.PROTECT, db_index=False, related_name="+")
+    choice = models.CharField(max_length=5, choices=AfterOutage.choices)
+    exit_at = models.DateTimeField(null=True)
+    closed = models.BooleanField(default=False)
+    asked = models.BooleanField(default=False)
+    at = models.DateTimeField()
+
+    class Meta(TenantRow.Meta):
+        constraints = [models.UniqueConstraint(fields=["gap", "subscription"], name="missed_once")]
+        indexes = [models.Index(fields=["tenant", "id"], name="missed_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.choice} {self.gap_id}"

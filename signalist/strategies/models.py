@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
@@ -47,12 +48,17 @@ class StrategyVersion(models.Model):
 
 
 class Schedule(models.Model):
-    """A version that is due at every close of an instrument's candles of one timeframe (the registry, STR-07)."""
+    """A version that is due at every close of an instrument's candles of one timeframe (the registry, STR-07).
+
+    `signals` is how many it has given, the newest one's `sequence`; `decided_until` the close up to which it is known what was missed.
+    """
 
     version = models.ForeignKey(StrategyVersion, on_delete=models.PROTECT, related_name="schedules")
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
     timeframe = models.CharField(max_length=3)
     is_active = models.BooleanField(default=True)
+    signals = models.PositiveIntegerField(default=0)
+    decided_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["version", "instrument", "timeframe"], name="schedule_unique")]
@@ -96,13 +102,21 @@ class StrategyRun(models.Model):
         return f"{self.schedule_id} {self.interval_key}"
 
     @property
+    def lateness(self) -> timedelta:
+        """How long after its scheduled time, which is the candle's close, the run was claimed (CON-45)."""
+        return self.claimed_at - self.candle_close
+
+    @property
     def interval_key(self) -> str:
         """The candle's name (EXE-05)."""
         return interval_key(self.candle_close, timeframe(self.schedule.timeframe))
 
 
 class Signal(models.Model):
-    """What a run said. Its prices are true only for the schedule's instrument. Nothing tenant-owned above this line."""
+    """What a run said. Its prices are true only for the schedule's instrument. Nothing tenant-owned above this line.
+
+    `sequence` counts a schedule's signals without a gap, so that a follower who has the fifth and the seventh knows that one is missing.
+    """
 
     public_id = models.UUIDField(unique=True, editable=False)
     run = models.ForeignKey(StrategyRun, on_delete=models.PROTECT, db_index=False, related_name="signals")
@@ -117,9 +131,13 @@ class Signal(models.Model):
     emitted_at = models.DateTimeField()
     deadline = models.DateTimeField()
     fanned_out_at = models.DateTimeField(null=True)
+    sequence = models.PositiveIntegerField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["run", "kind"], name="signal_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "kind"], name="signal_unique"),
+            models.UniqueConstraint(fields=["schedule", "sequence"], name="signal_sequence"),
+        ]
         indexes = [
             models.Index(
                 fields=["fanned_out_at"], name="signal_to_fan_out", condition=models.Q(fanned_out_at__isnull=True)
@@ -129,3 +147,31 @@ class Signal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.candle_close:%Y-%m-%dT%H:%MZ}"
+
+
+class Gap(models.Model):
+    """Candles of a schedule, one after another, that were never decided on; `candles` boundaries from `first_close` to `last_close`.
+
+    Once judged: `stored` of them are there after all, and by them the strategy would have said `entries` entries, and exits, the newest
+    of each direction at `exit_long_at` and `exit_short_at`. It is known for the followers' sake and is never traded as a signal.
+    """
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, db_index=False, related_name="gaps")
+    first_close = models.DateTimeField()
+    last_close = models.DateTimeField()
+    candles = models.PositiveIntegerField()
+    found_at = models.DateTimeField()
+    judged_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    stored = models.PositiveIntegerField(default=0)
+    entries = models.PositiveIntegerField(default=0)
+    exit_long_at = models.DateTimeField(null=True)
+    exit_short_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["schedule", "first_close"], name="gap_once")]
+        indexes = [models.Index(fields=["found_at"], name="gap_open", condition=models.Q(answered_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"{self.candles} candles of {self.schedule_id} until {self.last_close:%Y-%m-%dT%H:%MZ}"

@@ -103,6 +103,7 @@ def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: dat
         if not _finished(run, values):
             return 0
         signals = [_signal(run, row, reference, now) for row in rows]
+        _number(run, signals)
         fast.insert(signals, returning=True)
         emit([*map(_generated, signals), *([_failed(run, outcome, now)] if isinstance(outcome, Failed) else [])])
         if signals:
@@ -149,8 +150,22 @@ def _signal(run: StrategyRun, row: SignalRow, reference: Decimal, now: datetime)
     )
 
 
+def _number(run: StrategyRun, signals: Sequence[Signal]) -> None:
+    """Count them on, under the schedule's lock; what is not committed leaves no gap."""
+    if not signals:
+        return
+    counted = fast.tuples(
+        "UPDATE strategies_schedule SET signals = signals + %s WHERE id = %s RETURNING signals",
+        [len(signals), run.schedule_id],
+    )
+    first = counted[0][0] - len(signals) + 1
+    for number, signal in enumerate(signals, first):
+        signal.sequence = number
+
+
 def _generated(signal: Signal) -> Fact:
     payload = {"signal": str(signal.public_id), "schedule": signal.schedule_id, "kind": signal.kind}
+    payload |= {"sequence": signal.sequence}
     return Fact("signal_generated", None, signal.emitted_at, payload)
 
 

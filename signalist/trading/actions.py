@@ -24,6 +24,7 @@ from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
 from signalist.trading.models import (
     ACTIVE_ORDER,
+    AfterOutage,
     Execution,
     Following,
     Order,
@@ -36,7 +37,7 @@ from tenants.models import User
 
 TERMS = (
     "capital risk_fraction notional_fraction leverage max_open_positions max_daily_entries daily_loss_amount daily_loss_fraction "
-    "max_exposure_fraction max_position_fraction break_even_gain trail_fraction target_ladder longest_minutes"
+    "max_exposure_fraction max_position_fraction break_even_gain trail_fraction target_ladder longest_minutes after_outage"
 ).split()
 """The columns of a subscription that its owner chooses and may change."""
 
@@ -61,6 +62,7 @@ class Terms:
     leverage: Decimal = Decimal(1)
     limits: Limits = Limits()
     plan: Plan = Plan()
+    after_outage: AfterOutage = AfterOutage.HOLD
 
 
 def subscribe(
@@ -101,7 +103,7 @@ def subscribe(
 
 def apply(subscription: Subscription, terms: Terms) -> None:
     """Write `terms` into the columns of `subscription`, which is not saved."""
-    limits = terms.limits
+    limits, subscription.after_outage = terms.limits, terms.after_outage.value
     subscription.capital, subscription.leverage = terms.capital, terms.leverage
     subscription.risk_fraction, subscription.notional_fraction = terms.risk_fraction, terms.notional_fraction
     subscription.max_open_positions, subscription.max_daily_entries = limits.open_positions, limits.daily_entries
@@ -123,6 +125,7 @@ def terms_of(subscription: Subscription) -> Terms:
         subscription.leverage,
         subscription.limits(),
         subscription.plan(),
+        AfterOutage(subscription.after_outage),
     )
 
 

@@ -45,6 +45,18 @@ class SubscriptionStatus(models.TextChoices):
     ENDED = "ENDED"
 
 
+class AfterOutage(models.TextChoices):
+    """What a subscription does about signals that were missed in an outage, which are never traded late.
+
+    HOLD keeps its position protected and takes the next signal; CLOSE closes what a missed exit would have closed; ASK takes no entry
+    until its owner says so.
+    """
+
+    HOLD = "HOLD"
+    CLOSE = "CLOSE"
+    ASK = "ASK"
+
+
 class Subscription(TenantRow):
     """An account following a strategy: on which instrument, with how much, within which limits. Fractions, never percents.
 
@@ -71,6 +83,7 @@ class Subscription(TenantRow):
     trail_fraction = ExactDecimalField(null=True, blank=True)
     target_ladder = models.CharField(max_length=120, blank=True, default="")
     longest_minutes = models.PositiveIntegerField(null=True, blank=True)
+    after_outage = models.CharField(max_length=5, choices=AfterOutage.choices, default=AfterOutage.HOLD)
     status = models.CharField(max_length=8, choices=SubscriptionStatus.choices, default=SubscriptionStatus.ACTIVE)
     started_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True, blank=True)
