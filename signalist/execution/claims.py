@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from signalist.accounts.models import Account, AccountState
@@ -47,6 +48,8 @@ class Errand:
     error: VenueError | None = None
     latency_ms: float = 0.0
     send_before: float | None = None
+    quantity: Decimal | None = None
+    """What was sent, where that is less than the order's quantity."""
 
 
 @dataclass(slots=True)
