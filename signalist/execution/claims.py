@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from signalist.accounts.models import Account
@@ -47,6 +48,8 @@ class Errand:
     answer: Ack | OrderReport | None = None
     error: VenueError | None = None
     latency_ms: float = 0.0
+    quantity: Decimal | None = None
+    """What was sent, where that is less than the order's quantity."""
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from signalist.clock import Clock, monotonic
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.money import plain
+from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import Leg, OrderStatus, OrderType, Side
 from signalist.events import outbox
 from signalist.events.outbox import Fact
@@ -30,9 +30,9 @@ from signalist.failpoints import failpoint
 from signalist.logs import redact_text
 from signalist.trading.models import AttemptAction, Order, Position
 from signalist.trading.reservations import release_reservations
-from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed
+from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed, take_quantity
 from signalist.venues.base import Ack, OrderReport, OrderRequest
-from signalist.venues.errors import Busy, Next, NoAnswer, OrderNotOpen, VenueError
+from signalist.venues.errors import Busy, Next, NoAnswer, NotSent, OrderNotOpen, VenueError
 from signalist.venues.transport.fence import Fence, Tenure, fenced
 from signalist.venues.transport.under_way import UnderWay
 
@@ -139,13 +139,20 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
     if errand.attempt.action == AttemptAction.AMEND:
         assert order.wanted_quantity is not None
         return await session.amend(order.client_order_id, order.wanted_quantity, order.wanted_trigger)
+    quantity = order.quantity
+    if order.leg == Leg.EXIT and order.n > 0:
+        # An exit before it may have arrived all the same: no more is closed than the venue holds, or it would open the reverse.
+        there = sum((p.quantity for p in await session.positions() if p.symbol == order.instrument.symbol), ZERO)
+        quantity = errand.quantity = min(quantity, -there * Side(order.side).sign)
+        if quantity <= 0:
+            raise NotSent("The venue holds nothing that a repeated exit could close.")
     return await session.place(
         OrderRequest(
             client_order_id=order.client_order_id,
             symbol=order.instrument.symbol,
             side=Side(order.side),
             type=OrderType(order.type),
-            quantity=order.quantity,
+            quantity=quantity,
             price=order.price,
             trigger=None if order.is_triggered else order.trigger,
             reduce_only=order.reduce_only,
@@ -210,6 +217,8 @@ def _complete(errand: Errand) -> None:
         }
     elif answer is not None:
         attempt.response = {"venue_order_id": answer.venue_order_id}
+        if errand.quantity is not None:
+            attempt.response["quantity"] = plain(errand.quantity)
 
 
 def _placed(order: Order, errand: Errand, now: datetime) -> None:
@@ -217,6 +226,8 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
         order.venue_order_id = errand.answer.venue_order_id
         if order.state in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
             move(order, OrderStatus.WORKING, now)
+        if errand.quantity is not None:
+            take_quantity(order, errand.quantity, now)
         return
     error = errand.error
     assert error is not None

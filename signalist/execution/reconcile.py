@@ -22,7 +22,7 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
-from signalist.execution import leases
+from signalist.execution import doubts, leases
 from signalist.failpoints import failpoint
 from signalist.logs import logger
 from signalist.trading.folding import fold_orders
@@ -258,6 +258,7 @@ def write_looks(
         fold_orders(found, accounts, now)
         missing = [order.pk for order, answer in known if answer is None]
         looked = _count_looks(missing, accounts, sessions, now)
+        doubts.unanswered([order.pk for order, answer in known if isinstance(answer, VenueError)], accounts, now)
         given_up = [order for order in looked if order.state.is_final]
         emit([_gone(order, now) for order in given_up])
         again = any(not order.state.is_final and order.not_before == now for order in looked)
@@ -274,7 +275,7 @@ def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Ses
         if order.looks >= abilities.looks:
             move(order, OrderStatus.REJECTED, now, "the venue never received it")
         else:
-            order.not_before = now + timedelta(seconds=abilities.look_interval)
+            order.not_before = now + doubts.pause(order, abilities.look_interval, now)
     given_up = [order for order in orders if order.state.is_final]
     fast.update(orders, ORDER_STATE)
     release_reservations([order for order in given_up if order.leg == Leg.ENTRY])

@@ -63,8 +63,8 @@ def judge(
     if found.turned_up:
         fold_orders(found.turned_up, {account.pk: account}, now)
         ring_on_commit("protect", "place")
-    verdict = Verdict(looks_again=bool(found.sights or found.turned_up))
     standing = {row.place: row for row in books.standing if row.state == State.OPEN}
+    verdict = Verdict(looks_again=bool(found.sights or found.turned_up or standing))
     known = before.suspected if before is not None else {}
     seen, fresh = [], []
     for sight in found.sights:
@@ -151,7 +151,7 @@ def _close_what_is_over(books: Books, found: Found, now: datetime) -> None:
 def _is_over(row: Discrepancy, books: Books, found: Found) -> bool:
     """Whether a look that did not see it could have seen it."""
     if row.kind == Kind.ORDER_IN_DOUBT:
-        return False
+        return not any(o.client_order_id == row.subject and o.state is OrderStatus.UNKNOWN for o in books.orders)
     if row.subject == BALANCE:
         return found.balance_compared
     if row.kind == Kind.LOST_ORDER:

@@ -26,7 +26,7 @@ from signalist.trading.ledgers import Ledger, opened_ledger
 from signalist.trading.models import AccountBalance, Execution, Order, Position
 from signalist.trading.noting import take_foreign
 from signalist.trading.reservations import release_reservations
-from signalist.trading.transitions import ORDER_FILLED, move_if_allowed
+from signalist.trading.transitions import ORDER_FILLED, move_if_allowed, take_quantity
 from signalist.venues.base import FillReport, OrderReport, Reports
 
 _POSITION = (
@@ -183,6 +183,8 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     if to in (OrderStatus.FILLED, OrderStatus.PARTIAL):
         # In doubt until now: the venue has it. Its fills follow as reports and move it on.
         to = OrderStatus.WORKING
+    if order.leg == Leg.EXIT and order.n > 0 and not order.wanted_quantity:
+        take_quantity(order, change.quantity, ledger.now)
     given_up = order.state is OrderStatus.REJECTED
     if given_up and not change.status.is_open:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from signalist.domain.orders import OrderStatus, can_move, moved
 from signalist.trading.models import Order
@@ -25,6 +26,14 @@ def move_if_allowed(order: Order, to: OrderStatus, now: datetime, reason: str = 
         return False
     move(order, to, now, reason)
     return True
+
+
+def take_quantity(order: Order, quantity: Decimal, now: datetime) -> None:
+    """The venue was sent less than the order says: it is filled when that is."""
+    if quantity < order.quantity:
+        order.quantity = quantity
+        if order.filled >= quantity:
+            move_if_allowed(order, OrderStatus.FILLED, now)
 
 
 ORDER_STATE = (
