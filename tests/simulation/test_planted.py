@@ -10,7 +10,7 @@ import pytest
 
 from signalist.domain.orders import OrderStatus
 from signalist.engine.simulation.story import simulate
-from signalist.execution import claims, decide, place, protect
+from signalist.execution import claims, decide, place, protect, watching
 from signalist.trading import folding
 from signalist.venues.errors import Next
 
@@ -32,13 +32,13 @@ def a_placing_is_repeated_after_no_answer(patch: pytest.MonkeyPatch) -> None:
 
 
 def protection_is_not_resized(patch: pytest.MonkeyPatch) -> None:
-    cover = protect._cover
+    cover = protect.cover
 
-    def only_made(position: Any, leg: Any, level: Any, order: Any, *more: Any) -> None:
+    def only_made(position: Any, wanted: Any, order: Any, *more: Any) -> None:
         if order is None:
-            cover(position, leg, level, order, *more)
+            cover(position, wanted, order, *more)
 
-    patch.setattr(protect, "_cover", only_made)
+    patch.setattr(protect, "cover", only_made)
 
 
 def an_exit_goes_over_its_stop(patch: pytest.MonkeyPatch) -> None:
@@ -65,6 +65,16 @@ def a_lost_exit_is_not_written_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(protect, "_exit_again", lambda position, changes: None)
 
 
+def a_trailing_stop_comes_back_with_the_market(patch: pytest.MonkeyPatch) -> None:
+    moved_stop = watching.moved_stop
+
+    def loosely(plan: Any, guarded: Any, price: Any, spec: Any) -> Any:
+        move = moved_stop(plan, replace(guarded, stop=None), price, spec)
+        return None if move is None or move.level == guarded.stop else move
+
+    patch.setattr(watching, "moved_stop", loosely)
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("plant", "invariant"),
@@ -74,6 +84,7 @@ def a_lost_exit_is_not_written_anew(patch: pytest.MonkeyPatch) -> None:
         (an_exit_goes_over_its_stop, "requests"),
         (a_report_is_applied_twice, "fills are the venue's"),
         pytest.param(money_stays_reserved, "nothing is under way", marks=pytest.mark.soak),
+        pytest.param(a_trailing_stop_comes_back_with_the_market, "a stop only tightens", marks=pytest.mark.soak),
         pytest.param(a_lost_exit_is_not_written_anew, "nothing is under way", marks=pytest.mark.soak),
     ],
 )

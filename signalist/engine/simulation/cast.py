@@ -15,6 +15,7 @@ from signalist.domain.orders import NAMESPACE
 from signalist.domain.rules import Limits
 from signalist.engine.simulation.dice import Dice
 from signalist.engine.simulation.faults import CAPABILITIES
+from signalist.engine.simulation.plans import drawn_plan
 from signalist.markets.models import AssetPair, Instrument
 from signalist.strategies.models import Schedule, Strategy, StrategyVersion
 from signalist.trading.actions import Terms, apply, subscribe
@@ -122,6 +123,7 @@ def terms(dice: Dice, name: str) -> Terms:
             exposure_fraction=dice.between("0.5", "3", "0.05", "terms", name, "exposure"),
             position_fraction=dice.between("0.2", "2", "0.05", "terms", name, "position"),
         ),
+        plan=drawn_plan(dice, name),
     )
 
 

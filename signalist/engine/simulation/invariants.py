@@ -35,6 +35,7 @@ from signalist.trading.models import (
     Order,
     Position,
     Reservation,
+    StopMove,
     Trade,
 )
 from signalist.trading.rebuild import differences
@@ -160,6 +161,7 @@ class Invariants:
             ("every fill is booked", self._missed()),
             ("positions are the venue's", self._positions()),
             ("exactly one stop and no order too many", self._resting()),
+            ("a stop only tightens", self._moves()),
             ("the money is the venue's", self._money(flat=flat)),
             ("the books fold from the fills", map(str, differences()) if flat else ()),
             ("every change has its event", self._events()),
@@ -215,7 +217,7 @@ class Invariants:
                 yield f"{' '.join(place)}: {held}"
 
     def _resting(self) -> Iterator[str]:
-        """At the venue: under each position one stop of its size and at most one target, and nothing else."""
+        """At the venue: under each position one stop of its size, targets for no more than it, and nothing else."""
         resting: dict[Place, list[PaperOrder]] = defaultdict(list)
         for order in self._world.exchange.store.resting():
             resting[order.ref, order.symbol].append(order)
@@ -223,11 +225,19 @@ class Invariants:
         for place in sorted(resting.keys() | held.keys()):
             quantity = abs(held.get(place, ZERO))
             legs = Counter(order.tag.rpartition(":")[2] for order in resting[place])
-            sizes = {order.remaining for order in resting[place]}
-            expected = {"STOP": 1} if quantity else {}
-            if (legs - Counter({"TARGET": 1}) if quantity else legs) != Counter(expected) or sizes - {quantity}:
+            left = {leg: sum(o.remaining for o in resting[place] if o.tag.endswith(leg)) for leg in legs}
+            targets = legs.pop("TARGET", 0) if quantity else 0
+            stands = legs == (Counter({"STOP": 1}) if quantity else Counter()) and left.get("STOP", ZERO) == quantity
+            if not stands or (targets and left["TARGET"] > quantity):
                 rests = ", ".join(f"{o.tag.rpartition(':')[2]} of {plain(o.remaining)}" for o in resting[place])
                 yield f"{' '.join(place)}: {plain(quantity)} is open, at the venue rests: {rests or 'nothing'}"
+
+    def _moves(self) -> Iterator[str]:
+        """Every move of a stop goes towards its market, and begins where the one before ended or where an entry's fill set it anew."""
+        for move in StopMove.objects.select_related("position").order_by("pk"):
+            sign = 1 if move.position.direction == "LONG" else -1
+            if (move.was is not None and (move.level - move.was) * sign <= 0) or (move.price - move.level) * sign <= 0:
+                yield f"{move.position}: from {move.was} to {move.level} at {move.price}"
 
     def _money(self, *, flat: bool) -> Iterator[str]:
         cash = {a.ref: a.cash for a in books.PaperAccount.objects.order_by("ref")}
