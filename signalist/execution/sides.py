@@ -10,6 +10,7 @@ from decimal import Decimal
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.domain.money import ZERO
+from signalist.domain.signals import Direction
 from signalist.execution import leases
 from signalist.markets.selectors import instruments
 from signalist.trading.comparing import Books
@@ -31,6 +32,7 @@ def books_of(
         orders[order.account_id].append(order)
     for position in fast.select_ids(Position, ids, "is_open", column="account_id"):
         positions[position.account_id].append(position)
+    left = _dust(ids)
     cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, ids, column="account_id")}
     looks = {look.account_id: look for look in fast.select_ids(AccountLook, ids, column="account_id")}
     differing = standing(ids)
@@ -38,6 +40,7 @@ def books_of(
     earned = _earned(looks)
     traded = {o.instrument_id for found in orders.values() for o in found}
     traded |= {p.instrument_id for found in positions.values() for p in found}
+    traded |= {instrument_id for found in left.values() for instrument_id in found}
     symbols = {key: instrument.symbol for key, instrument in instruments(traded).items()}
     return {
         key: (
@@ -46,6 +49,7 @@ def books_of(
                 cursor=cursors.get(key, ""),
                 orders=orders[key],
                 positions=positions[key],
+                dust={symbols[instrument_id]: quantity for instrument_id, quantity in left.get(key, {}).items()},
                 symbols=symbols,
                 standing=differing.get(key, []),
                 look=looks.get(key),
@@ -55,6 +59,16 @@ def books_of(
         )
         for key in ids
     }
+
+
+def _dust(account_ids: Sequence[int]) -> dict[int, dict[int, Decimal]]:
+    """By account and instrument, signed, what was given up in the books because no order could close it: the venue holds it still."""
+    mine, ids = fast.among("account_id", account_ids)
+    found: dict[int, dict[int, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for position in fast.select(Position, f"{mine} AND dust <> '0' ORDER BY id", ids):
+        sign = Direction(position.direction).sign
+        found[position.account_id][position.instrument_id] += sign * position.dust
+    return found
 
 
 def at_stake(account_ids: Sequence[int]) -> set[int]:

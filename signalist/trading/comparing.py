@@ -39,7 +39,7 @@ class Snapshot:
 @dataclass(slots=True)
 class Books:
     """Our side of one account. `orders` are active, `named` those that the snapshot names; `foreign` is by difference what strangers'
-    fills come to; `earned` what trades brought since the last look that agreed."""
+    fills come to; `earned` what trades brought since the last look that agreed; `dust` is by symbol what we gave up and the venue holds."""
 
     cursor: str
     orders: Sequence[Order]
@@ -49,6 +49,7 @@ class Books:
     look: AccountLook | None
     foreign: Mapping[int, Decimal]
     earned: Decimal = ZERO
+    dust: Mapping[str, Decimal] = field(default_factory=dict)
     named: Mapping[str, Order] = field(default_factory=dict)
 
     @property
@@ -113,7 +114,8 @@ def compare(books: Books, snapshot: Snapshot) -> Found:
 def is_moving(order: Order) -> bool:
     """Whether what the venue holds may change by this order at any moment, without the market having to come to it."""
     changing = order.busy or order.cancel_wanted or order.wanted_quantity is not None
-    put_off = order.state is OrderStatus.CREATED and order.attempts > 0
+    # The engine watches it, or has tried it before: it may stay as it is for long.
+    put_off = order.state is OrderStatus.CREATED and (order.attempts > 0 or (order.watched and not order.is_triggered))
     on_its_way = order.state in _ON_ITS_WAY and not put_off
     return changing or on_its_way or (order.state.is_open and order.type == OrderType.MARKET)
 
@@ -181,12 +183,13 @@ def _lost_orders(books: Books, snapshot: Snapshot) -> list[Sight]:
 
 
 def position_sums(books: Books, theirs: Sequence[NetPosition]) -> list[dict[str, Any]]:
-    """Per symbol what our subscriptions hold, what is known to be the user's own, and what the venue holds; numbers as plain text."""
+    """Per symbol what our subscriptions hold, what is known to lie beside it (the user's own, dust), and what the venue holds; numbers as
+    plain text."""
     held: dict[str, dict[int, Decimal]] = {}
     for position in books.positions:
         sign = 1 if position.direction == Direction.LONG else -1
         held.setdefault(books.symbols[position.instrument_id], {})[position.subscription_id] = sign * position.quantity
-    own: dict[str, Decimal] = {}
+    own = dict(books.dust)
     for row in books.standing:
         if row.state == State.KEPT and row.subject == POSITION:
             own[row.symbol] = own.get(row.symbol, ZERO) + (row.theirs or ZERO) - (row.ours or ZERO)

@@ -295,6 +295,7 @@ class Position(TenantRow):
             models.Index(fields=["opened_at"], name="position_protection_due", condition=Q(protection_due=True)),
             models.Index(fields=["account"], name="position_open", condition=Q(is_open=True)),
             models.Index(fields=["account"], name="position_watched", condition=Q(is_open=True, watched=True)),
+            models.Index(fields=["account"], name="position_dust", condition=~Q(dust=ZERO)),
         ]
 
     def __str__(self) -> str:

@@ -8,13 +8,14 @@ from decimal import Decimal
 import pytest
 
 from signalist.accounts.models import Account, PaperDesk, PaperOrder, PaperPosition
-from signalist.domain.orders import OrderStatus, OrderType
+from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.markets.models import Instrument
 from signalist.markets.selectors import forget_instruments
 from signalist.trading.models import Position, Subscription
 from signalist.venues.base import OrderReport
 from signalist.venues.errors import NoAnswer, Refused
 from signalist.venues.paper.venue import CAPABILITIES
+from tests.flows.by_hand import differences, looks, seen, trades
 from tests.flows.scene import CALM, LONG, Scene, entry, opened
 
 BUY, BUY_ETHER = entry(LONG, "39600", "40800"), entry(LONG, "1980")
@@ -167,3 +168,19 @@ def test_what_is_left_under_the_venues_minimum_is_closed_in_the_books_and_told(w
     world.later(120)
     world.poll()
     assert len(world.orders(theo, "STOP")) == 2
+    # The venue holds it still, and that is no difference.
+    looks(world, 4)
+    assert differences(None) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stop_that_the_engine_watches_hides_no_difference() -> None:
+    market = replace(CALM, order_types=PLAIN_TYPES)
+    with opened(market, replace(CAPABILITIES, order_types=PLAIN_TYPES)) as world:
+        world.minute()
+        theo = world.subscriber()
+        world.signal(BUY)
+        assert world.order(theo, "STOP").watched
+        trades(world, theo, Side.SELL, "1")
+        looks(world, 4)
+        assert seen("symbol", "ours", "theirs") == [("BTC-PERP", ALL, ALL - 1)]
