@@ -21,12 +21,12 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
 from signalist.db.units import unit
 from signalist.execution.carrying_out import asked, carry_out
-from signalist.execution.sides import at_stake, books_of, named_orders
-from signalist.execution.verdicts import Verdict, judge, take_news
+from signalist.execution.sides import at_stake, books_of, last_trade, named_orders
+from signalist.execution.verdicts import Verdict, judge, note_look, store_looks, take_news
 from signalist.failpoints import failpoint
 from signalist.logs import logger
-from signalist.trading.comparing import Books, Snapshot, unlisted
-from signalist.trading.discrepancies import Answer, Discrepancy
+from signalist.trading.comparing import Books, Snapshot, compare, unlisted
+from signalist.trading.discrepancies import AccountLook, Answer, Discrepancy
 from signalist.trading.models import Order
 from signalist.venues.base import OrderReport, Session
 from signalist.venues.errors import OrderNotOpen
@@ -181,6 +181,9 @@ class Comparer:
         with unit("compare.looks"):
             ids = [looked.account.pk for looked in looks]
             current = books_of(ids, self._engine, lock="update")
+            said = [looked.snapshot for looked in looks if looked.snapshot is not None]
+            named = named_orders({o.client_order_id for one in said for o in one.orders if o.client_order_id})
+            through, noted = last_trade(), list[AccountLook]()
             verdicts: dict[int, Verdict | None] = {}
             for looked in looks:
                 key = looked.account.pk
@@ -194,9 +197,13 @@ class Comparer:
                 if take_news(account, looked.snapshot, now):
                     verdicts[key] = None
                     continue
-                books.named = looked.before.named
+                books.named = named.get(key, {})
+                noted.append(books.look or AccountLook(tenant_id=account.tenant_id, account_id=key))
                 abilities = self._sessions.capabilities(account.venue)
-                verdicts[key] = judge(account, books, looked.snapshot, self._suspected.get(key), abilities, now)
+                found = compare(books, looked.snapshot)
+                verdicts[key] = judge(account, books, looked.snapshot, found, self._suspected.get(key), abilities, now)
+                note_look(noted[-1], books, looked.snapshot, found, through, now)
+            store_looks(noted)
         return verdicts
 
     # --- Network ---------------------------------------------------------------------------------
@@ -205,8 +212,6 @@ class Comparer:
         try:
             within = self._sessions.capabilities(account.venue).answer_within
             snapshot = await asyncio.wait_for(self._snapshot(account, before), within)
-            orders = [order.client_order_id for order in snapshot.orders if order.client_order_id]
-            before.named = await self._in_database(lambda: named_orders(account.pk, orders))
         except Exception as error:  # noqa: BLE001 a venue that breaks must not keep the others from being looked at
             log.warning("venue_not_looked_at", account=account.pk, venue=account.venue, error=type(error).__name__)
             return Looked(account, before, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from signalist.accounts.models import Account
@@ -78,10 +78,12 @@ def at_stake(account_ids: Sequence[int]) -> set[int]:
     return {order.account_id for order in orders} | {position.account_id for position in positions}
 
 
-def named_orders(account_id: int, client_order_ids: Sequence[str]) -> dict[str, Order]:
-    """The account's orders under these ids, whatever became of them; one query."""
-    found = fast.select_ids(Order, sorted(client_order_ids), column="client_order_id")
-    return {order.client_order_id: order for order in found if order.account_id == account_id}
+def named_orders(client_order_ids: Collection[str]) -> dict[int, dict[str, Order]]:
+    """The orders under these ids, whatever became of them, by account; one query."""
+    named: dict[int, dict[str, Order]] = defaultdict(dict)
+    for order in fast.select_ids(Order, sorted(client_order_ids), column="client_order_id"):
+        named[order.account_id][order.client_order_id] = order
+    return named
 
 
 def last_trade() -> int:

@@ -15,9 +15,8 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import Leg, OrderStatus
-from signalist.execution.sides import last_trade
 from signalist.trading import noting
-from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked, compare
+from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked
 from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
 from signalist.trading.folding import fold_orders
 from signalist.trading.misfits import fold_each
@@ -54,12 +53,12 @@ def judge(
     account: Account,
     books: Books,
     snapshot: Snapshot,
+    found: Found,
     before: Verdict | None,
     abilities: Capabilities,
     now: datetime,
 ) -> Verdict:
     """Write what this look comes to; returns what the next one of the same engine has to know."""
-    found = compare(books, snapshot)
     if found.turned_up:
         fold_orders(found.turned_up, {account.pk: account}, now)
         ring_on_commit("protect", "place")
@@ -83,7 +82,6 @@ def judge(
     _open(account, fresh, books, now)
     noting.save_seen(seen)
     _close_what_is_over(books, found, now)
-    _note_look(account, books, snapshot, found, now)
     return verdict
 
 
@@ -159,20 +157,21 @@ def _is_over(row: Discrepancy, books: Books, found: Found) -> bool:
     return row.symbol not in found.moving
 
 
-def _note_look(account: Account, books: Books, snapshot: Snapshot, found: Found, now: datetime) -> None:
-    """The look for the account's page; and where nothing is open, the money that the next one goes by."""
-    look = books.look or AccountLook(tenant_id=account.tenant_id, account_id=account.pk)
+def note_look(look: AccountLook, books: Books, snapshot: Snapshot, found: Found, through: int, now: datetime) -> None:
+    """The look for the account's page; and where all is explained, the money that the next one goes by. `through` is the newest trade."""
     look.looked_at, look.sums, look.orders = now, found.sums, len(snapshot.orders)
     look.agrees, look.total = not found.sights, snapshot.balance.total
     differs = any(sight.subject == BALANCE for sight in found.sights)
     if found.balance_compared and not differs:
-        look.base, look.booked_through = _base(snapshot.balance.total, books), last_trade()
+        look.base, look.booked_through = _base(snapshot.balance.total, books), through
     elif any(row.subject == POSITION and row.state == State.KEPT for row in books.standing):
         look.base = None  # what the user trades beside us comes and goes with the same money
-    if look.pk is None:
-        fast.insert([look])
-    else:
-        fast.update([look], _LOOK)
+
+
+def store_looks(looks: Sequence[AccountLook]) -> None:
+    """Write looks, in two statements however many."""
+    fast.insert([look for look in looks if look.pk is None])
+    fast.update([look for look in looks if look.pk is not None], _LOOK)
 
 
 def _base(total: Decimal, books: Books) -> Decimal:

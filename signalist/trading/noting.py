@@ -89,6 +89,8 @@ def begun(account: Account, sight: Sight, instrument_id: int | None, looks: int,
 
 def store(rows: Sequence[Discrepancy]) -> None:
     """Write new differences, each with its event."""
+    if not rows:
+        return
     fast.insert(rows, returning=True)
     emit([_fact("difference_found", row, row.first_seen_at) for row in rows])
 
@@ -112,6 +114,8 @@ def save_seen(rows: Sequence[Discrepancy]) -> None:
 
 def close(rows: Sequence[Discrepancy], state: State, resolution: str, now: datetime) -> None:
     """End differences: how, in words. Entries are taken again where no other difference denies them."""
+    if not rows:
+        return
     for row in rows:
         row.state, row.resolution, row.answer, row.answer_problem = state, resolution[:200], "", ""
         row.closed_at = None if state == State.KEPT else now

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from signalist.accounts.models import Account, AccountState, PaperAccount, PaperOrder
 from signalist.domain.errors import DomainError
@@ -17,6 +19,7 @@ from tests.cast import person
 from tests.flows.by_hand import differences, looks, seen, trades
 from tests.flows.scene import EXIT_LONG, LONG, Scene, entry
 
+VERBS = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 BUY = entry(LONG, "39600", "40800")
 ALL = Decimal("2.5")
 
@@ -270,3 +273,26 @@ def test_a_stop_that_the_venue_has_lost_is_replaced_and_said(world: Scene, olga:
     assert len(differences()) == 1, "it does not go by itself"
     answered(world, olga, Answer.GIVE_UP)
     assert differences() == []
+
+
+# --- What it costs -------------------------------------------------------------------------------
+
+
+def test_a_look_at_many_accounts_takes_as_many_statements_as_one_at_a_few(world: Scene) -> None:
+    def statements() -> int:
+        looks(world, 1)
+        with CaptureQueriesContext(connection) as queries:
+            looks(world, 1)
+        # The paper venue reads its own tables, once an account and in transactions of its own.
+        ours = [q["sql"] for q in queries if "paper" not in q["sql"] and any(verb in q["sql"] for verb in VERBS)]
+        return len(ours)
+
+    for name in ("Theo", "Vera"):
+        world.subscriber(name)
+    world.signal(BUY)
+    few = statements()
+    for name in ("Otto", "Nora", "Emil", "Anna", "Ines", "Paul"):
+        world.subscriber(name)
+    world.minute()
+    world.signal(BUY)
+    assert statements() == few

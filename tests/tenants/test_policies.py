@@ -251,7 +251,7 @@ def test_web_sees_more_than_it_may_change(cast: Cast, rows: dict[str, Any]) -> N
             assert _sql("SELECT count(*) FROM events_event") == [(3,)]
 
 
-@pytest.mark.parametrize("table", ["trading_fill", "events_event"])
+@pytest.mark.parametrize("table", ["trading_fill", "trading_foreignfill", "events_event"])
 def test_a_ledger_is_only_appended_to(table: str) -> None:
     for name in (WEB, ENGINE):
         with role(name), across_tenants("tests"):
@@ -306,7 +306,8 @@ def test_the_engine_may_write_every_table_of_tenants_and_only_append_to_the_ledg
         "SELECT has_table_privilege(%s, %s, r) "
         "FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS a (r, n) ORDER BY n"
     )
-    appended, retired = table in {"trading_fill", "events_event", "risk_tenantswitchchange"}, table == "events_event"
+    append_only = {"trading_fill", "trading_foreignfill", "events_event", "risk_tenantswitchchange"}
+    appended, retired = table in append_only, table == "events_event"
     assert _sql(rights, ENGINE, table) == [(True,), (True,), (not appended,), (not appended or retired,)]
 
 
