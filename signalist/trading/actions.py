@@ -201,18 +201,11 @@ def _check_account(account: Account, schedule: Schedule, instrument: Instrument,
         )
     held = Position.objects.filter(account=account, instrument=instrument, is_open=True)
     entering = Order.objects.filter(_ENTERING, account=account, instrument=instrument)
-    by_hand = Execution.objects.filter(
-        account=account, status="PENDING", signal=None, subscription__instrument=instrument
-    )
-    if by_hand.filter(kind__in=["LONG", "SHORT"]).exists():
+    by_hand = Execution.objects.filter(account=account, status="PENDING", signal=None, kind__in=["LONG", "SHORT"])
+    if any(rows.exists() for rows in (by_hand.filter(subscription__instrument=instrument), held, entering)):
+        holder = "an order by hand or a subscription that was cancelled"
         raise Refused(
-            "market", f"An order by hand in {instrument} is under way; the venue keeps one net position there."
-        )
-    if held.exists() or entering.exists():
-        raise Refused(
-            "market",
-            f"The venue keeps one net position in {instrument}, and an order by hand or a subscription that was cancelled still"
-            " holds one; close it first.",
+            "market", f"The venue keeps one net position in {instrument}, and {holder} still holds one; close it first."
         )
 
 

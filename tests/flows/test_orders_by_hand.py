@@ -172,7 +172,7 @@ def test_a_venue_that_nets_has_room_for_one_owner_of_an_instrument(scene: Scene)
         scene.subscriber(account=other)
     waiting = scene.account("Vera")
     order(scene, waiting, key="w", wait=True)
-    with pytest.raises(Refused, match="is under way"):
+    with pytest.raises(Refused, match="an order by hand"):
         scene.subscriber(account=waiting)
 
 
