@@ -48,6 +48,7 @@ class MisbehavingVenue:
         self.requests: dict[str, OrderRequest] = {}
         self.balances: dict[str, Balance] = {}
         self.announced: dict[str, list[OrderReport]] = defaultdict(list)
+        self._told: dict[str, list[OrderReport]] = defaultdict(list)
         self._asked: Counter[tuple[str, str]] = Counter()
         self._missed: Counter[str] = Counter()
         self._found: set[str] = set()
@@ -58,9 +59,15 @@ class MisbehavingVenue:
         self._paper: PaperVenue | None = None
 
     def stand_before(self, exchange: PaperExchange) -> None:
-        """From now on requests go to this exchange; who listened to the one before is gone."""
+        """From now on requests go to this exchange; who listened to the one before is gone, and with it what it had only just heard.
+
+        Who connects anew is told what rests of the orders that turned up late, as a stream's first message does.
+        """
         self._paper = PaperVenue(exchange, CAPABILITIES)
         self._listeners.clear()
+        resting = {order.client_order_id for order in exchange.store.resting()}
+        for ref, reports in self._told.items():
+            self.announced[ref] += [said for said in reports if said.client_order_id in resting]
 
     def open(self, account_ref: str) -> Session:
         return MisbehavingSession(self, self.paper(account_ref), account_ref)
@@ -117,7 +124,9 @@ class MisbehavingVenue:
             self.trace.say(f"arrives: {self.name(one.key)} of {one.ref}")
             if one.request is not None:
                 found = await self.paper(one.ref).look_up(one.key)
-                self.announced[one.ref] += [found] if found is not None and found.status.is_open else []
+                told = [found] if found is not None and found.status.is_open else []
+                self.announced[one.ref] += told
+                self._told[one.ref] += told
             for wake in self._listeners[one.ref]:
                 wake()
 
