@@ -21,9 +21,10 @@ _SETTINGS = {
     "tenant": "NULLIF(current_setting('app.tenant_id', true), '')::bigint",
     "user": "NULLIF(current_setting('app.user_id', true), '')::bigint",
 }
-# The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party.
+# The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party, nor with what
+# engines note of venues.
 _NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_")
-_NOT_FOR_WEB = ("accounts_paper",)
+_NOT_FOR_WEB = ("accounts_paper", "accounts_venue")
 # An author is told how many followers did what with a signal, and the middle of their slippage and delay.
 _COUNTED_FOR_AUTHORS = ("trading_execution", "trading_order", "trading_fill")
 _MIGRATION = "migration"

@@ -47,6 +47,26 @@ class Account(TenantRow):
         return f"{self.name} ({self.venue})"
 
 
+class VenueNonces(models.Model):
+    """How far the nonces of a credential are on record: whoever sends in its name takes the next ones from there."""
+
+    credential = models.CharField(max_length=120, unique=True)
+    reserved_to = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.credential} to {self.reserved_to}"
+
+
+class VenueBan(models.Model):
+    """A door of a venue at which nobody knocks before `until`: what it said (418, 429 with Retry-After) outlives the process that heard."""
+
+    door = models.CharField(max_length=200, unique=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.door} until {self.until:%H:%M:%S}"
+
+
 class PaperDesk(models.Model):
     """The paper venue's one row: its lock, the number of its last transaction, and how far it has worked through each symbol's candles."""
 

@@ -9,7 +9,8 @@ from signalist.execution.models import EngineProcess
 from signalist.markets.synthetic import SyntheticFeed
 
 SYNTHETIC = "synthetic"
-ASK_EVERY = 2.0
+ASK_EVERY = 0.5
+"""Seconds: with the silence after which an engine is dead and the pause between two looks for such, a feed moves within ten."""
 AT_A_TURN = 0.5
 """Seconds of a turn that go into filling a gap: an engine that catches up can be stopped all the same."""
 

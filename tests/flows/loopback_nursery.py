@@ -103,12 +103,13 @@ def _trade(address: str, clock: FileClock) -> None:
     from signalist.clock import SystemClock
     from signalist.engine.bench.house import secret_of
     from signalist.engine.live import LiveEngine
-    from signalist.venues.loopback.client import Client
+    from signalist.venues.loopback.client import Client, Numbers
     from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
     from tenants.rls import become_engine, refuse_privileged
 
     async def run() -> None:
-        venue = LoopbackVenue(Client(address, SystemClock(), size=50), secret_of)
+        # Market time may stand still or jump; nonces go on.
+        venue = LoopbackVenue(Client(address, clock, size=50, numbers=Numbers(SystemClock())), secret_of)
         engine = LiveEngine(clock, others={LOOPBACK: venue})
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, engine.stop)
         try:

@@ -27,7 +27,7 @@ MOMENTS = {
     "claimed": lambda: Order.objects.exclude(status="CREATED").exists(),
     "entered": lambda: Order.objects.filter(leg="ENTRY").exclude(status__in=["CREATED", "SENDING"]).exists(),
     "protected": lambda: Order.objects.filter(leg="STOP").exists(),
-    "filled": lambda: bool(Position.objects.count()),
+    "filled": Position.objects.exists,
 }
 
 

@@ -157,11 +157,11 @@ async def test_a_market_order_may_be_taken_in_parts(bench: LoopbackBench) -> Non
 async def test_an_order_is_not_taken_after_its_own_deadline(bench: LoopbackBench) -> None:
     session = bench.account()
     order = request(BUY, "1", expires_at=bench.now() + timedelta(seconds=30))
-    bench.server.clock.advance_to(bench.now() + timedelta(seconds=29))  # type: ignore[attr-defined]
+    bench.clock.advance_to(bench.now() + timedelta(seconds=29))
     misbehave(bench, "slow", session, seconds=0.05, times=1)
     placing = asyncio.ensure_future(session.place(order))
     await until(lambda: asked(bench) == 1)
-    bench.server.clock.advance_to(bench.now() + timedelta(seconds=2))  # type: ignore[attr-defined]
+    bench.clock.advance_to(bench.now() + timedelta(seconds=2))
     with pytest.raises(Refused, match="deadline"):
         await placing
 

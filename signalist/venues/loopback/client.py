@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from signalist.clock import Clock
+from signalist.clock import Clock, monotonic
 from signalist.venues.loopback import parse
 from signalist.venues.loopback.protocol import TIME, signature
+from signalist.venues.loopback.wire import TIME_HEADER
 from signalist.venues.transport.budgets import Priority
-from signalist.venues.transport.http import Call, Http
+from signalist.venues.transport.clocks import VenueClock
+from signalist.venues.transport.http import Answer, Call, Http
 from signalist.venues.transport.ledger import Draw, RateLedger
+
+STEP = 0.5
+"""Seconds by which our clock must have moved against the monotonic one to count as set; less is drift, which new samples follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,15 @@ def written(said: Mapping[str, Any]) -> bytes:
 
 
 class Client:
-    """The way to one loopback venue, shared by all its sessions. `size` bounds the connections."""
+    """The way to one loopback venue, shared by all its sessions. `size` bounds the connections; `clock` is that of deadlines, and of
+    nonces where no other `numbers` are given."""
 
-    def __init__(self, base: str, clock: Clock, *, size: int = 1000) -> None:
+    def __init__(self, base: str, clock: Clock, *, size: int = 1000, numbers: Numbers | None = None) -> None:
         self.base, self.clock, self.size = base, clock, size
         self.http = Http(base, RateLedger(), size=size)
-        self.numbers = Numbers(clock)
+        self.numbers = numbers or Numbers(clock)
+        self._venue_clock = VenueClock()
+        self._epoch = self._since_epoch()
 
     async def ask(
         self,
@@ -84,9 +93,33 @@ class Client:
         draws = (Draw((self.base, signer.ref)),)
         call = Call("POST", path, body, headers, priority, draws, within, deadline, signer.ref)
         answer = await self.http.send(call)
+        self._heard_the_time(answer)
         if answer.status >= 300:
             raise parse.error(answer.said)
         return answer.said
+
+    def venue_time(self, moment: datetime) -> datetime:
+        """A moment of our clock as the venue's clock will show it."""
+        self._notice_steps()
+        return moment + timedelta(seconds=self._venue_clock.ahead)
+
+    def _heard_the_time(self, answer: Answer) -> None:
+        said = answer.headers.get(TIME_HEADER)
+        if said is not None:
+            self._notice_steps()
+            now = self.clock.now().timestamp()
+            self._venue_clock.heard(now - answer.took, now, float(said))
+
+    def _notice_steps(self) -> None:
+        """Whether our clock was set since the last look, which the monotonic one tells."""
+        epoch = self._since_epoch()
+        if abs(epoch - self._epoch) > STEP:
+            self._venue_clock.stepped(epoch - self._epoch)
+        self._epoch = epoch
+
+    def _since_epoch(self) -> float:
+        """When the monotonic clock began, by ours."""
+        return self.clock.now().timestamp() - monotonic()
 
     async def warm(self) -> int:
         """Open all connections before they are needed; returns how many."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class Control:
             "bars": self._bars,
             "faults": self._faults,
             "latency": self._latency,
+            "clock": self._clock,
             "summary": self._summary,
             "book": self._book,
         }
@@ -83,6 +85,11 @@ class Control:
         """{"seconds"}: how long each answer takes from now on."""
         self._server.latency = float(said["seconds"])
         return {"seconds": self._server.latency}
+
+    def _clock(self, said: Mapping[str, Any]) -> dict[str, float]:
+        """{"ahead"}: so many seconds the venue's clock is ahead of this machine's from now on, or behind."""
+        self._server.clock.ahead = timedelta(seconds=float(said["ahead"]))
+        return {"ahead": self._server.clock.ahead.total_seconds()}
 
     def _summary(self, said: Mapping[str, Any]) -> dict[str, float]:
         """{"prefix"}: how many accounts whose name begins so hold something, and are covered; what the venue was asked and has spent.

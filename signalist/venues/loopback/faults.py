@@ -18,10 +18,13 @@ _METHODS = {
     "lost": frozenset({PLACE}),
     "error_after": frozenset({PLACE}),
     "drop": frozenset({PLACE}),
+    "late": frozenset({PLACE}),
     "not_found": frozenset({LOOK_UP}),
     "partial": frozenset({PLACE}),
     "mute": frozenset[str](),
     "twice": frozenset[str](),
+    "shuffled": frozenset[str](),
+    "gaps": frozenset[str](),
 }
 KINDS = tuple(_METHODS)
 """
@@ -32,13 +35,16 @@ lost         the connection is dropped before anything is carried out
 empty        carried out, and the answer is empty
 error_after  carried out, and the answer is 500
 drop         carried out, and the connection is dropped
+late         carried out at once, and answered after `seconds`
 delisted     the instrument is not known any more
 not_found    an order that is there is not found
 partial      market orders are filled in two parts
 mute         the stream says nothing of the account
 twice        the stream says everything of the account twice
+shuffled     the stream says every other thing of the account later than what follows it
+gaps         the stream leaves out every other thing of the account
 """
-SECONDS = {"ban": 30.0, "slow": 30.0}
+SECONDS = {"ban": 30.0, "slow": 30.0, "late": 1.0}
 _NAMES = {"place": PLACE, "cancel": CANCEL, "amend": AMEND, "look_up": LOOK_UP}
 
 

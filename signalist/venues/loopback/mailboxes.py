@@ -17,6 +17,9 @@ from signalist.venues.loopback import parse
 TRUSTED = 60.0
 """Seconds after which the venue is asked even if its stream has missed nothing; up to twice as long, lest all accounts ask at once."""
 
+AWAITED = 1.5
+"""Seconds after which the venue is asked where its stream has not told of a market order that it has taken."""
+
 Rows = Sequence[Sequence[str]]
 
 
@@ -35,6 +38,7 @@ class Mailbox:
     money: Balance | None = None
     told: int | None = None
     asked_at: float = 0.0
+    awaited_until: float | None = None
     parts: deque[tuple[int, int, Rows]] = field(default_factory=deque)
 
     def joined(self, length: int, money: Balance, now: float) -> bool:
@@ -49,11 +53,11 @@ class Mailbox:
         cursor = self.told = int(reports.cursor or 0)
         if self.live and (self.base is None or cursor >= self.head):
             self._begin(cursor, reports.balance, now)
-        self.asked_at = now
+        self.asked_at, self.awaited_until = now, None
 
     def take(self, before: int, after: int, rows: Rows) -> None:
         """The stream says what is behind `before` up to `after`. What is there already is passed over; a gap ends all trust."""
-        self.heard = max(self.heard, after)
+        self.heard, self.awaited_until = max(self.heard, after), None
         if self.base is None or after <= self.head:
             return
         if before != self.head:
@@ -63,6 +67,11 @@ class Mailbox:
         self.head = after
         currency = self.money.currency if self.money is not None else ""
         self.money = parse.balance_after(rows[-1], currency)
+
+    def awaits(self, now: float) -> None:
+        """Something has been done at the venue of which its stream must tell soon."""
+        if self.awaited_until is None:
+            self.awaited_until = now + AWAITED
 
     def lose(self) -> None:
         """The stream has ended: nothing is known until the venue has been asked and another one is joined."""
@@ -95,4 +104,5 @@ class Mailbox:
         self.parts.clear()
 
     def _trusted_until(self) -> float:
-        return self.asked_at + TRUSTED * (1 + zlib.crc32(self.ref.encode()) / 2**32)
+        usually = self.asked_at + TRUSTED * (1 + zlib.crc32(self.ref.encode()) / 2**32)
+        return usually if self.awaited_until is None else min(usually, self.awaited_until)

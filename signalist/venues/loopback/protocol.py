@@ -7,7 +7,8 @@ hexadecimal of
     nonce LF path LF body
 
 under the account's secret, over the bytes as they are sent. Numbers are decimal texts, times ISO 8601 in UTC. An answer below 300 is
-what was asked for; 400 and above holds {"error": code, "message": sentence}, with the codes of `signalist.venues.errors`.
+what was asked for; 400 and above holds {"error": code, "message": sentence}, with the codes of `signalist.venues.errors`. Each names
+the venue's time (`Venue-Time`, seconds since the epoch).
 
 The stream is one for the whole process that reads it, whatever the number of its accounts: GET `STREAM` answers without an end, one
 JSON document a line, the first of which names the stream; POST `JOIN` adds accounts to it, each with a signature of its own over the

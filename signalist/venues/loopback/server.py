@@ -16,6 +16,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,17 @@ from signalist.venues.loopback.wire import Request, Wire
 from signalist.venues.paper.matching_desk import Terms
 
 
+class SetClock:
+    """The venue's clock: `ahead` of the one that it is set by, or behind."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self.ahead = clock, timedelta(0)
+
+    def now(self) -> datetime:
+        """The time at the venue."""
+        return self._clock.now() + self.ahead
+
+
 @dataclass(slots=True)
 class Counters:
     """What the server has been asked."""
@@ -44,15 +56,18 @@ class Server:
 
     def __init__(self, terms: Terms, latency: float, token: str, clock: Clock) -> None:
         self.latency, self.faults, self.counters = latency, Faults(), Counters()
-        self.clock = clock
+        self.clock = SetClock(clock)
         self.streams = Streams(self.faults)
-        self.house = House(terms, clock.now, monotonic, self.streams.tell)
+        self.house = House(terms, self.clock.now, monotonic, self.streams.tell)
         self._control, self._token = Control(self), token
 
     async def listen(self, port: int) -> asyncio.Server:
         """Serve on the loopback interface; port 0 is any that is free."""
         loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: Wire(self.handle), "127.0.0.1", port, backlog=8192)
+        return await loop.create_server(lambda: Wire(self.handle, self._time), "127.0.0.1", port, backlog=8192)
+
+    def _time(self) -> float:
+        return self.clock.now().timestamp()
 
     def handle(self, request: Request) -> None:
         """Answer a request, now or when the latency has passed."""
@@ -139,6 +154,8 @@ class Server:
             request.answer(500, {"error": "internal", "message": "Something broke."})
         elif kind == "drop":
             request.drop()
+        elif kind == "late" and fault is not None:
+            asyncio.get_running_loop().call_later(fault.seconds, request.answer, 200, said)
         else:
             request.answer(200, None if kind == "not_found" else said)
 
@@ -160,7 +177,7 @@ class Server:
             request.answer(400, {"error": "refused", "message": f"{type(problem).__name__}: {problem}"})
 
 
-AFTER = ("empty", "error_after", "drop", "not_found")
+AFTER = ("empty", "error_after", "drop", "late", "not_found")
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:

@@ -70,8 +70,11 @@ class LoopbackSession:
         said = parse.said_of(request)
         deadline = None
         if request.expires_at is not None:
+            said["expires_at"] = self._client.venue_time(request.expires_at).isoformat()
             deadline = monotonic() + (request.expires_at - self._client.clock.now()).total_seconds()
         priority = Priority.PROTECTION if request.reduce_only else Priority.ENTRY
+        if request.type is OrderType.MARKET:
+            self._box.awaits(monotonic())  # also where the answer is lost: then all the more
         answer = await self._client.ask(
             self._signer, protocol.PLACE, said, priority=priority, within=self._within, deadline=deadline
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
+TIME_HEADER = "Venue-Time"
 _END = b"\r\n\r\n"
 LONGEST_HEAD = 64 * 1024
 
@@ -34,6 +35,7 @@ class Request:
         """Answer with these bytes."""
         more = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) if headers else ""
         head = f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}\r\nContent-Type: application/json\r\n{more}"
+        head += f"{TIME_HEADER}: {self.wire.time():.6f}\r\n"
         self.wire.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def begin(self) -> None:
@@ -46,10 +48,10 @@ class Request:
 
 
 class Wire(asyncio.Protocol):
-    """One connection."""
+    """One connection. `time` is the venue's, in seconds since the epoch."""
 
-    def __init__(self, handle: Callable[[Request], None]) -> None:
-        self._handle = handle
+    def __init__(self, handle: Callable[[Request], None], time: Callable[[], float]) -> None:
+        self._handle, self.time = handle, time
         self._transport: asyncio.Transport | None = None
         self._came = b""
         self.on_end: Callable[[], None] | None = None

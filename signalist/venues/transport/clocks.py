@@ -51,6 +51,11 @@ class VenueClock:
         """The venue's time at our time."""
         return ours + self.ahead
 
+    def stepped(self, seconds: float) -> None:
+        """Our clock was set forward by so many seconds (back where negative): the venue is ahead by so much less."""
+        moved = [Sample(sample.ahead - seconds, sample.round_trip) for sample in self._samples]
+        self._samples = deque(moved, maxlen=LATEST)
+
     def forget(self) -> None:
         """Our clock was set, or the venue refused our time: begin anew."""
         self._samples.clear()

@@ -9,15 +9,25 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 
 from signalist.clock import monotonic
 from signalist.venues.transport.budgets import Bucket, Budget, Priority
 
 LATENESS = 0.002
 """Seconds by which a waiting request may go later than it could."""
+
+
+WORTH_NOTING = 2.0
+"""Seconds: a door that opens sooner is open again before another process could knock."""
+
+
+def name_of(key: Hashable) -> str:
+    """A key as it is put on record: its parts, which must say the same in every process."""
+    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +52,21 @@ class _Waiting:
 
 
 class RateLedger:
-    """Buckets by key. A key that nobody has given a budget is without limit."""
+    """Buckets by key. A key that nobody has given a budget is without limit.
 
-    def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        self._now = now
+    `remember(name, seconds)` is told of every door that a venue closes for `WORTH_NOTING` or longer; `closed` are those that an earlier
+    process was told of, by name, with the seconds that are left: they stay closed here from the moment on at which they get a budget.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] = monotonic,
+        *,
+        remember: Callable[[str, float], None] | None = None,
+        closed: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        self._now, self._remember = now, remember
+        self._closed = {name: now() + seconds for name, seconds in closed.items()}
         self._buckets: dict[Hashable, Bucket] = {}
         self._waiting: list[_Waiting] = []
         self._on: Counter[Hashable] = Counter()
@@ -56,7 +77,9 @@ class RateLedger:
         """Give a key its budget; a second time only where the budget has changed, and then with a full bucket."""
         known = self._buckets.get(key)
         if known is None or known.budget != budget:
-            self._buckets[key] = Bucket(budget, self._now())
+            bucket = self._buckets[key] = Bucket(budget, self._now())
+            if name_of(key) in self._closed:
+                bucket.close(self._closed[name_of(key)])
 
     def admit_now(self, draws: Sequence[Draw], priority: Priority) -> bool:
         """Take its weights if the request may go now and nobody waits; whether it may."""
@@ -93,6 +116,8 @@ class RateLedger:
         """The venue wants nothing on this key for so long (Retry-After, a ban)."""
         if key in self._buckets:
             self._buckets[key].close(self._now() + seconds)
+        if self._remember is not None and seconds >= WORTH_NOTING:
+            self._remember(name_of(key), seconds)
 
     def used(self, key: Hashable, amount: float) -> None:
         """The venue's own count."""
