@@ -91,3 +91,10 @@ def test_what_the_platform_stopped_is_shown_and_is_not_the_workspaces_to_resume(
     switch(Where.platform(), AccountState.HALTED, "venue breach", acme.scene.clock.now(), who="root")
     assert "venue breach, by root. It is not this workspace’s to resume." in acme.text("/stop/")
     assert "Platform HALTED by root: venue breach" in acme.text(f"/subscriptions/{desk.public_id}/")
+
+
+def test_the_dashboard_says_what_is_stopped_over_everything(acme: Acme) -> None:
+    acme.follower()
+    assert "odd fills" not in acme.text("/dashboard/")
+    throw(acme, "tenant", acme.cast.acme.public_id, "REDUCING")
+    assert "This workspace by" in acme.text("/dashboard/") and "odd fills" in acme.text("/dashboard/")
