@@ -49,7 +49,9 @@ for region in (
     Region("key-figures", dashboard.standing, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
     Region("today", dashboard.standing, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
     Region("engine-status", dashboard.engine_status, HOLDINGS, every=5),
-    Region("kill-state", dashboard.kill_state, frozenset({"account_halted", "emergency_exit"}), every=15),
+    Region(
+        "kill-state", dashboard.kill_state, frozenset({"account_halted", "emergency_exit", "kill_switched"}), every=15
+    ),
     Region("position-rows", dashboard.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
     Region("position-totals", dashboard.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
     Region("order-rows", trading.orders, HOLDINGS | {"execution_decided"}),

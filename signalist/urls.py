@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("signalist.trading.urls")),
     path("", include("signalist.execution.urls")),
     path("", include("signalist.markets.urls")),
+    path("", include("signalist.risk.urls")),
     path("", include("tenants.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),

@@ -9,6 +9,7 @@ from signalist.dashboard.worth import books
 from signalist.execution.health import engine_health, health, present
 from signalist.markets.models import Instrument
 from signalist.markets.overview import last_prices
+from signalist.risk.restraints import restraints
 from signalist.trading.marked_positions import PositionBook
 from signalist.trading.open_positions import open_positions
 from tenants.models import Tenant
@@ -37,7 +38,8 @@ def engine_status(tenant_id: int) -> dict[str, Any]:
 def kill_state(tenant_id: int) -> dict[str, Any]:
     """Context of `regions/kill-state.html`."""
     engine = engine_health()
-    return {"engine": engine, "kill": selectors.kill_state(books(present(engine), PositionBook((), (), 0)))}
+    kill = selectors.kill_state(books(present(engine), PositionBook((), (), 0)))
+    return {"engine": engine, "kill": kill, "over_all": restraints([tenant_id]).over_all}
 
 
 def prices() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from signalist.dashboard.equity_chart import drawn
 from signalist.dashboard.example import example
 from signalist.dashboard.selectors import Standing
 from signalist.execution.health import engine_health, health, present
+from signalist.risk.restraints import restraints
 from signalist.trading.decisions import recent_decisions
 from signalist.trading.models import Subscription
 from tenants.access import TRADING_ROLES, MemberRequest, member
@@ -45,6 +46,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
         "today": selectors.today(found),
         "engine": engine,
         "kill": selectors.kill_state(found.books),
+        "over_all": restraints([request.tenant.pk]).over_all,
         "book": found.held,
         "decisions": recent_decisions(),
         "health": health(now, engine),

@@ -182,7 +182,7 @@ def _swept(where: Where, account_id: int, reason: str, now: datetime, by: User |
         done += _entering(where).filter(account=account).update(cancel_wanted=True)
         ring_on_commit("place")
     if beside.close_positions:
-        held = Position.objects.filter(is_open=True, is_closing=False, account=account, **_under(where))
+        held = Position.objects.filter(is_open=True, is_closing=False, **_under(where)).filter(account=account)
         if positions := list(held.order_by("pk")):
             key = f"kill:{where.layer.lower()}:{account.public_id}:{now.isoformat()}"
             said = f"kill switch: {reason}"[:200]

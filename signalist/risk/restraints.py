@@ -70,6 +70,11 @@ class Restraints:
         return strictest(over)
 
     @property
+    def over_all(self) -> Restraint | None:
+        """The strictest switch that is over all accounts of the tenants that were asked about."""
+        return strictest([r for r in self.thrown.values() if r.layer in (Layer.PLATFORM, Layer.TENANT)])
+
+    @property
     def of_strategies(self) -> bool:
         """Whether any strategy is restrained, so that it matters which one an order is of."""
         return any(layer == Layer.STRATEGY.value for layer, _ in self.thrown)

@@ -9,6 +9,7 @@ from datetime import datetime
 from signalist.accounts.models import Account, AccountState
 from signalist.risk.models import Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
 from signalist.risk.restraints import STRICTNESS
+from tenants.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,46 @@ def changes(limit: int = 50) -> list[TenantSwitchChange | SharedSwitchChange]:
     shared = SharedSwitchChange.objects.select_related("strategy").order_by("-pk")[:limit]
     found: list[TenantSwitchChange | SharedSwitchChange] = [*own, *shared]
     return sorted(found, key=lambda change: change.at, reverse=True)[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """A layer that the workspace may set itself, and how it stands."""
+
+    layer: str
+    public_id: str
+    what: str
+    state: str
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The kill switch as a workspace sees it: what others have thrown over it, its own levers, and what was changed lately."""
+
+    above: tuple[Thrown, ...]
+    levers: tuple[Lever, ...]
+    changes: tuple[TenantSwitchChange | SharedSwitchChange, ...]
+    state: str
+
+
+def board(tenant: Tenant) -> Board:
+    """The board of the tenant behind the open door. A constant number of queries. Its subscriptions are listed while they are stopped."""
+    found = thrown()
+    shared = [Layer.PLATFORM.value, Layer.STRATEGY.value]
+    above = tuple(one for one in found if one.layer in shared)
+    rows = TenantSwitch.objects.select_related("subscription__strategy", "subscription__account", "tenant")
+    switches = {row.subscription_id: row for row in rows.order_by("pk")}
+    own = switches.pop(None, None)
+    state, reason, who = (own.state, own.reason, own.who) if own else (AccountState.ACTIVE.value, "", "")
+    levers = [Lever("tenant", str(tenant.public_id), f"{tenant.name}, all accounts", state, reason, who)]
+    levers += [
+        Lever("account", str(account.public_id), account.name, account.state, account.state_reason, "")
+        for account in Account.objects.order_by("name", "pk")
+    ]
+    for row in switches.values():
+        if row.subscription is not None and row.state != AccountState.ACTIVE:
+            key, words = str(row.subscription.public_id), _own_words(row)
+            levers.append(Lever("subscription", key, words, row.state, row.reason, row.who))
+    return Board(above, tuple(levers), tuple(changes(20)), strictest_state(found))

@@ -10,7 +10,7 @@ from django.test import Client
 
 from signalist.accounts.actions import open_paper_account
 from signalist.domain.money import ZERO
-from tenants.doors import across_tenants
+from tenants.doors import across_tenants, acting_for
 from tenants.models import User
 from tests.cast import Cast
 
@@ -38,6 +38,16 @@ def test_a_member_can_log_in_and_change_the_profile(client: Client, cast: Cast, 
     client.force_login(cast.vera)
     client.post("/profile/", {"full_name": "Vera Lind", "time_zone": "UTC"})
     assert "Vera Lind" in client.get("/profile/").content.decode()
+
+
+def test_a_trader_throws_the_kill_switch_and_rewrites_no_record_of_it(client: Client, cast: Cast, as_web: None) -> None:
+    client.force_login(cast.theo)
+    for state in ("HALTED", "ACTIVE"):
+        client.post(f"/stop/tenant/{cast.acme.public_id}/", {"state": state, "reason": f"a drill {state}"})
+    page = client.get("/stop/").content.decode()
+    assert "a drill HALTED" in page and "a drill ACTIVE" in page
+    with acting_for(cast.acme.pk), pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE risk_tenantswitchchange SET reason = 'never happened'")
 
 
 def test_staff_read_across_tenants_and_write_nothing_there(client: Client, cast: Cast) -> None:

@@ -156,18 +156,20 @@ def test_it_is_not_thrown_without_a_reason(world: Scene) -> None:
     assert thrown() == []
 
 
-def test_flattening_closes_past_a_halt_and_only_what_is_under_the_layer(world: Scene) -> None:
+@pytest.mark.parametrize("name", LAYERS)
+def test_flattening_closes_past_a_halt_and_only_what_is_under_the_layer(world: Scene, name: str) -> None:
     other = world.strategy("breakout", world.btc)
     theo, vera = world.subscriber("Theo"), world.subscriber("Vera", schedule=other)
     world.signal(BUY)
     world.signal(BUY, schedule=other)
-    where = layer("STRATEGY", theo)
-    assert kill(where, HALTED, "a bad version", world.clock.now(), beside=Beside(close_positions=True)) == 1
+    reached = 2 if name == "PLATFORM" else 1
+    beside = Beside(cancel_entries=True, close_positions=True)
+    assert kill(layer(name, theo), HALTED, "a bad version", world.clock.now(), beside=beside) == reached
     world.settle()
     world.minute()
     assert world.trade(theo).exit_type == "EMERGENCY"
     assert world.net(theo) == 0
-    assert world.position(vera).is_open
+    assert world.position(vera).is_open is (reached == 1)
 
 
 def test_working_entries_are_withdrawn_where_that_is_asked_for(world: Scene) -> None:

@@ -20,6 +20,7 @@ from signalist.marketplace.actions import end
 from signalist.marketplace.bars import day_bars
 from signalist.marketplace.forms import TermsForm, terms_as_typed
 from signalist.marketplace.preview import NoPreview, Preview, preview
+from signalist.risk.restraints import restraints
 from signalist.trading import actions
 from signalist.trading.actions import Refused
 from signalist.trading.decisions import decisions_about
@@ -52,6 +53,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     context = {
         "section": "subscriptions",
         "sub": followed,
+        "restraint": restraints([row.tenant_id]).strictest(row.account, row.strategy_id, row.pk),
         "ledger": ledger,
         "curve": chart(said, [(ledger.curve, css)], lambda value: money(Decimal(repr(value)))),
         "bars": day_bars([(day.day, day.net) for day in followed.days]),
