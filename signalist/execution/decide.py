@@ -43,7 +43,7 @@ from signalist.trading.models import (
 )
 from signalist.trading.transitions import ORDER_STATE, move
 
-BATCH = 200
+BATCH = 400
 _RANK = "CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END"
 _WAITING = f"status = 'PENDING' AND ({_RANK}, id) > (%s, %s) AND {{mine}} ORDER BY {_RANK}, id LIMIT %s"
 _RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "plan", "decided_at")

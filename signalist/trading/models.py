@@ -28,6 +28,7 @@ from signalist.trading.discrepancies import AccountLook, Discrepancy, ForeignFil
 from tenants.rows import TenantRow
 
 ACTIVE_ORDER = [status.value for status in OrderStatus if status in ACTIVE]
+_STATES = {status.value: status for status in OrderStatus}
 STILL_ACTIVE = "status IN ({})".format(", ".join(f"'{status}'" for status in ACTIVE_ORDER))
 """The same as a condition of plain SQL; word for word that of the partial indexes, so that they are used."""
 
@@ -400,7 +401,7 @@ class Order(TenantRow):
 
     @property
     def state(self) -> OrderStatus:
-        return OrderStatus(self.status)
+        return _STATES[self.status]
 
     @property
     def is_triggered(self) -> bool:
