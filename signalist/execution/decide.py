@@ -230,6 +230,8 @@ def _not_yet(execution: Execution, known: Picture, gate: Readiness | None) -> Hi
     """WAIT while something stands at the venue that would close what this opens, or the account has not been looked at."""
     if (execution.account_id, execution.subscription.instrument_id) in known.leftovers:
         return WAIT
+    if known.accounts[execution.account_id].balance is None:
+        return None  # its venue was never heard: denied by that name, at once
     return None if gate is None or gate.lets_in(execution.account_id, known) else WAIT
 
 
