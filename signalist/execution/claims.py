@@ -90,11 +90,11 @@ def _claim_batch(
         }
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
         guarded = _still_protected([o for o in orders if _leaves(o) and o.state is OrderStatus.CREATED])
-        stopped = _stopped(orders, accounts)
+        restrained = stopped(orders, accounts)
         found = Round()
         for order in orders:
             position, account = positions.get(order.position_id or 0), accounts[order.account_id]
-            _claim_one(order, position, account, guarded, stopped.get(order.pk), found, engine, now)
+            _claim_one(order, position, account, guarded, restrained.get(order.pk), found, engine, now)
         fast.update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT)
         release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
         fast.insert([errand.attempt for errand in found.errands], returning=True)
@@ -144,11 +144,19 @@ def _leaves(order: Order) -> bool:
     return order.leg == Leg.EXIT or order.is_triggered
 
 
-def _stopped(orders: Sequence[Order], accounts: Mapping[int, Account]) -> dict[int, Restraint]:
+def stopped_entries(entries: Sequence[Order]) -> set[int]:
+    """Which of these entries, claimed and perhaps not sent yet, the kill switch keeps back now."""
+    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({order.account_id for order in entries}))}
+    return set(_restrained(entries, accounts))
+
+
+def stopped(orders: Sequence[Order], accounts: Mapping[int, Account]) -> dict[int, Restraint]:
     """The entries that the kill switch keeps from being sent, though they were decided before it was thrown."""
     entries = [order for order in orders if order.leg == Leg.ENTRY and order.state is OrderStatus.CREATED]
-    if not entries:
-        return {}
+    return _restrained(entries, accounts) if entries else {}
+
+
+def _restrained(entries: Sequence[Order], accounts: Mapping[int, Account]) -> dict[int, Restraint]:
     thrown = restraints({order.tenant_id for order in entries})
     strategy_of: dict[int, int | None] = {}
     if thrown.of_strategies:

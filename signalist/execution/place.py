@@ -25,7 +25,7 @@ from signalist.domain.orders import Leg, OrderStatus, OrderType, Side
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases
-from signalist.execution.claims import BATCH, Errand, Round, claim, order_fact
+from signalist.execution.claims import BATCH, Errand, Round, claim, order_fact, stopped_entries
 from signalist.failpoints import failpoint
 from signalist.logs import redact_text
 from signalist.trading.models import AttemptAction, Order, Position
@@ -33,13 +33,16 @@ from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed, take_quantity
 from signalist.venues.base import Ack, OrderReport, OrderRequest
 from signalist.venues.errors import Busy, Next, NoAnswer, NotSent, OrderNotOpen, VenueError
-from signalist.venues.transport.fence import Fence, Tenure, fenced
+from signalist.venues.transport.fence import NEVER, Fence, Tenure, fenced
 from signalist.venues.transport.under_way import UnderWay
 
 ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
 LONGEST_PAUSE = 60
 MOST_UNDER_WAY = 1000
 """So many calls at once: what is claimed is in doubt if the process dies, so it is not claimed long before it can leave."""
+
+LOOK_AT_SWITCHES = 0.25
+"""Seconds between two looks at the kill switches over entries that wait for their turn at a venue."""
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -72,6 +75,9 @@ class Placer:
         self._tenure = tenure
         self.under_way: UnderWay[tuple[int, int], Errand] = UnderWay(news)
         self._claiming = False
+        self._entering: dict[int, Order] = {}
+        self._kept_back: set[int] = set()
+        self._looked_at = monotonic()
 
     @property
     def orders(self) -> frozenset[int]:
@@ -85,6 +91,7 @@ class Placer:
 
     async def send(self) -> int:
         """Claim what there is room for and begin to call; returns how many orders were moved."""
+        await self._keep_back()
         room = MOST_UNDER_WAY - len(self.under_way)
         if room <= 0:
             return 0  # `write` rings again
@@ -93,7 +100,8 @@ class Placer:
         try:
             await self._in_database(lambda: claim(self._engine, self._clock.now(), min(room, BATCH), work))
             for errand in work.errands:
-                self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, fence))
+                behind = self._guarded(errand, fence)
+                self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, behind))
         finally:
             self._claiming = False
         return len(work.errands) + len(work.dropped)
@@ -104,7 +112,25 @@ class Placer:
             errands = [errand for _, errand in answers]
             if errands:
                 await self._in_database(lambda: write_answers(errands, self._clock.now(), self._engine))
+        for errand in errands:
+            self._entering.pop(errand.order.pk, None)
+            self._kept_back.discard(errand.order.pk)
         return len(errands)
+
+    def _guarded(self, errand: Errand, fence: Fence) -> Fence:
+        """The fence of one errand: an entry that waits for its turn at the venue is kept back once a kill switch is thrown over it."""
+        key = errand.order.pk
+        if errand.attempt.action != AttemptAction.PLACE or errand.order.leg != Leg.ENTRY:
+            return fence
+        self._entering[key] = errand.order
+        return lambda: NEVER if key in self._kept_back else fence()
+
+    async def _keep_back(self) -> None:
+        """Look at the kill switches over the entries that are under way, now and then."""
+        if not self._entering or monotonic() - self._looked_at < LOOK_AT_SWITCHES:
+            return
+        self._looked_at, entries = monotonic(), list(self._entering.values())
+        self._kept_back |= await self._in_database(lambda: stopped_entries(entries))
 
 
 # --- Call ----------------------------------------------------------------------------------------

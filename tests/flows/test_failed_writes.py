@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
+from signalist.accounts.models import AccountState, PaperOrder
 from signalist.clock import monotonic
-from signalist.execution import reconcile
+from signalist.execution import place, reconcile
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.place import Placer
 from signalist.execution.reconcile import Reconciler
-from signalist.trading.models import AccountBalance
+from signalist.risk.actions import Where, switch
+from signalist.trading.models import AccountBalance, Position
+from signalist.venues.transport.fence import Tenure
 from tests.flows.scene import LONG, Scene, entry, opened
 
 BUY = entry(LONG, "39600", "40800")
@@ -44,9 +47,9 @@ class Way:
 
 def _placer(scene: Scene, way: Way) -> Placer:
     engine = scene.engine
-    return Placer(
-        engine.sessions, scene.clock, engine.id, way, news=engine.news.set, lease_until=lambda: monotonic() + 60
-    )
+    tenure = Tenure(60.0)
+    tenure.renewed(monotonic())
+    return Placer(engine.sessions, scene.clock, engine.id, way, news=engine.news.set, tenure=tenure)
 
 
 def _decided(scene: Scene) -> None:
@@ -164,3 +167,29 @@ def test_reports_that_could_not_be_written_are_written_later(scene: Scene) -> No
     AccountBalance.objects.all().delete()
     scene.drive(worked())
     assert AccountBalance.objects.get().account_id == theo.account_id
+
+
+def test_an_entry_that_waits_for_its_turn_is_kept_back_by_a_kill_switch(scene: Scene, monkeypatch: Any) -> None:
+    monkeypatch.setattr(place, "LOOK_AT_SWITCHES", 0.0)
+    theo, way = scene.subscriber(), Way(scene)
+    _decided(scene)
+    placer = _placer(scene, way)
+
+    async def kept_back() -> None:
+        turn = asyncio.Event()
+        scene.venue.before(turn.wait, "place", leg="ENTRY")
+        assert await placer.send() == 1
+        await asyncio.sleep(0)
+        await way(lambda: switch(Where.platform(), AccountState.HALTED, "a drill", scene.clock.now(), who="Olivia"))
+        assert await placer.send() == 0
+        turn.set()
+        await _answered(scene, lambda: placer.under_way.has_answers)
+        assert await placer.write() == 1
+        scene.later(5)
+        assert await placer.send() == 1
+
+    scene.drive(kept_back())
+    order = scene.order(theo, "ENTRY")
+    assert (order.status, order.reason[:21]) == ("CANCELLED", "kill switch, platform")
+    assert not PaperOrder.objects.exists()
+    assert not Position.objects.exists()

@@ -25,7 +25,8 @@ from tests.pages.following import acme_follows, filled_in
 
 BUY = entry(LONG, "39600", "40800")
 SUBSCRIBE = "/marketplace/crossover/subscribe/"
-# The shell; what is kept; accounts and subscriptions, schedules and instruments; five checks; the last entry; then what deciding reads, differences too.
+# The shell; what is kept; accounts and subscriptions, schedules and instruments; five checks; the last entry; then what deciding reads,
+# differences too.
 FORM = 26
 
 

@@ -61,4 +61,4 @@ def is_closed(now: float) -> bool:
 def check() -> None:
     """Raise NotSent where nothing may leave the house any more."""
     if is_closed(monotonic()):
-        raise NotSent("This engine was not seen for too long and may not write to venues.")
+        raise NotSent("It was kept back: this engine was not seen for too long, or a kill switch was thrown.")
