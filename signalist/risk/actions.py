@@ -14,7 +14,7 @@ from signalist.domain.errors import DomainError
 from signalist.events.outbox import Fact, emit
 from signalist.risk.models import REASON, Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
 from signalist.strategies.models import Strategy
-from signalist.trading.models import Subscription
+from signalist.trading.models import Position, Subscription
 from tenants.models import Tenant, User
 
 
@@ -86,6 +86,9 @@ def _set_account(where: Where, state: AccountState, reason: str, who: str) -> tu
     said = f"{reason} ({who})" if who else reason
     account.state, account.state_reason = state.value, "" if state == AccountState.ACTIVE else said[:REASON]
     account.save(update_fields=["state", "state_reason"])
+    if state == AccountState.ACTIVE:
+        # What halted it may have left a position without its stop.
+        Position.objects.filter(account=account, is_open=True).update(protection_due=True)
     where.account.state, where.account.state_reason = account.state, account.state_reason
     return before[0], reason if before[1] == said else ""
 

@@ -7,10 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from signalist.accounts.models import Account, PaperDesk, PaperOrder, PaperPosition
+from signalist.accounts.models import Account, AccountState, PaperDesk, PaperOrder, PaperPosition
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.markets.models import Instrument
 from signalist.markets.selectors import forget_instruments
+from signalist.risk.actions import Where, switch
 from signalist.trading.models import Position, Subscription
 from signalist.venues.base import OrderReport
 from signalist.venues.errors import NoAnswer, Refused
@@ -140,6 +141,11 @@ def test_stops_that_the_venue_takes_away_again_and_again_pause_and_then_halt_the
         world.later(60)
         world.poll()
         assert len([call for call in world.venue.asked("place") if call[1] == "STOP"]) == 5
+        switch(Where.of_account(account), AccountState.ACTIVE, "put right", world.clock.now(), who="Theo")
+        world.price("39500")
+        world.poll()
+        # Tried anew, and nobody having put it right the pauses begin again.
+        assert len([call for call in world.venue.asked("place") if call[1] == "STOP"]) == 7
 
 
 # --- Dust ----------------------------------------------------------------------------------------
