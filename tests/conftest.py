@@ -44,6 +44,8 @@ TRIED_ONCE = (
     "tests/engine/test_supervisor.py",
     "tests/engine/test_up.py",
     "tests/flows/test_bad_input.py",
+    "tests/flows/test_clock_steps.py",
+    "tests/flows/test_venue_messages.py",
     "tests/strategies/test_library.py",
     "tests/venues/test_http.py",
     "tests/venues/test_loopback",

@@ -83,12 +83,12 @@ def shut_for_long() -> None:
     """Nobody can connect for longer than a unit of work is tried again."""
     name = connection.settings_dict["NAME"]
     with across_tenants("tests"), connection.cursor() as cursor:
-        cursor.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+        cursor.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
         try:
             cut_all()
             time.sleep(2.5)
         finally:
-            cursor.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
+            cursor.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT -1')
 
 
 def told(stage: Stage, moment: str, what: object) -> None:

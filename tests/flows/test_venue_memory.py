@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connections
 
 from signalist.accounts import venue_memory
 from signalist.accounts.models import VenueBan, VenueNonces
@@ -19,6 +21,13 @@ DOOR = ("https://venue", "key")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture
+async def another_thread() -> AsyncIterator[None]:
+    """What a test asks of the database from under a loop has a connection of its own, which ends with it."""
+    yield
+    await sync_to_async(connections.close_all)()
+
+
 async def reserve(credential: str, at_least: int, block: int) -> int:
     return await sync_to_async(venue_memory.reserve)(credential, at_least, block)
 
@@ -26,6 +35,7 @@ async def reserve(credential: str, at_least: int, block: int) -> int:
 # --- Nonces --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("another_thread")
 async def test_the_first_nonce_after_a_crash_is_above_all_before_it_though_the_clock_was_set_back() -> None:
     before = Nonces(reserve, lambda: 1_000.0)
     last = [await before.take("key") for _ in range(5)][-1]
@@ -33,18 +43,21 @@ async def test_the_first_nonce_after_a_crash_is_above_all_before_it_though_the_c
     assert await after.take("key") > last
 
 
+@pytest.mark.usefixtures("another_thread")
 async def test_two_engines_at_once_take_from_different_blocks() -> None:
     engines = [Nonces(reserve, lambda: 1_000.0, block=50) for _ in range(2)]
     taken = [await engines[n % 2].take("key") for n in range(200)]
     assert len(set(taken)) == 200
 
 
+@pytest.mark.usefixtures("another_thread")
 async def test_a_block_is_on_record_before_its_first_nonce_is_used() -> None:
     first = await Nonces(reserve, lambda: 1_000.0, block=10).take("key")
     row = await VenueNonces.objects.aget()
     assert (row.credential, row.reserved_to) == ("key", first + 10)
 
 
+@pytest.mark.usefixtures("another_thread")
 async def test_credentials_are_counted_apart() -> None:
     nonces = Nonces(reserve, lambda: 1_000.0)
     assert await nonces.take("one") == await nonces.take("other")
