@@ -104,11 +104,19 @@ class Engine:
     """One engine. `clock` is market time; the machine's clock serves only to tell that the engine lives.
 
     A `patient` one does everything in rounds and waits for every answer, so that a replay comes out the same each time. Another keeps
-    calls under way and writes what has come; `news` is set when there is something to do.
+    calls under way and writes what has come; `news` is set when there is something to do. It may write to venues for `may_send` seconds
+    after a heartbeat.
     """
 
     def __init__(
-        self, sessions: Sessions, clock: Clock, database: Database, strategies: StrategyPool, *, patient: bool = True
+        self,
+        sessions: Sessions,
+        clock: Clock,
+        database: Database,
+        strategies: StrategyPool,
+        *,
+        patient: bool = True,
+        may_send: float = engines.MAY_SEND,
     ) -> None:
         self.sessions, self.clock, self.database, self.strategies = sessions, clock, database, strategies
         self.wakes: Wakes = wakes
@@ -117,7 +125,7 @@ class Engine:
         self._patient, self._turn = patient, 0
         self._placer: Placer | None = None
         self._reconciler: reconcile.Reconciler | None = None
-        self._tenure = Tenure(engines.MAY_SEND)
+        self._tenure = Tenure(may_send)
         self.comparer: Comparer | None = None
         self._machine = SystemClock()
         self._watches, self._gate = True, Readiness()

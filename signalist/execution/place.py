@@ -41,8 +41,8 @@ LONGEST_PAUSE = 60
 MOST_UNDER_WAY = 1000
 """So many calls at once: what is claimed is in doubt if the process dies, so it is not claimed long before it can leave."""
 
-LOOK_AT_SWITCHES = 0.25
-"""Seconds between two looks at the kill switches over entries that wait for their turn at a venue."""
+LOOK_AT_SWITCHES = timedelta(seconds=0.25)
+"""Between two looks at the kill switches over entries that wait for their turn at a venue."""
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -77,7 +77,7 @@ class Placer:
         self._claiming = False
         self._entering: dict[int, Order] = {}
         self._kept_back: set[int] = set()
-        self._looked_at = monotonic()
+        self._looked_at = clock.now()
 
     @property
     def orders(self) -> frozenset[int]:
@@ -127,9 +127,10 @@ class Placer:
 
     async def _keep_back(self) -> None:
         """Look at the kill switches over the entries that are under way, now and then."""
-        if not self._entering or monotonic() - self._looked_at < LOOK_AT_SWITCHES:
+        now = self._clock.now()
+        if not self._entering or now - self._looked_at < LOOK_AT_SWITCHES:
             return
-        self._looked_at, entries = monotonic(), list(self._entering.values())
+        self._looked_at, entries = now, list(self._entering.values())
         self._kept_back |= await self._in_database(lambda: stopped_entries(entries))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -170,7 +171,7 @@ def test_reports_that_could_not_be_written_are_written_later(scene: Scene) -> No
 
 
 def test_an_entry_that_waits_for_its_turn_is_kept_back_by_a_kill_switch(scene: Scene, monkeypatch: Any) -> None:
-    monkeypatch.setattr(place, "LOOK_AT_SWITCHES", 0.0)
+    monkeypatch.setattr(place, "LOOK_AT_SWITCHES", timedelta(0))
     theo, way = scene.subscriber(), Way(scene)
     _decided(scene)
     placer = _placer(scene, way)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -87,7 +88,10 @@ class World:
         self.exchange = paper_exchange(self.market, self.clock, self.database, self._terms, sole=True)
         self.venue.stand_before(self.exchange)
         sessions = Sessions({PAPER: self.venue})
-        self.engine = Engine(sessions, self.clock, self.database, StrategyPool(), patient=self._patient)
+        # How fast this machine is must not matter: no engine here is frozen by it.
+        self.engine = Engine(
+            sessions, self.clock, self.database, StrategyPool(), patient=self._patient, may_send=math.inf
+        )
 
     async def work(self, coroutine: Coroutine[Any, Any, object]) -> bool:
         """Have the engine do something; False where it was killed at it. What else it raises is raised here."""
