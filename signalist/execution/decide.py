@@ -107,11 +107,6 @@ def _decide_batch(
 
 
 def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
-    emergency = execution.instruction is not None and execution.instruction.kind == InstructionKind.EMERGENCY
-    restraint = known.restraint(execution)
-    if restraint is not None and restraint.is_halt and not emergency:
-        _record(execution, ExecutionStatus.DENIED, KILL_SWITCH, restraint.numbers, known, outcome)
-        return
     position = known.position_of.get(execution.subscription_id)
     orders = known.orders_of[execution.subscription_id]
     closing, entering = exits_and_entries_under_way(orders)
@@ -121,12 +116,22 @@ def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
         _record(execution, ExecutionStatus.SKIPPED, "no_position", {}, known, outcome)
     elif closing or position.is_closing:
         _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
+    elif _is_halted(execution, known):
+        _wait(execution, known, outcome)
     else:
         _close(execution, position, orders, known, outcome)
 
 
+def _is_halted(execution: Execution, known: Picture) -> bool:
+    """Whether a halt keeps this exit waiting until somebody resumes; an emergency exit goes past it."""
+    restraint = known.restraint(execution)
+    emergency = execution.instruction is not None and execution.instruction.kind == InstructionKind.EMERGENCY
+    return restraint is not None and restraint.is_halt and not emergency
+
+
 def _wait(execution: Execution, known: Picture, outcome: Outcome) -> None:
-    """What the entry fills is what there is to close: wait for its fate. One that waits is enough, however often a strategy says it."""
+    """What the entry fills is what there is to close: wait for its fate, or for the end of a halt. One that waits is enough, however
+    often a strategy says it."""
     place = (execution.subscription_id, execution.kind)
     older = any(key < execution.pk and kind == execution.kind for key, kind in known.exits_waiting.get(place[0], ()))
     if execution.signal is not None and (older or place in outcome.waiting):

@@ -71,7 +71,7 @@ def _answer_batch(gap: Gap, behind: tuple[int, int], now: datetime) -> tuple[int
         _close([(row, held[row.subscription_id]) for row in rows if row.closed], gap, now)
         for follower in _named(followers, [row for row in rows if row.asked]):
             reason = f"{gap.candles} candles were missed until {gap.last_close:%Y-%m-%d %H:%M} UTC; resume when you have looked"
-            switch(Where.of_subscription(follower), AccountState.REDUCING, reason, now, who=WHO)
+            switch(Where.of_subscription(follower), AccountState.REDUCING, reason, now, who=WHO, only_stricter=True)
         emit([_told(row, gap, now) for row in rows])
     return len(rows), left
 

@@ -13,6 +13,7 @@ from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.events.outbox import Fact, emit
 from signalist.risk.models import REASON, Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
+from signalist.risk.restraints import STRICTNESS
 from signalist.strategies.models import Strategy
 from signalist.trading.models import Position, Subscription
 from tenants.models import Tenant, User
@@ -57,16 +58,26 @@ class Where:
 
 
 def switch(
-    where: Where, state: AccountState, reason: str, now: datetime, *, who: str = "", by: User | None = None
+    where: Where,
+    state: AccountState,
+    reason: str,
+    now: datetime,
+    *,
+    who: str = "",
+    by: User | None = None,
+    only_stricter: bool = False,
 ) -> bool:
     """Set a layer to `state` and tell; whether that changed anything. Takes effect with its commit: every engine reads the rows itself.
 
-    `who` is shown (by default the name of `by`). Raises DomainError without a reason: one who stops or resumes says why.
+    `who` is shown (by default the name of `by`). `only_stricter`: leave what is as strict already as it was thrown; a rule of the house
+    never loosens what a person has set. Raises DomainError without a reason: one who stops or resumes says why.
     """
     reason, who = " ".join(reason.split())[:REASON], (who or (by.email if by is not None else ""))[:100]
     if not reason:
         raise DomainError("Say why: whoever finds the switch thrown has to decide whether it may be released.")
     with transaction.atomic():
+        if only_stricter and STRICTNESS.index(_stands(where)) >= STRICTNESS.index(state.value):
+            return False
         before = _set_account(where, state, reason, who) if where.account else _set_row(where, state, reason, who, now)
         if before == (state, reason) or before[0] == state == AccountState.ACTIVE:
             return False
@@ -76,6 +87,18 @@ def switch(
         emit([Fact("kill_switched", where.tenant_id, now, payload)])
         ring_on_commit("place", "decide", "protect")
     return True
+
+
+def _stands(where: Where) -> str:
+    """How a layer stands, its row locked where there is one."""
+    if where.account is not None:
+        return Account.objects.select_for_update(no_key=True).get(pk=where.account.pk).state
+    rows: Any = (
+        SharedSwitch.objects if where.tenant_id is None else TenantSwitch.objects.filter(tenant_id=where.tenant_id)
+    )
+    about = {"strategy": where.strategy} if where.tenant_id is None else {"subscription": where.subscription}
+    row = rows.filter(layer=where.layer.value, **about).select_for_update().first()
+    return AccountState.ACTIVE.value if row is None else str(row.state)
 
 
 def _set_account(where: Where, state: AccountState, reason: str, who: str) -> tuple[str, str]:

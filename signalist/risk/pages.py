@@ -20,7 +20,7 @@ from signalist.trading.models import Subscription
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
 
 _SAID = {
-    AccountState.ACTIVE.value: "Resumed. The next signal is taken.",
+    AccountState.ACTIVE.value: "Resumed. The next signal is taken, unless another switch above is thrown.",
     AccountState.REDUCING.value: "REDUCING: no entries from now on; exits, stops and targets go on.",
     AccountState.HALTED.value: "HALTED: nothing is sent from now on but cancels and what protects.",
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.domain.money import ZERO
 from signalist.domain.orders import Leg
 from signalist.trading.labels import attach_followers
@@ -45,8 +45,16 @@ class Held:
         return not self.positions and not self.entries
 
 
-def of_accounts(accounts: Sequence[Account], now: datetime, subscription: Subscription | None = None) -> list[Held]:
-    """What each account holds, or of it only what is the subscription's. A constant number of queries however many accounts."""
+def of_accounts(
+    accounts: Sequence[Account],
+    now: datetime,
+    halt_over: Callable[[Account, Subscription | None], str],
+    subscription: Subscription | None = None,
+) -> list[Held]:
+    """What each account holds, or of it only what is the subscription's. A constant number of queries however many accounts.
+
+    `halt_over` says why nothing there would be closed now, "" where it would.
+    """
     mine: dict[str, Any] = {"account__in": [account.pk for account in accounts]}
     following = Subscription.objects.filter(**mine, strategy__isnull=False, status=SubscriptionStatus.ACTIVE)
     active = Counter(following.values_list("account_id", flat=True))
@@ -62,8 +70,4 @@ def of_accounts(accounts: Sequence[Account], now: datetime, subscription: Subscr
     entries: dict[int, list[OrderLine]] = defaultdict(list)
     for order, line in zip(working, lines(working), strict=True):
         entries[order.account_id].append(line)
-    return [Held(a, positions[a.pk], entries[a.pk], active[a.pk], _halted(a)) for a in accounts]
-
-
-def _halted(account: Account) -> str:
-    return (account.state_reason or "no reason was given") if account.state == AccountState.HALTED else ""
+    return [Held(a, positions[a.pk], entries[a.pk], active[a.pk], halt_over(a, subscription)) for a in accounts]

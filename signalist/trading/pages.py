@@ -13,6 +13,7 @@ from signalist.display.listing import page_of
 from signalist.domain.errors import DomainError
 from signalist.execution.actions import close
 from signalist.execution.health import present
+from signalist.risk.selectors import halts
 from signalist.trading import account_books, closed_trades, command_records, fragments, order_book, signal_records
 from signalist.trading import authored as authors_view
 from signalist.trading.answers import answer
@@ -43,7 +44,7 @@ def _may_trade(request: MemberRequest) -> bool:
 @member
 def position(request: MemberRequest, position_id: int) -> HttpResponse:
     """One position, open or closed, with its orders and fills; whoever may trade closes it here."""
-    record = position_record(position_id, present())
+    record = position_record(position_id, present(), halts({request.tenant.pk}))
     if record is None:
         raise Http404
     context = {"section": "positions", "record": record, "may_close": _may_trade(request), "key": uuid.uuid4()}

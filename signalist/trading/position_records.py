@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from signalist.accounts.models import AccountState
+from signalist.accounts.models import Account
 from signalist.trading import closed_trades, order_book
 from signalist.trading.closed_trades import TradeLine
 from signalist.trading.marked_positions import Cover, OpenPosition
-from signalist.trading.models import Fill, Order, Trade
+from signalist.trading.models import Fill, Order, Subscription, Trade
 from signalist.trading.open_positions import position_row, seen
 from signalist.trading.order_book import FillLine, OrderLine
 from signalist.trading.protection_records import ProtectionRecord, protection_record
@@ -18,7 +18,7 @@ from signalist.trading.protection_records import ProtectionRecord, protection_re
 
 @dataclass(frozen=True, slots=True)
 class PositionRecord:
-    """A position with all that made it. `halted` is why its account takes no exits, empty where it does."""
+    """A position with all that made it. `halted` is why it takes no exits now, empty where it does."""
 
     position: OpenPosition
     is_open: bool
@@ -41,13 +41,17 @@ class PositionRecord:
         return self.is_open and not self.is_closing and not self.halted
 
 
-def position_record(position_id: int, now: datetime) -> PositionRecord | None:
-    """One of the tenant's positions; None where there is none. A constant number of queries."""
+def position_record(
+    position_id: int, now: datetime, halt_over: Callable[[Account, Subscription | None], str]
+) -> PositionRecord | None:
+    """One of the tenant's positions; None where there is none. A constant number of queries.
+
+    `halt_over` says why nothing of a subscription's would be closed now, "" where it would.
+    """
     row = position_row(position_id)
     if row is None:
         return None
     position = seen([row], now)[0]
-    account = row.subscription.account
     trades = closed_trades.lines(Trade.objects.filter(position=row))
     orders = list(Order.objects.filter(position=row).order_by("pk"))
     fills = Fill.objects.filter(position=row).order_by("time", "pk")
@@ -59,6 +63,6 @@ def position_record(position_id: int, now: datetime) -> PositionRecord | None:
         trade=trades[0] if trades else None,
         orders=order_book.lines(orders),
         fills=[order_book.fill_line(fill) for fill in fills],
-        halted=(account.state_reason or "no reason was given") if account.state == AccountState.HALTED else "",
+        halted=halt_over(row.subscription.account, row.subscription) if row.is_open else "",
         protection=protection_record(row, orders),
     )

@@ -77,10 +77,34 @@ def test_a_halted_layer_takes_no_exit_and_leaves_the_stop_at_the_venue(world: Sc
     throw(world, layer(name, theo), HALTED)
     world.minute()
     world.signal(EXIT_LONG)
-    assert decision(world.execution(theo)) == ("DENIED", "kill_switch")
+    assert decision(world.execution(theo)) == ("PENDING", "")
     assert world.resting(theo) == {"STOP": Decimal("2.5"), "TARGET": Decimal("2.5")}
     world.minute(low="39500")
     assert world.trade(theo).exit_type == "STOP_LOSS"
+
+
+@pytest.mark.parametrize("name", ["TENANT", "ACCOUNT"])
+def test_an_exit_waits_for_the_end_of_a_halt_and_is_carried_out_then(world: Scene, name: str) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    throw(world, layer(name, theo), HALTED)
+    for _ in range(2):
+        world.minute()
+        world.signal(EXIT_LONG)
+    waiting = Execution.objects.filter(subscription=theo, kind="EXIT_LONG").order_by("pk")
+    assert [decision(execution) for execution in waiting] == [("PENDING", ""), ("SKIPPED", "already_closing")]
+    throw(world, layer(name, theo), ACTIVE, "over")
+    world.settle()
+    assert world.trade(theo).exit_type == "SIGNAL"
+
+
+def test_a_rule_of_the_house_never_loosens_what_a_person_has_set(world: Scene) -> None:
+    where = layer("SUBSCRIPTION", world.subscriber())
+    throw(world, where, HALTED, "mine")
+    assert not switch(where, REDUCING, "candles were missed", world.clock.now(), who="the engine", only_stricter=True)
+    assert [(one.state, one.reason) for one in thrown()] == [("HALTED", "mine")]
+    throw(world, where, ACTIVE, "over")
+    assert switch(where, REDUCING, "candles were missed", world.clock.now(), who="the engine", only_stricter=True)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from signalist.accounts.models import Account
 from signalist.execution.actions import close_all, flatten
 from signalist.execution.health import present
+from signalist.risk.selectors import halts
 from signalist.trading import exposures
 from signalist.trading.models import Subscription
 from tenants.access import MemberRequest, may_trade
@@ -22,7 +23,10 @@ from tenants.access import MemberRequest, may_trade
 def choose(request: MemberRequest) -> HttpResponse:
     """The accounts with what each holds."""
     accounts = list(Account.objects.order_by("name", "pk"))
-    context = {"section": "positions", "accounts": exposures.of_accounts(accounts, present())}
+    context = {
+        "section": "positions",
+        "accounts": exposures.of_accounts(accounts, present(), halts({request.tenant.pk})),
+    }
     return render(request, "trading/close_many.html", context)
 
 
@@ -42,7 +46,11 @@ def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         return redirect("command", given.public_id)
     if request.method == "POST":
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
-    context = {"section": "positions", "held": exposures.of_accounts([row], present())[0], "subscription": None}
+    context = {
+        "section": "positions",
+        "held": exposures.of_accounts([row], present(), halts({row.tenant_id}))[0],
+        "subscription": None,
+    }
     flat = request.GET.get("what") == "flatten"
     return render(request, "trading/close_confirm.html", context | {"key": uuid.uuid4(), "flat": flat})
 
@@ -61,7 +69,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         return redirect("command", given.public_id)
     if request.method == "POST":
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
-    held = exposures.of_accounts([row.account], present(), row)[0]
+    held = exposures.of_accounts([row.account], present(), halts({row.tenant_id}), row)[0]
     context = {"section": "positions", "held": held, "subscription": row, "key": uuid.uuid4(), "flat": False}
     return render(request, "trading/close_confirm.html", context)
 
