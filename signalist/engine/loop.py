@@ -305,11 +305,11 @@ class Engine:
 
     async def _hear(self) -> None:
         """Learn what happened at venues: answers to orders, reports, and what became of those in doubt."""
-        dirty, self._dirty = self._dirty, set()
         if self.comparer is not None:
             await self.comparer.write()
             stale, self.comparer.stale = self.comparer.stale, set()
-            dirty |= stale
+            self._dirty |= stale
+        dirty, self._dirty = self._dirty, set()
         if self._placer is None or self._reconciler is None:
             await reconcile.reconcile(self.sessions, self.clock, self.database, dirty, self.id, self._gate.heard)
             if self.wakes.take("look_up"):
@@ -318,7 +318,7 @@ class Engine:
         dirty |= self._reconciler.again
         self._reconciler.again = set()
         try:
-            await self._placer.write()
+            self._answered(await self._placer.write())
             await self._reconciler.write()
             await self._reconciler.read(dirty)
         except (OperationalError, InterfaceError):
@@ -329,9 +329,14 @@ class Engine:
 
     async def _place(self) -> None:
         if self._placer is None:
-            await place(self.sessions, self.clock, self.id, self.database)
+            self._answered(await place(self.sessions, self.clock, self.id, self.database))
         else:
             await self._placer.send()
+
+    def _answered(self, orders: int) -> None:
+        """An answer may be what the entries of an account wait for behind its gate."""
+        if orders and self._gate.keeps_out:
+            self.wakes.ring("decide")
 
     async def stop(self) -> None:
         """Stop in good order: what is under way comes to its end, and what this engine held is free."""

@@ -31,6 +31,12 @@ class Readiness:
     def __init__(self) -> None:
         self._unheard: set[int] = set()
         self._unsettled: set[int] = set()
+        self._kept_out: set[int] = set()
+
+    @property
+    def keeps_out(self) -> bool:
+        """Whether an entry waits behind a gate: what is learnt about its account's protection is news for it."""
+        return bool(self._kept_out)
 
     def taken(self, account_ids: Collection[int]) -> None:
         """These accounts were another's, or nobody's."""
@@ -49,8 +55,10 @@ class Readiness:
         if account_id not in self._unsettled:
             return True
         if account_id in self._unheard or _in_doubt(account_id, known):
+            self._kept_out.add(account_id)
             return False
         self._unsettled.discard(account_id)
+        self._kept_out.discard(account_id)
         return True
 
 

@@ -30,6 +30,15 @@ ELSEWHERE = {
     "replay.venue_done": "tests/flows/test_crashes.py",
     "paper.committed": "the paper venue's own; tests/flows/test_crashes.py",
     "paper.market_committed": "the paper venue's own; tests/flows/test_crashes.py",
+    "gaps.find.committed": "nothing is missed here; tests/engine/test_missing.py dies there",
+    "gaps.judge.committed": "as gaps.find.committed",
+    "missed.answer.committed": "as gaps.find.committed",
+    "missed.answered.committed": "as gaps.find.committed",
+    "engine.beat_outside.committed": "a note of a call to somebody outside, on which no order stands",
+    "watch.batch.committed": "this venue leaves nothing to be watched; tests/flows/test_software_stops.py has a second engine go on there",
+    "compare.answers.committed": "nobody answers here; an answer is carried out again from its row, which stands until it is done",
+    "compare.take_down": "as compare.answers.committed",
+    "compare.taken_down": "as compare.answers.committed",
 }
 ON_POSTGRESQL = {"leases.share_out.committed": "an engine is alone on SQLite"}
 # Passed only by an engine that finds a dead one's work: the one before it dies in the middle of a trade.
@@ -178,6 +187,7 @@ LIVES: dict[str, list[str]] = {
         "@place.called:2",
         "engine.register.committed",
         "reconcile.take_over.committed",
+        "readiness.recheck.committed",
         "look_up.call",
         "reconcile.reports.committed",
         "protect.batch.committed",
@@ -192,6 +202,9 @@ LIVES: dict[str, list[str]] = {
         "look_up.answers.committed",
         "reconcile.called:3",
         "engine.taken_over.committed",
+        "compare.call",
+        "compare.called",
+        "compare.looks.committed",
     ],
     "close": [
         "@place.claim.committed",

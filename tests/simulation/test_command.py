@@ -50,7 +50,7 @@ def test_it_makes_its_database_and_reports(tmp_path: Path) -> None:
 def test_a_failing_seed_says_where_and_how_to_tell_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(protect, "_cover", lambda *arguments: None)
+    monkeypatch.setattr(protect, "cover", lambda *arguments: None)
     with pytest.raises(SystemExit) as ended:
         call_command("simulate", "--seeds", "3-3", "--trace")
     said = capsys.readouterr()
@@ -66,7 +66,7 @@ def test_what_an_engine_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> 
     def breaks(*arguments: Any) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(protect, "_cover", breaks)
+    monkeypatch.setattr(protect, "cover", breaks)
     outcome = simulate(1)
     assert (outcome.invariant, outcome.numbers) == ("the engine works", "ZeroDivisionError: planted")
 
