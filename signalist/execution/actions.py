@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from signalist.accounts.models import Account, AccountState
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
-from signalist.domain.orders import ACTIVE, Leg
+from signalist.domain.orders import ACTIVE, Leg, OrderStatus, opening_side
 from signalist.domain.signals import Direction, SignalKind
 from signalist.risk.actions import Where, switch
 from signalist.risk.models import Layer
@@ -80,27 +80,56 @@ def _instruct(
     now: datetime,
     by: User | None,
     undecided: Sequence[Execution] = (),
+    entering: Sequence[Order] = (),
 ) -> Instruction:
     with transaction.atomic():
+        entering = list(entering)
         alone = positions[0].subscription_id if len(positions) == 1 else None
         instruction, made = command(kind, account, key, reason, now, by, subscription_id=alone)
         if made and kind is InstructionKind.FLATTEN:
-            _withdraw_entries(account, undecided, now)
+            entering = _withdraw_entries(account, undecided, {p.subscription_id for p in positions}, now)
         if made:
-            Execution.objects.bulk_create([_exit(instruction, position, now) for position in positions])
+            exits = [_exit(instruction, position, now) for position in positions]
+            exits += [_exit_of(instruction, order, now) for order in entering]
+            Execution.objects.bulk_create(exits)
             told(instruction, now, positions=len(positions))
             ring_on_commit("decide")
     return instruction
 
 
-def _withdraw_entries(account: Account, undecided: Sequence[Execution], now: datetime) -> None:
-    """What is about to open a position is taken back: decisions not yet made (locked), and entries under way."""
+def _withdraw_entries(
+    account: Account, undecided: Sequence[Execution], holding: Collection[int], now: datetime
+) -> list[Order]:
+    """What is about to open a position is taken back: decisions not yet made (locked), and entries under way.
+
+    Returns the entries of subscriptions that do not hold anything yet: what they fill all the same is closed, too.
+    """
     Execution.objects.filter(pk__in=[execution.pk for execution in undecided]).update(
         status=ExecutionStatus.SKIPPED, rule="flattened", numbers={}, decided_at=now
     )
     entries = Order.objects.filter(account=account, leg=Leg.ENTRY.value, status__in=[s.value for s in ACTIVE])
     entries.update(cancel_wanted=True)
     ring_on_commit("place")
+    return _sent(entries, holding)
+
+
+def _sent(entries: QuerySet[Order], holding: Collection[int]) -> list[Order]:
+    """Of each subscription that is not `holding` one of these entries that the venue may have."""
+    at_venue = entries.exclude(status=OrderStatus.CREATED.value).exclude(subscription__in=holding)
+    return list({order.subscription_id: order for order in at_venue.order_by("pk")}.values())
+
+
+def _exit_of(instruction: Instruction, entry: Order, now: datetime) -> Execution:
+    """Closes what an entry fills: it waits for the entry's fate, and comes to nothing where there is nothing."""
+    kind = SignalKind.EXIT_LONG if entry.side == opening_side(Direction.LONG) else SignalKind.EXIT_SHORT
+    return Execution(
+        tenant_id=entry.tenant_id,
+        subscription_id=entry.subscription_id,
+        account_id=entry.account_id,
+        instruction=instruction,
+        kind=kind.value,
+        created_at=now,
+    )
 
 
 def _exit(instruction: Instruction, position: Position, now: datetime) -> Execution:
@@ -165,7 +194,9 @@ def _swept_accounts(where: Where, beside: Beside) -> list[int]:
         found |= set(_entering(where).values_list("account_id", flat=True))
     if beside.close_positions:
         held = Position.objects.filter(is_open=True, **_under(where))
-        found |= set(held.values_list("account_id", flat=True))
+        found |= set(held.values_list("account_id", flat=True)) | set(
+            _entering(where).values_list("account_id", flat=True)
+        )
     return sorted(found)
 
 
@@ -183,9 +214,12 @@ def _swept(where: Where, account_id: int, reason: str, now: datetime, by: User |
         ring_on_commit("place")
     if beside.close_positions:
         held = Position.objects.filter(is_open=True, is_closing=False, **_under(where)).filter(account=account)
-        if positions := list(held.order_by("pk")):
+        positions = list(held.order_by("pk"))
+        every = Position.objects.filter(is_open=True, account=account).values_list("subscription_id", flat=True)
+        entering = _sent(_entering(where).filter(account=account), set(every))
+        if positions or entering:
             key = f"kill:{where.layer.lower()}:{account.public_id}:{now.isoformat()}"
             said = f"kill switch: {reason}"[:200]
-            _instruct(InstructionKind.EMERGENCY, account, positions, key, said, now, by)
-            done += len(positions)
+            _instruct(InstructionKind.EMERGENCY, account, positions, key, said, now, by, entering=entering)
+            done += len(positions) + len(entering)
     return done > 0

@@ -133,7 +133,7 @@ def _still_protected(exits: Sequence[Order]) -> set[int]:
     active = fast.select_ids(
         Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id"
     )
-    holding = [order for order in active if order.state in AT_VENUE and order.attempts <= PATIENCE]
+    holding = [order for order in active if order.state in AT_VENUE and order.setbacks <= PATIENCE]
     protected = {order.position_id for order in holding}
     going = {order.position_id for order in holding if order.cancel_wanted}
     return {o.pk for o in exits if o.position_id in (protected if o.leg == Leg.EXIT else going)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
+from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import NAMESPACE
 from signalist.domain.signals import Direction, SignalKind
@@ -15,35 +17,56 @@ from signalist.trading.models import Execution, Instruction, InstructionKind, Po
 _EVENTS = {InstructionKind.EMERGENCY: ("emergency_exit", "HIGH"), InstructionKind.TIME_EXIT: ("time_exit", "INFO")}
 
 
-def close_by_rule(position: Position, kind: InstructionKind, reason: str, now: datetime) -> bool:
-    """Have a position closed at market, once however often it is said; returns whether this was the first time. Within a unit."""
+def close_by_rule(cases: Sequence[tuple[Position, str]], kind: InstructionKind, now: datetime) -> int:
+    """Have positions closed at market, each for its reason, and each once however often it is said; returns how many for the first time.
+
+    Within a unit that has locked their accounts; a constant number of statements.
+    """
+    keyed = {_key(position, kind): (position, reason) for position, reason in cases}
+    if not keyed:
+        return 0
+    known = {(given.tenant_id, given.key) for given in fast.select_ids(Instruction, sorted(keyed), column="key")}
+    fresh = [(key, *case) for key, case in keyed.items() if (case[0].tenant_id, key) not in known]
+    instructions = [_instruction(key, position, kind, reason, now) for key, position, reason in fresh]
+    fast.insert(instructions, returning=True)
+    fast.insert([_exit(row, position, now) for row, (_, position, _) in zip(instructions, fresh, strict=True)])
+    event, severity = _EVENTS[kind]
+    emit(
+        [
+            Fact(event, position.tenant_id, now, {"position": position.pk, "severity": severity, "reason": reason})
+            for _, position, reason in fresh
+        ]
+    )
+    if fresh:
+        ring_on_commit("decide")
+    return len(fresh)
+
+
+def _key(position: Position, kind: InstructionKind) -> str:
     opened = position.opened_at.strftime("%Y%m%dT%H%M%S%f")
-    key = f"{kind.value.lower()}:{execution_key(position.entry_execution)}:{opened}"
-    instruction, made = Instruction.objects.get_or_create(
+    return f"{kind.value.lower()}:{execution_key(position.entry_execution)}:{opened}"
+
+
+def _instruction(key: str, position: Position, kind: InstructionKind, reason: str, now: datetime) -> Instruction:
+    return Instruction(
         tenant_id=position.tenant_id,
         key=key,
-        defaults={
-            "public_id": uuid.uuid5(NAMESPACE, key),
-            "kind": kind,
-            "account_id": position.account_id,
-            "subscription_id": position.subscription_id,
-            "reason": reason,
-            "created_at": now,
-        },
+        public_id=uuid.uuid5(NAMESPACE, key),
+        kind=kind.value,
+        account_id=position.account_id,
+        subscription_id=position.subscription_id,
+        reason=reason,
+        created_at=now,
     )
-    if not made:
-        return False
-    exit_kind = SignalKind.EXIT_LONG if position.direction == Direction.LONG else SignalKind.EXIT_SHORT
-    Execution.objects.create(
+
+
+def _exit(instruction: Instruction, position: Position, now: datetime) -> Execution:
+    kind = SignalKind.EXIT_LONG if position.direction == Direction.LONG else SignalKind.EXIT_SHORT
+    return Execution(
         tenant_id=position.tenant_id,
         subscription_id=position.subscription_id,
         account_id=position.account_id,
         instruction=instruction,
-        kind=exit_kind.value,
+        kind=kind.value,
         created_at=now,
     )
-    event, severity = _EVENTS[kind]
-    payload = {"position": position.pk, "severity": severity, "reason": reason}
-    emit([Fact(event, position.tenant_id, now, payload)])
-    ring_on_commit("decide")
-    return True

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
 from signalist.db.units import unit
+from signalist.domain.errors import DomainError
 from signalist.execution.carrying_out import asked, carry_out
 from signalist.execution.sides import at_stake, books_of, last_trade, named_orders
 from signalist.execution.verdicts import Verdict, judge, note_look, store_looks, take_news
@@ -201,7 +204,15 @@ class Comparer:
                 noted.append(books.look or AccountLook(tenant_id=account.tenant_id, account_id=key))
                 abilities = self._sessions.capabilities(account.venue)
                 found = compare(books, looked.snapshot)
-                verdicts[key] = judge(account, books, looked.snapshot, found, self._suspected.get(key), abilities, now)
+                suspected = self._suspected.get(key)
+                try:
+                    with transaction.atomic():
+                        verdicts[key] = judge(account, books, looked.snapshot, found, suspected, abilities, now)
+                except DomainError as error:  # what cannot be judged of one account ends no look at the others
+                    log.error("account_not_compared", account=key, error=str(error))
+                    verdicts[key] = None
+                    noted.pop()
+                    continue
                 note_look(noted[-1], books, looked.snapshot, found, through, now)
             store_looks(noted)
         return verdicts

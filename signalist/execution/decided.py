@@ -25,7 +25,9 @@ def undecided(now: datetime) -> str:
         return f"{schedule.version.strategy.slug} has not been run on the {schedule.timeframe} candle of {close:%H:%M:%S} UTC"
     if Signal.objects.filter(fanned_out_at__isnull=True, emitted_at__lt=limit).exists():
         return "a signal has not been fanned out"
-    if Execution.objects.filter(status=ExecutionStatus.PENDING, deadline__lt=limit, signal__isnull=False).exists():
+    # An exit may wait for the end of a halt.
+    entries = Execution.objects.filter(kind__in=["LONG", "SHORT"], signal__isnull=False)
+    if entries.filter(status=ExecutionStatus.PENDING, deadline__lt=limit).exists():
         return "an entry has not been decided by its deadline"
     return ""
 

@@ -207,12 +207,13 @@ def _protection(held: Sequence[Position], orders: Sequence[Order], now: datetime
     covered = {
         order.position_id for order in orders if order.leg == Leg.STOP.value and (order.state.is_open or order.watched)
     }
+    leaving = {order.position_id for order in orders if order.leg == Leg.EXIT.value}
     bare = [
         position
         for position in held
         if position.stop is not None
         and position.pk not in covered
-        and not position.is_closing
+        and position.pk not in leaving
         and now - position.opened_at > GRACE
     ]
     return Protection(len(held), len(bare), sum(position.stop is None for position in held))

@@ -53,6 +53,9 @@ def acquire(engine: uuid.UUID, clock: Clock) -> Taken:
             return Taken()
         free = _locking(Account.objects.filter(Q(lease_owner__isnull=True) | ~Q(lease_owner__in=living)).order_by("pk"))
         rows = list(free.values_list("pk", "lease_owner")[: min(share - mine, AT_ONCE)])
+        # With the rows in hand: while this engine was slow, others may have begun to live and have taken them.
+        begun = {process.pk for process in living_engines(clock)}
+        rows = [(key, owner) for key, owner in rows if owner not in begun]
         Account.objects.filter(pk__in=[key for key, _ in rows]).update(
             lease_owner=engine, lease_token=F("lease_token") + 1
         )

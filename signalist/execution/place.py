@@ -216,6 +216,7 @@ def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -
         for errand in errands:
             order = fresh[errand.order.pk]
             order.busy = False
+            order.setbacks = 0 if errand.error is None else order.setbacks + 1
             if errand.attempt.action == AttemptAction.PLACE:
                 _placed(order, errand, now)
             else:
@@ -307,7 +308,7 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
 def _pause(order: Order, error: VenueError) -> timedelta:
     """How long to leave a venue alone that did not take a request: as long as it said, or longer with every attempt, a minute at most."""
     said = error.after if isinstance(error, Busy) else None
-    return timedelta(seconds=min(2**order.attempts if said is None else said, LONGEST_PAUSE))
+    return timedelta(seconds=min(2 ** min(order.setbacks, 6) if said is None else said, LONGEST_PAUSE))
 
 
 def _after_refusals(orders: Sequence[Order]) -> None:

@@ -151,8 +151,7 @@ def _look_after(
         return
     spec = instruments({position.instrument_id})[position.instrument_id].spec()
     if position.refused_stops and spec.too_small(position.quantity, position.holding().average_entry) is not None:
-        changes.dust.append(position)
-        position.protection_due = True  # its other legs go when it is closed
+        _write_off(position, active, changes)
         return
     if position.refused_stops >= MAX_REFUSED_STOPS:
         changes.emergencies.append(position)
@@ -201,10 +200,19 @@ def _see_closed(
         if order.leg == Leg.TARGET or (order.leg == Leg.STOP and (order.superseded or not lingers)):
             withdraw(order, changes)
     if position.is_open and exit_order is None:
-        _exit_again(position, changes)
+        _exit_again(position, active, changes)
 
 
-def _exit_again(position: Position, changes: Changes) -> None:
+def _write_off(position: Position, active: Sequence[Order], changes: Changes) -> None:
+    """Give up what is too small to be closed, once nothing works at the venue that may still change how much it is."""
+    for order in active:
+        if Leg(order.leg).protects:
+            withdraw(order, changes, "what is left is too small for it")
+    if all(order.state.is_final for order in active):
+        changes.dust.append(position)
+
+
+def _exit_again(position: Position, active: Sequence[Order], changes: Changes) -> None:
     """A position that is to be closed has no exit under way: its exit was refused or never arrived. Write the next one, a few times."""
     last = (
         Order.objects.filter(position_id=position.pk, leg=Leg.EXIT.value)
@@ -215,8 +223,7 @@ def _exit_again(position: Position, changes: Changes) -> None:
     spec = instruments({position.instrument_id})[position.instrument_id].spec()
     refused = last is not None and last.state is OrderStatus.REJECTED
     if refused and spec.too_small(position.quantity, position.holding().average_entry) is not None:
-        changes.dust.append(position)
-        position.protection_due = True  # its other legs go when it is closed
+        _write_off(position, active, changes)
         return
     if last is None or last.n + 1 >= MAX_EXITS:
         # It stays open for a person to close: then at least with its stop.
@@ -230,9 +237,8 @@ def _exit_again(position: Position, changes: Changes) -> None:
 
 
 def _write(positions: Sequence[Position], changes: Changes) -> None:
-    for position in changes.emergencies:
-        reason = f"the venue refused the stop {position.refused_stops} times"
-        close_by_rule(position, InstructionKind.EMERGENCY, reason, changes.now)
+    refused = [(p, f"the venue refused the stop {p.refused_stops} times") for p in changes.emergencies]
+    close_by_rule(refused, InstructionKind.EMERGENCY, changes.now)
     facts = [_halted(position, changes.now) for position in changes.stuck]
     Account.objects.filter(pk__in=[p.account_id for p in changes.stuck]).update(
         state=AccountState.HALTED, state_reason="a position cannot be closed; close it at the venue and resume"

@@ -21,6 +21,7 @@ from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Disc
 from signalist.trading.folding import fold_orders
 from signalist.trading.misfits import fold_each
 from signalist.trading.models import Order, Position
+from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import Capabilities
 
@@ -117,8 +118,10 @@ def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
         return
     current = fast.select_ids(Order, sorted(order.pk for order in orders), lock="update")
     for order in current:
-        move(order, OrderStatus.REJECTED, now, reason)
+        # What has filled in part was there: it is over.
+        move(order, OrderStatus.CANCELLED if order.filled > 0 else OrderStatus.REJECTED, now, reason)
     fast.update(current, ORDER_STATE)
+    release_reservations([order for order in current if order.leg == Leg.ENTRY])
     positions = fast.select_ids(Position, sorted({o.position_id for o in current if o.position_id}), lock="update")
     for position in positions:
         position.protection_due = True

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
@@ -74,12 +74,13 @@ class _Writes:
     changed: dict[int, Position] = field(default_factory=dict)
     moves: list[StopMove] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
+    outlived: list[tuple[Position, str]] = field(default_factory=list)
 
 
 def watch(now: datetime, abilities: Callable[[str], Capabilities], engine: uuid.UUID | None = None) -> int:
     """Look at every watched position of the accounts that `engine` holds (None: of all); returns how many there are.
 
-    Only those that call for something are locked, in batches. A constant number of queries where none does.
+    Only those that call for something are locked, a batch in a call; it rings for the rest. A constant number of queries.
     """
     held, holder = leases.of(engine)
     positions = fast.select(Position, _WATCHED.format(mine=held), holder)
@@ -87,8 +88,12 @@ def watch(now: datetime, abilities: Callable[[str], Capabilities], engine: uuid.
         return 0
     seen = sights(sorted({position.instrument_id for position in positions}))
     calling = [case.position for case in _judged(positions, seen, now, lock="") if case.verdict.calls]
-    for start in range(0, len(calling), BATCH):
-        _act(calling[start : start + BATCH], seen, now, abilities, engine)
+    if calling:
+        _act(calling[:BATCH], seen, now, abilities, engine)
+    if len(calling) > BATCH:
+        ring_on_commit(
+            "watch"
+        )  # others have their turn between two batches: the heartbeat, and what the first has written
     return len(positions)
 
 
@@ -190,6 +195,7 @@ def _act(
         for case in cases:
             account = accounts[case.position.account_id]
             _carry_out(case, account, abilities(account.venue), changes, writes)
+        close_by_rule(writes.outlived, InstructionKind.TIME_EXIT, now)
         fast.update(list(changes.touched.values()), ORDER_GUARDING)
         fast.write_together(
             fast.Update(list(writes.changed.values()), ("stop", "blind_since", "protection_due")),
@@ -210,9 +216,8 @@ def _carry_out(case: _Case, account: Account, venue: Capabilities, changes: Chan
         _trigger(order, at, case, changes, writes)
     if verdict.triggered:
         _make_way(case, venue, changes)
-    elif verdict.is_over and account.state != AccountState.HALTED:
-        lived = plan_of(position).minutes
-        close_by_rule(position, InstructionKind.TIME_EXIT, f"{lived} minutes have passed", changes.now)
+    elif verdict.is_over:
+        writes.outlived.append((position, f"{plan_of(position).minutes} minutes have passed"))
     if verdict.move is not None and sight.price is not None:
         _move_stop(position, verdict.move, sight.price, changes.now, writes)
 

@@ -95,6 +95,8 @@ def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
 def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
     """The position after this fill: a new one for the first fill of an entry."""
     position = _position_of(ledger, order)
+    if position is not None and position.dust and not position.is_open:
+        raise DomainError("What was written off as too small to be closed has been filled after all.")
     if position is None:
         position = _new_position(ledger, order, fact)
     else:
@@ -194,7 +196,10 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     ledger.touched_orders[order.pk] = order
     if given_up and moved:
         _turned_up(ledger, order)
-    if moved and (to.is_final or given_up) and order.position_id and Leg(order.leg).protects:
+    looked_after = (
+        Leg(order.leg).protects or order.leg == Leg.EXIT
+    )  # an exit that ends unfilled leaves its position to be closed
+    if moved and (to.is_final or given_up) and order.position_id and looked_after:
         position = ledger.positions[order.position_id]
         position.protection_due = True
         if taken_away and order.leg == Leg.STOP and position.is_open:

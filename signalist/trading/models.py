@@ -330,6 +330,8 @@ class Order(TenantRow):
 
     `watched`: the engine keeps it to itself, CREATED, until the market reaches its trigger; it then becomes a market order and is sent like
     any other. `price_at` is then when the price was made that reached it, `reaction_ms` how long it took from there to the sending.
+
+    `attempts` counts what was asked of the venue about it, `setbacks` how often in a row that came to nothing.
     """
 
     tenant = _unindexed_tenant()
@@ -365,6 +367,7 @@ class Order(TenantRow):
     fees = ExactDecimalField(default=ZERO)
     reason = models.CharField(max_length=200, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    setbacks = models.PositiveSmallIntegerField(default=0)
     looks = models.PositiveSmallIntegerField(default=0)
     sender = models.UUIDField(null=True)
     busy = models.BooleanField(default=False)

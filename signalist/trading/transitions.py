@@ -57,6 +57,6 @@ ORDER_GUARDING = (*ORDER_STATE, "type", "watched", "price_at", "reference_price"
 ORDER_SENT = (*ORDER_STATE, "attempts", "sender", "reaction_ms")
 """What sending writes. Columns that are not named are not written, nor are their indexes."""
 
-ORDER_ANSWERED = (*ORDER_STATE, "venue_order_id")
+ORDER_ANSWERED = (*ORDER_STATE, "venue_order_id", "setbacks")
 ORDER_FILLED = (*ORDER_ANSWERED, "superseded", "filled", "filled_value", "fees")
 """What an answer, and what a venue's report writes."""

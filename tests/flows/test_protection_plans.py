@@ -8,7 +8,9 @@ from decimal import Decimal
 
 import pytest
 
+from signalist.accounts.models import AccountState
 from signalist.domain.protection import Plan, Rung
+from signalist.risk.actions import Where, switch
 from signalist.trading.actions import change_terms, terms_of
 from signalist.trading.models import Execution, StopMove
 from signalist.venues.errors import Refused
@@ -257,7 +259,7 @@ def test_a_position_is_closed_when_it_has_lived_its_minutes(world: Scene) -> Non
     assert Execution.objects.filter(instruction__kind="TIME_EXIT").count() == 1
 
 
-def test_a_halted_account_waits_with_its_time_exit(world: Scene) -> None:
+def test_a_time_exit_waits_for_the_end_of_a_halt(world: Scene) -> None:
     theo = world.subscriber(plan=Plan(minutes=1))
     world.signal(BUY)
     account = world.position(theo).account
@@ -266,9 +268,8 @@ def test_a_halted_account_waits_with_its_time_exit(world: Scene) -> None:
     for _ in range(3):
         world.candle()
     assert world.position(theo).is_open
-    account.state = "ACTIVE"
-    account.save()
-    world.candle()
+    switch(Where.of_account(account), AccountState.ACTIVE, "over", world.clock.now(), who="Theo")
+    world.settle()
     assert world.trade(theo).exit_type == "TIME_EXIT"
 
 
