@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from signalist.domain.orders import OrderType
 from signalist.domain.signals import Direction
@@ -32,8 +33,9 @@ def acme(transactional_db: None, cast: Cast, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def limit(acme: Acme) -> Order:
-    """A limit order by hand that rests."""
+def limit(acme: Acme, settings: Settings) -> Order:
+    """A limit order by hand that rests; no change of it wants the password."""
+    settings.STEP_UP_NOTIONAL = 10**9
     wanted = Ticket(acme.scene.btc, Direction.LONG, OrderType.LIMIT, D(2), None, D(39_800), D(39_000), None, D(10))
     give(acme.account(), wanted, "k", acme.scene.clock.now(), acme.cast.theo, nets=True)
     acme.scene.settle()
