@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from signalist.accounts.models import Account, AccountState
@@ -17,7 +18,7 @@ from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import NAMESPACE
 from signalist.domain.signals import Direction, SignalKind
 from signalist.events.outbox import Fact, emit
-from signalist.risk.actions import Where, switch
+from signalist.risk.actions import NotReleased, Where, switch
 from signalist.risk.models import Missed
 from signalist.strategies.models import Gap
 from signalist.trading.models import (
@@ -71,7 +72,8 @@ def _answer_batch(gap: Gap, behind: tuple[int, int], now: datetime) -> tuple[int
         _close([(row, held[row.subscription_id]) for row in rows if row.closed], gap, now)
         for follower in _named(followers, [row for row in rows if row.asked]):
             reason = f"{gap.candles} candles were missed until {gap.last_close:%Y-%m-%d %H:%M} UTC; resume when you have looked"
-            switch(Where.of_subscription(follower), AccountState.REDUCING, reason, now, who=WHO)
+            with suppress(NotReleased):  # it is HALTED, and stays so
+                switch(Where.of_subscription(follower), AccountState.REDUCING, reason, now, who=WHO, may_release=False)
         emit([_told(row, gap, now) for row in rows])
     return len(rows), left
 
