@@ -18,6 +18,7 @@ from signalist.domain.money import ZERO, plain, settle
 from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.signals import Direction, Levels, levels_error
 from signalist.markets.models import Instrument
+from signalist.markets.overview import FRESH_WITHIN
 from signalist.markets.selectors import latest_prices
 from signalist.trading.actions import Refused
 from signalist.trading.commands import command, same_command, told
@@ -227,7 +228,7 @@ def _move_level(
     if level is None or level == row.trigger:
         raise Refused("trigger", "That is where it stands already.")
     check_levels(row.instrument.spec(), trigger=level)
-    _check_side(position, Leg(row.leg), row.instrument, level)
+    _check_side(position, Leg(row.leg), row.instrument, level, now)
     _check_entered(position)
     is_stop = row.leg == Leg.STOP
     before = position.stop if is_stop else position.target
@@ -265,7 +266,7 @@ def set_level(position: Position, leg: Leg, level: Decimal, key: str, now: datet
         if getattr(row, name) is not None:
             raise Refused("", f"It has a {name} already; move the order that stands for it.")
         check_levels(row.instrument.spec(), trigger=level)
-        _check_side(row, leg, row.instrument, level)
+        _check_side(row, leg, row.instrument, level, now)
         _check_entered(row)
         wanted = {"subscription_id": row.subscription_id, name: level}
         instruction, _ = command(InstructionKind.AMEND, account, key, f"a {name} by hand", now, by, **wanted)
@@ -284,11 +285,11 @@ def _check_entered(position: Position) -> None:
         raise Refused("", "Its entry is still being filled; cancel the rest of it first, or wait.")
 
 
-def _check_side(position: Position, leg: Leg, instrument: Instrument, level: Decimal) -> None:
+def _check_side(position: Position, leg: Leg, instrument: Instrument, level: Decimal, now: datetime) -> None:
     """A level on the wrong side of the market would close the position at once."""
     found = latest_prices([instrument.pk]).get(instrument.pk)
-    if found is None:
-        raise Refused("trigger", f"There is no price of {instrument.symbol} to measure it by.")
+    if found is None or now - found[1] > FRESH_WITHIN:
+        raise Refused("trigger", f"There is no fresh price of {instrument.symbol} to measure it by.")
     levels = Levels(level, None) if leg is Leg.STOP else Levels(None, level)
     problem = levels_error(Direction(position.direction), found[0], levels)
     if problem is not None:

@@ -139,6 +139,19 @@ def test_a_position_gets_the_stop_that_it_has_not(acme: Acme) -> None:
     assert acme.get(f"/positions/{held.pk}/nonsense/", acme.cast.theo).status_code == 404
 
 
+def test_a_stop_is_not_measured_by_an_old_price(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    where, before = address(acme.scene.order(desk, "STOP"), "modify/"), acme.scene.position(desk).stop
+    acme.scene.later(91)
+    said = acme.post(where, acme.cast.theo, key=str(uuid.uuid4()), trigger="39700")
+    assert "There is no fresh price of BTC-PERP" in said.content.decode()
+    assert acme.scene.position(desk).stop == before
+    acme.scene.price("40000")
+    acme.post(where, acme.cast.theo, key=str(uuid.uuid4()), trigger="39700")
+    assert acme.scene.position(desk).stop == D(39_700)
+
+
 def test_a_form_without_its_key_does_nothing(acme: Acme, limit: Order) -> None:
     acme.post(address(limit, "cancel/"), acme.cast.theo, key="no uuid")
     assert "nothing was done" in acme.text(address(limit))
