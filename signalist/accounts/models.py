@@ -36,6 +36,7 @@ class Account(TenantRow):
     credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=10, choices=AccountState.choices, default=AccountState.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)
+    stopped_by_operator = models.BooleanField(default=False)
     lease_owner = models.UUIDField(null=True, blank=True, editable=False, db_index=True)
     lease_token = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=utc_now)

@@ -164,15 +164,18 @@ def kill(
     who: str = "",
     by: User | None = None,
     beside: Beside = Beside(),
+    operator: bool = False,
+    may_release: bool = True,
 ) -> int:
     """Throw or release the switch of a layer; returns how many accounts had entries withdrawn or positions closed.
 
     The switch is in force before anything else is done, and each account then has a transaction of its own: a platform of many
     accounts is stopped at once and swept within seconds. Closing goes past a halt: it is an emergency exit. Raises DomainError.
+    For `operator` and `may_release` see `switch`.
     """
     if state == AccountState.ACTIVE and beside != Beside():
         raise DomainError("Resuming closes and withdraws nothing; leave the options out.")
-    switch(where, state, reason, now, who=who, by=by)
+    switch(where, state, reason, now, who=who, by=by, operator=operator, may_release=may_release)
     return sum(_swept(where, pk, reason, now, by, beside) for pk in _swept_accounts(where, beside))
 
 

@@ -183,7 +183,9 @@ def _entry(execution: Execution, known: Picture, outcome: Outcome, gate: Readine
         _record(execution, status, rule, numbers, known, outcome)
         return
     request = _request(execution, known, book, outcome.replaced)
-    decision: Decision = request if isinstance(request, Denied) else decide_entry(request)
+    decision: Decision = (
+        request if isinstance(request, Denied) else instructions.as_approved(execution, request, decide_entry(request))
+    )
     if isinstance(decision, Denied) or isinstance(request, Denied):
         assert isinstance(decision, Denied)
         _record(execution, ExecutionStatus.DENIED, decision.rule, decision.numbers, known, outcome)

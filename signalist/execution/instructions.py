@@ -15,10 +15,11 @@ from signalist.db import fast
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import ZERO, settle
 from signalist.domain.orders import OrderStatus, OrderType
-from signalist.domain.rules import Denied, EntryRequest, Standing
+from signalist.domain.rules import Decision, Denied, EntryRequest, Standing
 from signalist.domain.signals import Direction, Levels
 from signalist.execution.entries import layers_of
 from signalist.execution.limits import ASSUMED_FEE
+from signalist.trading.approval import RULE as NOT_APPROVED
 from signalist.trading.models import (
     AccountBalance,
     AttemptAction,
@@ -81,6 +82,17 @@ def request_of(
         layers=layers_of(subscription),
         quantity=asked.quantity if quantity is None else quantity,
     )
+
+
+def as_approved(execution: Execution, request: EntryRequest, decision: Decision) -> Decision:
+    """The decision, Denied where it would open more than the person has agreed to."""
+    asked = commanded(execution)
+    if asked is None or asked.approved_notional is None or isinstance(decision, Denied):
+        return decision
+    worth = settle(request.price * decision.quantity)
+    if worth <= asked.approved_notional:
+        return decision
+    return Denied(NOT_APPROVED, {**decision.numbers, "worth": worth, "approved": asked.approved_notional})
 
 
 def shape(order: Order, execution: Execution, position: Position | None) -> None:

@@ -10,7 +10,9 @@ from signalist.domain.rules import Decision, Denied, EntryRequest, decide_entry
 from signalist.domain.signals import SignalKind
 from signalist.execution import instructions
 from signalist.execution.limits import FRESH_WITHIN
-from signalist.execution.standing import picture
+from signalist.execution.standing import Picture, picture
+from signalist.risk.restraints import RULE as KILL_SWITCH
+from signalist.risk.restraints import restraints
 from signalist.trading.models import Execution, Instruction, InstructionKind, Subscription
 from signalist.trading.tickets import Ticket, book_found
 
@@ -40,6 +42,7 @@ def ticket_decision(account: Account, ticket: Ticket, now: datetime) -> tuple[En
     kind = SignalKind(ticket.direction.value)
     execution = Execution(subscription=book, account_id=account.pk, instruction=asked, kind=kind.value)
     known = picture([execution], now, lock="")
+    known.restraints = restraints({account.tenant_id})
     standing_of = known.accounts[account.pk]
     if standing_of.balance is None:
         raise Undecided(
@@ -59,9 +62,18 @@ def ticket_decision(account: Account, ticket: Ticket, now: datetime) -> tuple[En
             f"An order by hand in {spec.symbol} is working on this account. Change it, or take it back first."
         )
     terms = asked, execution, spec, latest[0], standing
-    refused = instructions.entry_of(*terms)
+    refused = _hindrance(execution, known) or instructions.entry_of(*terms)
     try:
         request = instructions.request_of(*terms)
         return request, refused if isinstance(refused, Denied) else decide_entry(request)
     except DomainError as error:
         raise Undecided(str(error)) from None
+
+
+def _hindrance(execution: Execution, known: Picture) -> Denied | None:
+    """What `decide` denies before it asks the rules: the kill switch over the account, and a difference between books and venue."""
+    if (restraint := known.restraint(execution)) is not None:
+        return Denied(KILL_SWITCH, restraint.numbers)
+    if (kind := known.difference(execution)) is not None:
+        return Denied("difference", {"kind": kind})
+    return None

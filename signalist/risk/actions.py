@@ -57,6 +57,38 @@ class Where:
         return cls(Layer.SUBSCRIPTION, tenant_id=subscription.tenant_id, subscription=subscription, name=name)
 
 
+class NotReleased(DomainError):
+    """The layer stays as strict as it is: whoever asked may throw the switch, and may not release it."""
+
+
+class HeldByOperator(NotReleased):
+    """The operator has thrown the switch, so only the operator releases it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who sets a switch: `who` is shown, `by` the person, `operator` whether it is the operator of the platform, who alone releases what
+    the operator has thrown. `may_release`: whether it may become less strict at all."""
+
+    who: str = ""
+    by: User | None = None
+    operator: bool = False
+    may_release: bool = True
+
+    def check(self, before: str, state: AccountState, *, held: bool) -> None:
+        """Raise NotReleased where going from `before` to `state` is not theirs; `held`: whether the operator holds the switch."""
+        if STRICTNESS.index(state) >= STRICTNESS.index(before):
+            return
+        if held and not self.operator:
+            raise HeldByOperator("The operator of the platform has stopped this; only the operator resumes it.")
+        if not self.may_release:
+            raise NotReleased(f"It stays {before}.")
+
+    def holds(self, state: AccountState, *, held: bool) -> bool:
+        """Whether the operator holds the switch after it was set to `state`."""
+        return state != AccountState.ACTIVE and (held or self.operator)
+
+
 def switch(
     where: Where,
     state: AccountState,
@@ -66,19 +98,25 @@ def switch(
     who: str = "",
     by: User | None = None,
     only_stricter: bool = False,
+    operator: bool = False,
+    may_release: bool = True,
 ) -> bool:
     """Set a layer to `state` and tell; whether that changed anything. Takes effect with its commit: every engine reads the rows itself.
 
-    `who` is shown (by default the name of `by`). `only_stricter`: leave what is as strict already as it was thrown; a rule of the house
-    never loosens what a person has set. Raises DomainError without a reason: one who stops or resumes says why.
+    `who` is shown (by default the name of `by`). `only_stricter`: leave what is as strict already as it was thrown; a
+    rule of the house never loosens what a person has set. Raises DomainError without a reason: one who stops or resumes says why. What the
+    `operator` has thrown nobody else makes less strict: HeldByOperator; and nobody without `may_release`: NotReleased.
     """
     reason, who = " ".join(reason.split())[:REASON], (who or (by.email if by is not None else ""))[:100]
     if not reason:
         raise DomainError("Say why: whoever finds the switch thrown has to decide whether it may be released.")
+    asking = Asking(who, by, operator, may_release)
     with transaction.atomic():
         if only_stricter and STRICTNESS.index(_stands(where)) >= STRICTNESS.index(state.value):
             return False
-        before = _set_account(where, state, reason, who) if where.account else _set_row(where, state, reason, who, now)
+        before = (
+            _set_account(where, state, reason, asking) if where.account else _set_row(where, state, reason, asking, now)
+        )
         if before == (state, reason) or before[0] == state == AccountState.ACTIVE:
             return False
         _keep(where, before[0], state, reason, now, who, by)
@@ -101,14 +139,16 @@ def _stands(where: Where) -> str:
     return AccountState.ACTIVE.value if row is None else str(row.state)
 
 
-def _set_account(where: Where, state: AccountState, reason: str, who: str) -> tuple[str, str]:
+def _set_account(where: Where, state: AccountState, reason: str, asking: Asking) -> tuple[str, str]:
     """The account's own row, under its lock; how it stood before."""
     assert where.account is not None
     account = Account.objects.select_for_update(no_key=True).get(pk=where.account.pk)
-    before = account.state, account.state_reason
-    said = f"{reason} ({who})" if who else reason
+    before, held = (account.state, account.state_reason), account.stopped_by_operator
+    asking.check(account.state, state, held=held)
+    said = f"{reason} ({asking.who})" if asking.who else reason
     account.state, account.state_reason = state.value, "" if state == AccountState.ACTIVE else said[:REASON]
-    account.save(update_fields=["state", "state_reason"])
+    account.stopped_by_operator = asking.holds(state, held=held)
+    account.save(update_fields=["state", "state_reason", "stopped_by_operator"])
     if state == AccountState.ACTIVE:
         # What halted it may have left a position without its stop.
         Position.objects.filter(account=account, is_open=True).update(protection_due=True)
@@ -116,7 +156,7 @@ def _set_account(where: Where, state: AccountState, reason: str, who: str) -> tu
     return before[0], reason if before[1] == said else ""
 
 
-def _set_row(where: Where, state: AccountState, reason: str, who: str, now: datetime) -> tuple[str, str]:
+def _set_row(where: Where, state: AccountState, reason: str, asking: Asking, now: datetime) -> tuple[str, str]:
     """The switch's row, made when it is first thrown, under its lock; how it stood before."""
     fresh: dict[str, Any] = {"layer": where.layer.value, "at": now}
     row: SharedSwitch | TenantSwitch
@@ -128,9 +168,14 @@ def _set_row(where: Where, state: AccountState, reason: str, who: str, now: date
             layer=where.layer.value, tenant_id=where.tenant_id, subscription=where.subscription, defaults=fresh
         )
         row = TenantSwitch.objects.select_for_update().get(pk=own.pk)
-    before = row.state, row.reason
-    row.state, row.reason, row.who, row.at = state.value, reason, who, now
-    row.save(update_fields=["state", "reason", "who", "at"])
+    before, columns = (row.state, row.reason), ["state", "reason", "who", "at"]
+    held = isinstance(row, TenantSwitch) and row.stopped_by_operator
+    asking.check(row.state, state, held=held)
+    row.state, row.reason, row.who, row.at = state.value, reason, asking.who, now
+    if isinstance(row, TenantSwitch):
+        row.stopped_by_operator = asking.holds(state, held=held)
+        columns.append("stopped_by_operator")
+    row.save(update_fields=columns)
     return before
 
 

@@ -84,9 +84,10 @@ class SharedSwitchChange(_Change):
 
 
 class TenantSwitch(_Switch, TenantRow):
-    """A tenant's switch, or that of one of its subscriptions."""
+    """A tenant's switch, or that of one of its subscriptions. What the operator has thrown only the operator releases."""
 
     subscription = models.OneToOneField(Subscription, null=True, on_delete=models.PROTECT, related_name="+")
+    stopped_by_operator = models.BooleanField(default=False)
 
     class Meta(TenantRow.Meta):
         constraints = [

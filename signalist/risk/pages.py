@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from signalist.accounts.models import Account, AccountState
 from signalist.domain.errors import DomainError
 from signalist.execution.actions import Beside, kill
 from signalist.execution.health import present
-from signalist.risk.actions import Where
+from signalist.risk.actions import HeldByOperator, NotReleased, Where
 from signalist.risk.models import Layer
 from signalist.risk.selectors import board
 from signalist.trading.models import Subscription
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from tenants.step_up import ask_password, stepped_up
 
 _SAID = {
     AccountState.ACTIVE.value: "Resumed. The next signal is taken, unless another switch above is thrown.",
@@ -25,33 +28,49 @@ _SAID = {
     AccountState.HALTED.value: "HALTED: nothing is sent from now on but cancels and what protects.",
 }
 
+_TYPED = ("what", "reason", "beside")
+
 
 @require_safe
 @member
 def stop(request: MemberRequest) -> HttpResponse:
     """What is stopped over this workspace and by whom, with the means to stop and to resume."""
     context = {"section": "stop", "board": board(request.tenant), "may_trade": request.membership.role in TRADING_ROLES}
+    context["typed"] = {name: request.GET.get(name, "") for name in _TYPED}
     return render(request, "risk/stop.html", context)
 
 
 @require_POST
 @may_trade
 def stop_set(request: MemberRequest, layer: str, public_id: uuid.UUID) -> HttpResponse:
-    """Set one layer of the workspace's own; `beside` may be `cancel` or `flatten`."""
+    """Set one layer of the workspace's own; `beside` may be `cancel` or `flatten`. Stopping is one click; what makes it less strict, and
+    what closes positions, wants the password."""
     where = _where(request, layer, public_id)
     state, beside = request.POST.get("state", ""), request.POST.get("beside", "")
     if state not in _SAID:
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
         return redirect("stop")
     more = Beside(beside in ("cancel", "flatten"), beside == "flatten") if state != AccountState.ACTIVE else Beside()
+    surely, reason = stepped_up(request), request.POST.get("reason", "")
+    if more.close_positions and not surely:
+        return _ask_password(request, public_id)
     try:
-        swept = kill(
-            where, AccountState(state), request.POST.get("reason", ""), present(), by=request.user, beside=more
-        )
+        swept = kill(where, AccountState(state), reason, present(), by=request.user, beside=more, may_release=surely)
         messages.success(request, _SAID[state] + (f" {swept} accounts are being swept." if swept else ""))
+    except HeldByOperator as held:
+        messages.error(request, str(held))
+    except NotReleased:
+        return _ask_password(request, public_id)
     except DomainError as error:
         messages.error(request, str(error))
     return redirect("stop")
+
+
+def _ask_password(request: MemberRequest, what: uuid.UUID) -> HttpResponse:
+    """To the page that asks for the password, and from there back to the switches with what was typed."""
+    typed = {"what": str(what)} | {name: request.POST[name] for name in ("reason", "beside") if request.POST.get(name)}
+    words = "Resuming, and closing what is open, want your password. Nothing was done yet: press it once more."
+    return ask_password(request, f"{reverse('stop')}?{urlencode(typed)}", words)
 
 
 def _where(request: MemberRequest, layer: str, public_id: uuid.UUID) -> Where:

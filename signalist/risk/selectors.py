@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,7 +95,7 @@ def changes(
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """A layer that the workspace may set itself, and how it stands."""
+    """A layer that the workspace may set itself, and how it stands; what the `operator` has thrown it may only make stricter."""
 
     layer: str
     public_id: str
@@ -102,6 +103,7 @@ class Lever:
     state: str
     reason: str
     who: str
+    operator: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +127,26 @@ def board(tenant: Tenant) -> Board:
     rows = TenantSwitch.objects.select_related("subscription__strategy", "subscription__account", "tenant")
     switches = {row.subscription_id: row for row in rows.order_by("pk")}
     own = switches.pop(None, None)
-    state, reason, who = (own.state, own.reason, own.who) if own else (AccountState.ACTIVE.value, "", "")
-    levers = [Lever("tenant", str(tenant.public_id), f"{tenant.name}, all accounts", state, reason, who)]
+    own = own or TenantSwitch(tenant=tenant)
+    levers = [_lever("tenant", tenant.public_id, f"{tenant.name}, all accounts", own)]
     levers += [
-        Lever("account", str(account.public_id), account.name, account.state, account.state_reason, "")
+        Lever(
+            "account",
+            str(account.public_id),
+            account.name,
+            account.state,
+            account.state_reason,
+            "",
+            account.stopped_by_operator,
+        )
         for account in Account.objects.order_by("name", "pk")
     ]
     for row in switches.values():
         if row.subscription is not None and row.state != AccountState.ACTIVE:
-            key, words = str(row.subscription.public_id), _own_words(row)
-            levers.append(Lever("subscription", key, words, row.state, row.reason, row.who))
+            levers.append(_lever("subscription", row.subscription.public_id, _own_words(row), row))
     whole = [one for one in found if one.layer in (Layer.PLATFORM.value, Layer.TENANT.value)]
     return Board(above, tuple(levers), tuple(changes(20, followed)), strictest_state(whole))
+
+
+def _lever(layer: str, key: uuid.UUID, what: str, row: TenantSwitch) -> Lever:
+    return Lever(layer, str(key), what, row.state, row.reason, row.who, row.stopped_by_operator)

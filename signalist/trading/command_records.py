@@ -24,6 +24,7 @@ _WORDS = {
     InstructionKind.ORDER: "Order by hand",
     InstructionKind.CANCEL: "Cancel",
     InstructionKind.AMEND: "Change",
+    InstructionKind.TIME_EXIT: "Time exit",
 }
 
 

@@ -10,8 +10,12 @@ from signalist.accounts.models import Account
 from signalist.domain.errors import DomainError
 from signalist.domain.orders import NAMESPACE
 from signalist.events.outbox import Fact, emit
+from signalist.trading.actions import Refused
 from signalist.trading.models import Instruction, InstructionKind
 from tenants.models import User
+
+USED = "This form was used already, for something else. Nothing was done; open a new one."
+"""What is said to a key that names another command."""
 
 
 def command(
@@ -37,6 +41,21 @@ def command(
     if instruction.account_id != account.pk or instruction.kind != kind:
         raise DomainError(f"The key {key!r} already names another command; choose a new one.")
     return instruction, made
+
+
+def same_command(kind: InstructionKind, account: Account, key: str, **wanted: Any) -> Instruction | None:
+    """The command that the key names already, None where it names none: a form that is sent twice is one command.
+
+    Raises Refused where that command is another one: of another kind or account, or with another value in a column of `wanted`.
+    """
+    found = Instruction.objects.filter(tenant_id=account.tenant_id, key=key).first()
+    if found is None:
+        return None
+    if (found.kind, found.account_id) != (kind, account.pk) or any(
+        getattr(found, name) != value for name, value in wanted.items()
+    ):
+        raise Refused("", USED)
+    return found
 
 
 def told(instruction: Instruction, now: datetime, **more: Any) -> None:

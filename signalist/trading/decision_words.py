@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from signalist.display.numbers import money, percent, price, quantity
+from signalist.trading.approval import RULE as NOT_APPROVED
 from signalist.trading.discrepancy_words import title
 from signalist.trading.labels import Market
 from signalist.trading.models import ExecutionStatus
@@ -221,6 +222,11 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
     "price_far": lambda facts: Reason(
         "Limit far from the market",
         f"{facts.level('price')} is more than {percent(facts.number('limit'))} away from {facts.level('market')}.",
+    ),
+    NOT_APPROVED: lambda facts: Reason(
+        "Larger than was agreed to",
+        f"{facts.size('quantity')} at {facts.level('price')} are worth {facts.amount('worth')};"
+        f" up to {facts.amount('approved')} was agreed to. Look at it again and order anew.",
     ),
     "filled": _fixed("Filled already", "The order was filled before it could be changed; what is filled stays."),
     "not_replaced": _fixed("Not changed", "The order ended by itself before it could be changed."),

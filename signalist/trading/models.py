@@ -156,7 +156,8 @@ class Instruction(TenantRow):
     """A tenant's own command. Its unique key makes a repeated command one command.
 
     What an ORDER asks for, or what an AMEND wants its `order` to be: `quantity` (of an AMEND with what is filled already) or the fraction
-    of equity that may be lost at the stop; `price` only of a limit order.
+    of equity that may be lost at the stop; `price` only of a limit order. `approved_notional` is the worth that the person saw and agreed
+    to, in quote currency: what has become larger is denied. None where nobody was asked.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -180,6 +181,7 @@ class Instruction(TenantRow):
     stop = ExactDecimalField(null=True, blank=True)
     target = ExactDecimalField(null=True, blank=True)
     leverage = ExactDecimalField(null=True, blank=True)
+    approved_notional = ExactDecimalField(null=True, blank=True)
     created_at = models.DateTimeField()
 
     class Meta(TenantRow.Meta):

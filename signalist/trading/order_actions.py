@@ -14,13 +14,14 @@ from django.db import transaction
 
 from signalist.accounts.models import Account
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.money import plain
+from signalist.domain.money import ZERO, plain, settle
 from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.signals import Direction, Levels, levels_error
 from signalist.markets.models import Instrument
+from signalist.markets.overview import FRESH_WITHIN
 from signalist.markets.selectors import latest_prices
 from signalist.trading.actions import Refused
-from signalist.trading.commands import command, told
+from signalist.trading.commands import command, same_command, told
 from signalist.trading.models import ACTIVE_ORDER, Instruction, InstructionKind, Order, Position
 from signalist.trading.tickets import check_levels, check_quantity, decision_due
 from tenants.models import User
@@ -33,6 +34,16 @@ class Change:
     quantity: Decimal | None = None
     price: Decimal | None = None
     trigger: Decimal | None = None
+
+
+class NotApproved(Refused):
+    """The change would make the order worth more than the person has agreed to."""
+
+
+def worth_of(order: Order, change: Change = Change()) -> Decimal:
+    """What an entry with a limit is worth at it, in quote currency, as it is or as `change` would have it; zero where it has none."""
+    price = change.price or order.price
+    return ZERO if price is None else settle((change.quantity or order.quantity) * price)
 
 
 def hindrance(order: Order) -> str:
@@ -69,7 +80,7 @@ def cancel_order(order: Order, key: str, now: datetime, by: User | None, reason:
     """Take an order back; what it has filled stays. A target is taken away from its position with it. Raises Refused."""
     with transaction.atomic():
         account, row = _locked(order)
-        if (known := _given(account, InstructionKind.CANCEL, key)) is not None:
+        if (known := same_command(InstructionKind.CANCEL, account, key, order_id=row.pk)) is not None:
             return known
         if (problem := hindrance(row)) != "":
             raise Refused("", problem)
@@ -98,16 +109,26 @@ def _withdraw(row: Order, now: datetime) -> None:
 
 
 def modify_order(
-    order: Order, change: Change, key: str, now: datetime, by: User | None, *, amends: bool, reason: str = "by hand"
+    order: Order,
+    change: Change,
+    key: str,
+    now: datetime,
+    by: User | None,
+    *,
+    amends: bool,
+    approved: Decimal | None = None,
+    reason: str = "by hand",
 ) -> Instruction:
     """Have the order be as `change` says. Raises Refused.
 
+    `approved`: the worth, in quote currency, up to which the person has agreed to an entry; None where nobody was asked. Raises
+    NotApproved where a change that could be made is worth more.
     `amends`: whether the venue changes a quantity in place. That is done where an entry gets smaller; everything else is cancelled and,
     once that is confirmed, placed anew, so that never both are active.
     """
     with transaction.atomic():
         account, row = _locked(order)
-        if (known := _given(account, InstructionKind.AMEND, key)) is not None:
+        if (known := _same_change(account, row, change, key)) is not None:
             return known
         if (problem := hindrance(row)) != "":
             raise Refused("", problem)
@@ -115,7 +136,18 @@ def modify_order(
             raise Refused("", "This order cannot be changed now.")
         if Leg(row.leg).protects:
             return _move_level(account, row, change, key, now, by, reason)
-        return _change_entry(account, row, change, key, now, by, reason, amends)
+        return _change_entry(account, row, change, key, now, by, reason, amends, approved)
+
+
+def _same_change(account: Account, row: Order, change: Change, key: str) -> Instruction | None:
+    """The change of this key, where it was given before. What the form left empty was filled in from the order, which has moved since."""
+    wanted: dict[str, Decimal | int | None] = {"order_id": row.pk}
+    if Leg(row.leg).protects:
+        wanted["stop" if row.leg == Leg.STOP else "target"] = change.trigger
+    else:
+        typed = {"quantity": change.quantity, "price": change.price}
+        wanted |= {name: value for name, value in typed.items() if value is not None}
+    return same_command(InstructionKind.AMEND, account, key, **wanted)
 
 
 def _change_entry(
@@ -127,6 +159,7 @@ def _change_entry(
     by: User | None,
     reason: str,
     amends: bool,
+    approved: Decimal | None,
 ) -> Instruction:
     spec = row.instrument.spec()
     quantity, price = change.quantity or row.quantity, change.price or row.price
@@ -141,6 +174,8 @@ def _change_entry(
     problem = levels_error(_direction(row), price, levels)
     if problem is not None:
         raise Refused("price", f"Not there: {problem}.")
+    if approved is not None and settle(quantity * price) > approved:
+        raise NotApproved("", "It would be worth more than was agreed to; look at it again.")
     instruction, _ = command(
         InstructionKind.AMEND,
         account,
@@ -156,6 +191,7 @@ def _change_entry(
         stop=levels.stop,
         target=levels.target,
         leverage=row.leverage,
+        approved_notional=approved,
     )
     in_place = amends and price == row.price and quantity < row.quantity and row.state in _RESTING
     if in_place:
@@ -192,7 +228,7 @@ def _move_level(
     if level is None or level == row.trigger:
         raise Refused("trigger", "That is where it stands already.")
     check_levels(row.instrument.spec(), trigger=level)
-    _check_side(position, Leg(row.leg), row.instrument, level)
+    _check_side(position, Leg(row.leg), row.instrument, level, now)
     _check_entered(position)
     is_stop = row.leg == Leg.STOP
     before = position.stop if is_stop else position.target
@@ -220,16 +256,17 @@ def set_level(position: Position, leg: Leg, level: Decimal, key: str, now: datet
     """Give a position the stop or the target that it has not; `protect` places it. Raises Refused."""
     with transaction.atomic():
         account = Account.objects.select_for_update(no_key=True).get(pk=position.account_id)
-        if (known := _given(account, InstructionKind.AMEND, key)) is not None:
-            return known
         row = Position.objects.select_related("instrument").get(pk=position.pk)
         name = "stop" if leg is Leg.STOP else "target"
+        same = {"order_id": None, "subscription_id": row.subscription_id, name: level}
+        if (known := same_command(InstructionKind.AMEND, account, key, **same)) is not None:
+            return known
         if not row.is_open or row.is_closing:
             raise Refused("", "The position is closed or being closed.")
         if getattr(row, name) is not None:
             raise Refused("", f"It has a {name} already; move the order that stands for it.")
         check_levels(row.instrument.spec(), trigger=level)
-        _check_side(row, leg, row.instrument, level)
+        _check_side(row, leg, row.instrument, level, now)
         _check_entered(row)
         wanted = {"subscription_id": row.subscription_id, name: level}
         instruction, _ = command(InstructionKind.AMEND, account, key, f"a {name} by hand", now, by, **wanted)
@@ -248,11 +285,11 @@ def _check_entered(position: Position) -> None:
         raise Refused("", "Its entry is still being filled; cancel the rest of it first, or wait.")
 
 
-def _check_side(position: Position, leg: Leg, instrument: Instrument, level: Decimal) -> None:
+def _check_side(position: Position, leg: Leg, instrument: Instrument, level: Decimal, now: datetime) -> None:
     """A level on the wrong side of the market would close the position at once."""
     found = latest_prices([instrument.pk]).get(instrument.pk)
-    if found is None:
-        raise Refused("trigger", f"There is no price of {instrument.symbol} to measure it by.")
+    if found is None or now - found[1] > FRESH_WITHIN:
+        raise Refused("trigger", f"There is no fresh price of {instrument.symbol} to measure it by.")
     levels = Levels(level, None) if leg is Leg.STOP else Levels(None, level)
     problem = levels_error(Direction(position.direction), found[0], levels)
     if problem is not None:
@@ -268,8 +305,3 @@ def _locked(order: Order) -> tuple[Account, Order]:
     joined = Order.objects.select_related("instrument", "position", "execution", "subscription")
     row = joined.select_for_update(of=("self",), no_key=True).get(pk=order.pk)
     return account, row
-
-
-def _given(account: Account, kind: InstructionKind, key: str) -> Instruction | None:
-    """The command of this key, where it was given before."""
-    return Instruction.objects.filter(tenant_id=account.tenant_id, key=key, account=account, kind=kind).first()

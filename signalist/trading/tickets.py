@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
@@ -21,7 +22,7 @@ from signalist.domain.signals import Direction
 from signalist.domain.sizing import LARGEST_FRACTION
 from signalist.markets.models import Instrument
 from signalist.trading.actions import Refused
-from signalist.trading.commands import command, told
+from signalist.trading.commands import USED, command, same_command, told
 from signalist.trading.models import (
     ACTIVE_ORDER,
     Execution,
@@ -58,32 +59,55 @@ class Ticket:
 
 
 def give(
-    account: Account, ticket: Ticket, key: str, now: datetime, by: User | None, *, nets: bool, reason: str = "by hand"
+    account: Account,
+    ticket: Ticket,
+    key: str,
+    now: datetime,
+    by: User | None,
+    *,
+    nets: bool,
+    approved: Decimal | None = None,
+    reason: str = "by hand",
 ) -> Instruction:
     """Give the order; the same `key` again is the same order. Raises Refused.
 
-    `nets`: whether the account's venue keeps one net position per instrument, which has room for one owner of it.
+    `nets`: whether the account's venue keeps one net position per instrument, which has room for one owner of it. `approved`: the worth,
+    in quote currency, up to which the person has agreed to it; the decision denies what is larger. None where nobody was asked.
     """
     with transaction.atomic():
         locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-        known = Instruction.objects.filter(tenant_id=locked.tenant_id, key=key, kind=InstructionKind.ORDER).first()
-        if known is not None:
+        if (known := given(locked, ticket, key)) is not None:
             return known
         check(locked, ticket, nets=nets)
         book = book_of(locked, ticket.instrument, now)
-        wanted = {
-            "order_type": ticket.type.value,
-            "quantity": ticket.quantity,
-            "risk_fraction": ticket.risk_fraction,
-            "price": ticket.price,
-            "stop": ticket.stop,
-            "target": ticket.target,
-            "leverage": ticket.leverage,
-        }
+        wanted = _columns(ticket) | {"approved_notional": approved}
         instruction, _ = command(InstructionKind.ORDER, locked, key, reason, now, by, subscription=book, **wanted)
         decision_due(instruction, book, ticket.direction, now)
         told(instruction, now, symbol=ticket.instrument.symbol, direction=ticket.direction.value)
     return instruction
+
+
+def given(account: Account, ticket: Ticket, key: str) -> Instruction | None:
+    """The order of this key, where it was given before. Raises Refused where the key names another command."""
+    book = book_found(account, ticket.instrument)
+    wanted = _columns(ticket) | {"subscription_id": None if book is None else book.pk}
+    known = same_command(InstructionKind.ORDER, account, key, **wanted)
+    if known is not None and not Execution.objects.filter(instruction=known, kind=ticket.direction.value).exists():
+        raise Refused("", USED)
+    return known
+
+
+def _columns(ticket: Ticket) -> dict[str, Any]:
+    """What the command keeps of a ticket."""
+    return {
+        "order_type": ticket.type.value,
+        "quantity": ticket.quantity,
+        "risk_fraction": ticket.risk_fraction,
+        "price": ticket.price,
+        "stop": ticket.stop,
+        "target": ticket.target,
+        "leverage": ticket.leverage,
+    }
 
 
 def decision_due(instruction: Instruction, subscription: Subscription, direction: Direction, now: datetime) -> None:

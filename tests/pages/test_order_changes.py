@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from signalist.domain.orders import OrderType
 from signalist.domain.signals import Direction
@@ -32,8 +33,9 @@ def acme(transactional_db: None, cast: Cast, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def limit(acme: Acme) -> Order:
-    """A limit order by hand that rests."""
+def limit(acme: Acme, settings: Settings) -> Order:
+    """A limit order by hand that rests; no change of it wants the password."""
+    settings.STEP_UP_NOTIONAL = 10**9
     wanted = Ticket(acme.scene.btc, Direction.LONG, OrderType.LIMIT, D(2), None, D(39_800), D(39_000), None, D(10))
     give(acme.account(), wanted, "k", acme.scene.clock.now(), acme.cast.theo, nets=True)
     acme.scene.settle()
@@ -135,6 +137,19 @@ def test_a_position_gets_the_stop_that_it_has_not(acme: Acme) -> None:
     for who, status in ((acme.cast.vera, 403), (acme.cast.gus, 404)):
         assert acme.post(where, who, key=str(uuid.uuid4()), trigger="39400").status_code == status
     assert acme.get(f"/positions/{held.pk}/nonsense/", acme.cast.theo).status_code == 404
+
+
+def test_a_stop_is_not_measured_by_an_old_price(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    where, before = address(acme.scene.order(desk, "STOP"), "modify/"), acme.scene.position(desk).stop
+    acme.scene.later(91)
+    said = acme.post(where, acme.cast.theo, key=str(uuid.uuid4()), trigger="39700")
+    assert "There is no fresh price of BTC-PERP" in said.content.decode()
+    assert acme.scene.position(desk).stop == before
+    acme.scene.price("40000")
+    acme.post(where, acme.cast.theo, key=str(uuid.uuid4()), trigger="39700")
+    assert acme.scene.position(desk).stop == D(39_700)
 
 
 def test_a_form_without_its_key_does_nothing(acme: Acme, limit: Order) -> None:

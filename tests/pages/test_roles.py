@@ -12,7 +12,7 @@ from signalist.accounts.actions import open_paper_account
 from signalist.domain.money import ZERO
 from tenants.doors import across_tenants, acting_for
 from tenants.models import User
-from tests.cast import Cast
+from tests.cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
@@ -42,6 +42,7 @@ def test_a_member_can_log_in_and_change_the_profile(client: Client, cast: Cast, 
 
 def test_a_trader_throws_the_kill_switch_and_rewrites_no_record_of_it(client: Client, cast: Cast, as_web: None) -> None:
     client.force_login(cast.theo)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     for state in ("HALTED", "ACTIVE"):
         client.post(f"/stop/tenant/{cast.acme.public_id}/", {"state": state, "reason": f"a drill {state}"})
     page = client.get("/stop/").content.decode()

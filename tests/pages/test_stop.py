@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.core.management import call_command
 
 from signalist.accounts.models import Account, AccountState
-from signalist.risk.actions import Where, switch
+from signalist.risk.actions import NotReleased, Where, switch
 from signalist.risk.selectors import thrown
-from tests.cast import Cast
+from tests.cast import PASSWORD, Cast
 from tests.flows.scene import LONG, entry
 from tests.pages.acme import Acme, acme_trades
 
@@ -23,12 +24,18 @@ def acme(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acme]:
         yield world
 
 
+@pytest.fixture
+def surely(acme: Acme) -> None:
+    """Theo has just given his password again."""
+    acme.post("/accounts/reauthenticate/", acme.cast.theo, password=PASSWORD)
+
+
 def throw(acme: Acme, layer: str, key: object, state: str, **more: str) -> int:
     answer = acme.post(f"/stop/{layer}/{key}/", acme.cast.theo, state=state, **({"reason": "odd fills"} | more))
     return int(answer.status_code)
 
 
-def test_a_trader_halts_the_workspace_and_resumes_it(acme: Acme) -> None:
+def test_a_trader_halts_the_workspace_and_resumes_it(acme: Acme, surely: None) -> None:
     desk = acme.follower()
     assert throw(acme, "tenant", acme.cast.acme.public_id, "HALTED") == 302
     page = acme.text("/stop/")
@@ -43,13 +50,75 @@ def test_a_trader_halts_the_workspace_and_resumes_it(acme: Acme) -> None:
     assert acme.scene.position(desk).is_open
 
 
-def test_closing_what_is_open_is_an_option(acme: Acme) -> None:
+def test_closing_what_is_open_is_an_option(acme: Acme, surely: None) -> None:
     desk = acme.follower()
     acme.scene.signal(entry(LONG, "39600", "40800"))
     throw(acme, "account", desk.account.public_id, "HALTED", beside="flatten")
     acme.scene.settle()
     acme.scene.minute()
     assert acme.scene.trade(desk).exit_type == "EMERGENCY"
+
+
+def wants_password(acme: Acme, layer: str, key: object, state: str, **more: str) -> str:
+    """Where Theo is sent to give his password, after which he comes back with what he typed."""
+    answer = acme.post(f"/stop/{layer}/{key}/", acme.cast.theo, state=state, reason="looked at it", **more)
+    assert answer.headers["Location"].startswith("/accounts/reauthenticate/?next=%2Fstop%2F")
+    back = acme.post(answer.headers["Location"], acme.cast.theo, password=PASSWORD)
+    assert back.headers["Location"].startswith("/stop/")
+    return str(back.headers["Location"])
+
+
+@pytest.mark.parametrize("layer", ["tenant", "account", "subscription"])
+@pytest.mark.parametrize(("before", "after"), [("HALTED", "ACTIVE"), ("HALTED", "REDUCING"), ("REDUCING", "ACTIVE")])
+def test_stopping_is_one_click_and_resuming_wants_the_password(acme: Acme, layer: str, before: str, after: str) -> None:
+    desk = acme.follower()
+    keys = {"tenant": acme.cast.acme.public_id, "account": desk.account.public_id, "subscription": desk.public_id}
+    if before == "HALTED":
+        throw(acme, layer, keys[layer], "REDUCING")
+    throw(acme, layer, keys[layer], before)
+    assert [one.state for one in thrown()] == [before], "without a password"
+    back = wants_password(acme, layer, keys[layer], after)
+    assert [one.state for one in thrown()] == [before], "nothing was done yet"
+    assert 'value="looked at it"' in acme.html(back)
+    throw(acme, layer, keys[layer], after)
+    assert [one.state for one in thrown()] == [after] * (after != "ACTIVE")
+
+
+def test_closing_what_is_open_wants_the_password(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(entry(LONG, "39600", "40800"))
+    back = wants_password(acme, "account", desk.account.public_id, "HALTED", beside="flatten")
+    assert thrown() == [] and acme.scene.position(desk).is_open and not acme.scene.position(desk).is_closing
+    assert '<option value="flatten" selected>' in acme.html(back)
+
+
+@pytest.mark.parametrize("layer", ["tenant", "account", "subscription"])
+def test_what_the_operator_stopped_is_not_the_workspaces_to_resume(acme: Acme, surely: None, layer: str) -> None:
+    desk = acme.follower()
+    keys = {"tenant": acme.cast.acme.public_id, "account": desk.account.public_id, "subscription": desk.public_id}
+    stop = ["--layer", layer, "--id", str(keys[layer]), "--reason", "fraud review", "--who", "root"]
+    call_command("kill", *stop, "--state", "REDUCING")
+    page = acme.html("/stop/")
+    assert "The operator of the platform has stopped this" in page and ">Resume</button>" not in page
+    throw(acme, layer, keys[layer], "ACTIVE")
+    assert "only the operator resumes it" in acme.text("/stop/")
+    throw(acme, layer, keys[layer], "HALTED")
+    throw(acme, layer, keys[layer], "REDUCING")
+    assert [one.state for one in thrown()] == ["HALTED"], "stricter it may become, and stays the operator's"
+    call_command("kill", *stop, "--state", "ACTIVE")
+    assert thrown() == []
+    throw(acme, layer, keys[layer], "HALTED")
+    throw(acme, layer, keys[layer], "ACTIVE")
+    assert thrown() == [], "the workspace's own"
+
+
+def test_what_an_outage_asks_about_makes_a_halt_no_looser(acme: Acme) -> None:
+    desk = acme.follower()
+    where, now = Where.of_subscription(desk), acme.scene.clock.now()
+    switch(where, AccountState.HALTED, "by hand", now, who="Olivia")
+    with pytest.raises(NotReleased):
+        switch(where, AccountState.REDUCING, "3 candles were missed", now, who="Signalist", may_release=False)
+    assert [(one.state, one.who) for one in thrown()] == [("HALTED", "Olivia")]
 
 
 def test_without_a_reason_or_a_state_nothing_is_done(acme: Acme) -> None:

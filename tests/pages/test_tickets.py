@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from signalist.accounts.models import Account
-from signalist.trading.models import Execution, Instruction, Order, Subscription
+from signalist.accounts.models import Account, AccountState
+from signalist.risk.actions import Where, switch
+from signalist.trading import tickets
+from signalist.trading.discrepancies import Discrepancy
+from signalist.trading.models import Execution, Instruction, InstructionKind, Order, Subscription
 from tests.cast import PASSWORD, Cast
 from tests.pages.acme import Acme, acme_trades
 
@@ -108,6 +112,44 @@ def test_a_denied_order_is_not_offered(acme: Acme, desk: Account) -> None:
     assert "Place the order" not in page and "would be denied" in page
 
 
+@pytest.mark.parametrize("layer", ["platform", "tenant", "subscription"])
+def test_the_preview_knows_the_kill_switch(acme: Acme, desk: Account, small: None, layer: str) -> None:
+    book = tickets.book_of(desk, acme.scene.btc, acme.scene.clock.now())
+    where = {
+        "platform": Where.platform(),
+        "tenant": Where.of_tenant(acme.cast.acme),
+        "subscription": Where.of_subscription(book),
+    }
+    switch(where[layer], AccountState.REDUCING, "odd fills", acme.scene.clock.now(), who="Olivia")
+    page = words(posted(acme, **form(acme, desk), review="1"))
+    assert f"Kill switch · {layer}" in page and "Exits only: odd fills, by Olivia." in page
+    assert "Place the order" not in page
+    assert "so it was not given" in words(posted(acme, **form(acme, desk), confirmed="1"))
+    assert not Instruction.objects.exists()
+
+
+@pytest.mark.parametrize("in_the_market", [True, False])
+def test_the_preview_knows_what_books_and_venue_do_not_agree_on(
+    acme: Acme, desk: Account, small: None, in_the_market: bool
+) -> None:
+    now = acme.scene.clock.now()
+    about = {"symbol": "BTC-PERP", "instrument": acme.scene.btc, "kind": "POSITION_LARGER"} if in_the_market else {}
+    Discrepancy.objects.create(
+        tenant=acme.cast.acme,
+        account=desk,
+        **({"kind": "BALANCE_GAP"} | about),
+        subject="position" if in_the_market else "balance",
+        ours=Decimal(0),
+        theirs=Decimal(-1),
+        first_seen_at=now,
+        last_seen_at=now,
+        looks=3,
+    )
+    page = words(posted(acme, **form(acme, desk), review="1"))
+    assert "Books and venue differ" in page and "entries wait until it is explained" in page
+    assert "Place the order" not in page
+
+
 def test_an_order_is_given_once_and_its_page_tells_what_came_of_it(acme: Acme, desk: Account, small: None) -> None:
     said = form(acme, desk)
     first, second = posted(acme, **said, confirmed="1"), posted(acme, **said, confirmed="1")
@@ -198,3 +240,12 @@ def test_a_command_is_its_workspaces_own(acme: Acme, desk: Account, small: None)
     acme.refused_to_others(f"/commands/{given.public_id}/")
     assert "Order by hand" in acme.text("/commands/", acme.cast.vera)
     assert "Order by hand" not in acme.text("/commands/", acme.cast.gus)
+
+
+@pytest.mark.parametrize("kind", InstructionKind.values)
+def test_every_kind_of_command_has_its_words(acme: Acme, desk: Account, kind: str) -> None:
+    given = Instruction.objects.create(
+        tenant=acme.cast.acme, account=desk, key="k", kind=kind, reason="why not", created_at=acme.scene.clock.now()
+    )
+    assert "why not" in acme.text("/commands/")
+    assert acme.get(f"/commands/{given.public_id}/", acme.cast.theo).status_code == 200

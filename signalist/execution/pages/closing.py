@@ -10,10 +10,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from signalist.accounts.models import Account
+from signalist.domain.errors import DomainError
 from signalist.execution.actions import close_all, flatten
 from signalist.execution.health import present
 from signalist.risk.selectors import halts
 from signalist.trading import exposures
+from signalist.trading.commands import USED
 from signalist.trading.models import Subscription
 from tenants.access import MemberRequest, may_trade
 
@@ -39,12 +41,15 @@ def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         raise Http404("There is no such account in this workspace.")
     key = _key(request)
     if request.method == "POST" and key is not None:
-        if request.POST.get("what") == "flatten":
-            given = flatten(row, f"flatten:{key}", "flattened by hand", present(), request.user, pausing=True)
-        else:
-            given = close_all(row, f"close-all:{key}", "all closed by hand", present(), request.user)
-        return redirect("command", given.public_id)
-    if request.method == "POST":
+        try:
+            if request.POST.get("what") == "flatten":
+                given = flatten(row, f"flatten:{key}", "flattened by hand", present(), request.user, pausing=True)
+            else:
+                given = close_all(row, f"close-all:{key}", "all closed by hand", present(), request.user)
+            return redirect("command", given.public_id)
+        except DomainError:
+            messages.error(request, USED)
+    elif request.method == "POST":
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
     context = {
         "section": "positions",
@@ -65,9 +70,14 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     key = _key(request)
     if request.method == "POST" and key is not None:
         reason = "closed by hand, with all of its subscription"
-        given = close_all(row.account, f"close-all:{key}", reason, present(), request.user, subscription=row)
-        return redirect("command", given.public_id)
-    if request.method == "POST":
+        # Under the subscription's own name: a form that was used for another one is no command for this one.
+        own = f"close-all:{row.pk}:{key}"
+        try:
+            given = close_all(row.account, own, reason, present(), request.user, subscription=row)
+            return redirect("command", given.public_id)
+        except DomainError:
+            messages.error(request, USED)
+    elif request.method == "POST":
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
     held = exposures.of_accounts([row.account], present(), halts({row.tenant_id}), row)[0]
     context = {"section": "positions", "held": held, "subscription": row, "key": uuid.uuid4(), "flat": False}

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from signalist.domain.money import plain
-from signalist.domain.orders import Leg
+from signalist.domain.money import ZERO, plain
+from signalist.domain.orders import Leg, OrderType
 from signalist.execution.forms import ChangeForm, LevelForm
 from signalist.execution.health import present
 from signalist.marketplace.choices import amends
 from signalist.trading import order_book
 from signalist.trading.actions import Refused
+from signalist.trading.approval import approved_for
 from signalist.trading.models import Instruction, Order, Position
-from signalist.trading.order_actions import cancel_order, modify_order, set_level
+from signalist.trading.order_actions import NotApproved, cancel_order, modify_order, set_level, worth_of
 from tenants.access import MemberRequest, may_trade
+from tenants.step_up import ask_password, stepped_up
 
 
 def _own(client_order_id: uuid.UUID) -> Order:
@@ -64,18 +69,49 @@ def modify(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
     row = _own(client_order_id)
     record = order_book.order_record(client_order_id)
     assert record is not None  # it was found a moment ago
-    if not record.can_modify:
+    if request.method != "POST" and not record.can_modify:
         messages.error(request, "This order cannot be changed now.")
         return redirect("order", client_order_id)
-    form = ChangeForm(request.POST if request.method == "POST" else _as_it_is(row))
+    form = ChangeForm(request.POST if request.method == "POST" else _as_it_is(row) | _typed(request))
     if request.method == "POST" and form.is_valid():
-        key = f"amend:{form.cleaned_data['key']}"
+        key, bound = f"amend:{form.cleaned_data['key']}", _approved(request, row, form)
         try:
-            given = modify_order(row, form.change(), key, present(), request.user, amends=amends(row.account.venue))
+            given = modify_order(
+                row, form.change(), key, present(), request.user, amends=amends(row.account.venue), approved=bound
+            )
             return redirect("command", given.public_id)
+        except NotApproved as refused:
+            if not stepped_up(request):
+                return _ask_password(request, row)
+            form.refuse(refused)
         except Refused as refused:
             form.refuse(refused)
     return render(request, "trading/order_modify.html", {"section": "orders", "record": record, "form": form})
+
+
+_CHANGES = ("quantity", "price", "key")
+
+
+def _typed(request: MemberRequest) -> dict[str, str]:
+    """What comes back from the page that asks for the password."""
+    return {name: request.GET[name] for name in _CHANGES if name in request.GET}
+
+
+def _approved(request: MemberRequest, row: Order, form: ChangeForm) -> Decimal | None:
+    """Up to which worth an entry may be changed. One that is worth less than before is agreed to, however large it is."""
+    if row.reduce_only or row.type != OrderType.LIMIT:
+        return None
+    worth = worth_of(row, form.change())
+    return approved_for(worth if worth <= worth_of(row) or stepped_up(request) else ZERO)
+
+
+def _ask_password(request: MemberRequest, row: Order) -> HttpResponse:
+    """To the page that asks for the password, and from there back to the change as it was typed."""
+    typed = {name: request.POST[name] for name in _CHANGES if request.POST.get(name)}
+    back = f"{reverse('order_modify', args=[row.client_order_id])}?{urlencode(typed)}"
+    return ask_password(
+        request, back, "A change to this size wants your password. Nothing was changed yet: look once more."
+    )
 
 
 @require_http_methods(["GET", "POST"])

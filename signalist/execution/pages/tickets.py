@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-from allauth.account.decorators import reauthentication_required
-from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -15,8 +14,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from signalist.accounts.models import Account
-from signalist.domain.money import settle
-from signalist.domain.rules import Decision, EntryRequest
+from signalist.domain.money import ZERO, settle
+from signalist.domain.rules import Decision, Denied, EntryRequest
 from signalist.execution.forms import TicketForm, first_ticket
 from signalist.execution.health import present
 from signalist.execution.ticket_preview import Undecided, ticket_decision
@@ -25,9 +24,10 @@ from signalist.marketplace.preview import Preview, shown
 from signalist.markets.models import Instrument
 from signalist.trading import tickets
 from signalist.trading.actions import Refused
+from signalist.trading.approval import approved_for, is_large
 from signalist.trading.labels import Market
-from signalist.trading.models import Instruction
 from tenants.access import MemberRequest, may_trade
+from tenants.step_up import ask_password, stepped_up
 
 _FIELDS = "account instrument direction type price stop target sizing risk quantity leverage key".split()
 _PREVIEW, _TICKET, _CONFIRM = (f"trading/{name}.html" for name in ("parts/ticket_preview", "ticket", "ticket_confirm"))
@@ -41,17 +41,13 @@ def ticket(request: MemberRequest) -> HttpResponse:
     instruments = list(_tradable(accounts))
     form = TicketForm(accounts, instruments, _typed(request, accounts, instruments))
     asked, problem = _asked(form)
-    if request.method == "POST" and asked is not None:
-        if "confirmed" in request.POST:
-            if _is_large(asked) and not _stepped_up(request):
-                return _step_up(request)
-            given = _given(request, form)
-            if given is not None:
-                messages.success(request, "The order is given. What became of it stands below.")
-                return redirect("command", given.public_id)
-        elif "review" in request.POST:
-            context = _context(form, asked, problem) | {"large": _is_large(asked)}
-            return render(request, _CONFIRM, context | {"section": "orders", "ticket": form.ticket()})
+    if request.method == "POST" and "confirmed" in request.POST:
+        answer = _confirmed(request, form, asked)
+        if answer is not None:
+            return answer
+    elif request.method == "POST" and "review" in request.POST and asked is not None:
+        context = _context(form, asked, problem) | {"large": is_large(_worth(asked))}
+        return render(request, _CONFIRM, context | {"section": "orders", "ticket": form.ticket()})
     only_preview = bool(request.htmx) and request.method == "POST" and "preview" in request.POST
     context = _context(form, asked, problem) | {"section": "orders", "accounts": accounts, "alone": only_preview}
     return render(request, _PREVIEW if only_preview else _TICKET, context)
@@ -95,38 +91,43 @@ def _context(form: TicketForm, asked: Asked | None, problem: str) -> dict[str, A
     return {"form": form, "preview": preview, "problem": problem, "step_up": settings.STEP_UP_NOTIONAL}
 
 
-def _given(request: MemberRequest, form: TicketForm) -> Instruction | None:
-    """The command; None where it is refused, with the reason on the form."""
-    account, key = form.chosen_account, f"order:{form.cleaned_data['key']}"
+def _confirmed(request: MemberRequest, form: TicketForm, asked: Asked | None) -> HttpResponse | None:
+    """To the command, or to the page that asks for the password; None where nothing is given, with the reason on the form."""
+    if not form.is_valid():
+        return None
+    account, wanted, key = form.chosen_account, form.ticket(), f"order:{form.cleaned_data['key']}"
     try:
-        return tickets.give(account, form.ticket(), key, present(), request.user, nets=nets(account.venue))
+        given = tickets.given(account, wanted, key)
+        if given is None:
+            if asked is None:
+                return None
+            if isinstance(asked[1], Denied):
+                messages.error(request, "The rules deny this order now, so it was not given. Change it.")
+                return None
+            worth = _worth(asked)
+            if is_large(worth) and not stepped_up(request):
+                return _ask_password(request)
+            bound, netting = approved_for(worth), nets(account.venue)
+            given = tickets.give(account, wanted, key, present(), request.user, nets=netting, approved=bound)
     except Refused as refused:
         form.refuse(refused)
         return None
+    messages.success(request, "The order is given. What became of it stands below.")
+    return redirect("command", given.public_id)
 
 
 # --- Large orders --------------------------------------------------------------------------------
 
 
-def _is_large(asked: Asked) -> bool:
-    """Whether what is asked for, before any limit makes it smaller, is worth more than may be ordered without the password."""
+def _worth(asked: Asked) -> Decimal:
+    """What is asked for is worth, before any limit makes it smaller; zero where it is denied before it is sized."""
     request, decision = asked
     wanted = decision.numbers.get("asked", request.quantity)
-    return wanted is not None and settle(request.price * wanted) > settings.STEP_UP_NOTIONAL  # type: ignore[operator]
+    return ZERO if wanted is None else settle(request.price * Decimal(wanted))
 
 
-def _stepped_up(request: HttpRequest) -> bool:
-    """Whether the person has given the password again within the last minutes."""
-    try:
-        reauthentication_required(lambda request: None)(request)
-    except ReauthenticationRequired:
-        return False
-    return True
-
-
-def _step_up(request: HttpRequest) -> HttpResponse:
+def _ask_password(request: HttpRequest) -> HttpResponse:
     """To the page that asks for the password, and from there back to the ticket as it was filled in."""
     typed = {name: request.POST[name] for name in _FIELDS if request.POST.get(name)}
-    back = f"{reverse('ticket')}?{urlencode(typed)}"
-    messages.info(request, "An order of this size wants your password. Nothing was ordered yet: review it once more.")
-    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}")
+    words = "An order of this size wants your password. Nothing was ordered yet: review it once more."
+    return ask_password(request, f"{reverse('ticket')}?{urlencode(typed)}", words)

@@ -70,7 +70,7 @@ class Command(BaseCommand):
         where = found(Layer(options["layer"].upper()), options["id"])
         state, who = AccountState(options["state"]), f"{options['who']} (command line)"
         beside = Beside(options["cancel_entries"] or options["flatten"], options["flatten"])
-        swept = kill(where, state, options["reason"], present(), who=who, beside=beside)
+        swept = kill(where, state, options["reason"], present(), who=who, beside=beside, operator=True)
         self.stdout.write(
             f"{options['layer']} {where.name}: {state.value}." + (f" {swept} accounts swept." * (swept > 0))
         )

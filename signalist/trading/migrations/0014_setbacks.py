@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("trading", "0012_dust_index"),
+        ("trading", "0013_approved_notional"),
     ]
 
     operations = [
