@@ -19,6 +19,7 @@ from signalist.events.outbox import Fact, emit
 from signalist.markets.models import Instrument
 from signalist.trading.comparing import Sight
 from signalist.trading.discrepancies import POSITION, Answer, Discrepancy, ForeignFill, Kind, State
+from signalist.trading.dust import given_up
 from signalist.venues.base import FillReport
 
 CHANGED = "The numbers have changed since it was answered, so nothing was done. Answer by the new ones."
@@ -54,10 +55,12 @@ def foreign_sums(rows: Collection[Discrepancy]) -> dict[int, Decimal]:
     return sums
 
 
-def own_quantity(row: Discrepancy) -> Decimal:
-    """What is known to be the user's own in the symbol of a difference, signed."""
+def beside(row: Discrepancy) -> Decimal:
+    """What is known to lie beside our positions in the symbol of a difference, signed: the user's own, and dust that was given up."""
     kept = fast.select_ids(Discrepancy, [row.account_id], "state = 'KEPT'", column="account_id")
-    return sum(((k.theirs or ZERO) - (k.ours or ZERO) for k in kept if k.place == (row.symbol, POSITION)), ZERO)
+    own = sum(((k.theirs or ZERO) - (k.ours or ZERO) for k in kept if k.place == (row.symbol, POSITION)), ZERO)
+    dust = given_up([row.account_id]).get(row.account_id, {})
+    return own if row.instrument_id is None else own + dust.get(row.instrument_id, ZERO)
 
 
 def markets(venue: str, symbols: Collection[str]) -> dict[str, int]:
