@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
-from signalist.accounts.models import Account, PaperAccount
+from signalist.accounts.models import Account, PaperAccount, PaperOrder
+from signalist.db.units import unit
 from signalist.domain.orders import OrderType, Side
+from signalist.domain.signals import Direction
+from signalist.execution.carrying_out import carry_out
 from signalist.trading.answers import answer
-from signalist.trading.discrepancies import Answer, Discrepancy, Kind, State
-from signalist.trading.models import Subscription
+from signalist.trading.discrepancies import POSITION, Answer, Discrepancy, Kind, State
+from signalist.trading.models import Order, Position, Reservation, Subscription
 from signalist.trading.noting import CHANGED
+from signalist.trading.tickets import Ticket, give
 from tenants.models import User
 from tests.cast import person
 from tests.flows.by_hand import differences, looks, trades
-from tests.flows.scene import LONG, Scene, entry
+from tests.flows.scene import EXIT_LONG, LONG, Scene, entry
 
 BUY = entry(LONG, "39600", "40800")
 
@@ -128,3 +133,73 @@ def test_a_cancel_means_the_order_whatever_is_left_of_it(world: Scene, olga: Use
     world.poll()
     row.refresh_from_db()
     assert (row.state, row.resolution) == (State.RESOLVED, "cancelled at the venue")
+
+
+# --- Dust beside what is held --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sold", "left"), [("2.51", "0"), ("2.5", "0"), ("1", "1.5")])
+def test_a_close_is_adopted_where_dust_lies_in_the_market(world: Scene, olga: User, sold: str, left: str) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.minute()
+    world.signal(EXIT_LONG)
+    Position.objects.update(dust=Decimal("0.01"))
+    world.minute()
+    world.signal(BUY)
+    holds(world, theo, "2.51")
+    looks(world)
+    assert differences(None) == [], "dust is counted in"
+    trades(world, theo, Side.SELL, sold)
+    looks(world)
+    row = answered(world, olga, Answer.ADOPT)
+    assert (row.subject, row.ours) == (POSITION, Decimal("2.51"))
+    world.poll()
+    row.refresh_from_db()
+    assert (row.state, row.answer_problem) == (State.RESOLVED, "")
+    open_now = Position.objects.filter(is_open=True)
+    assert [p.quantity for p in open_now] == ([Decimal(left)] if Decimal(left) else [])
+
+
+# --- Orders that a venue has lost ----------------------------------------------------------------
+
+
+@pytest.fixture
+def lost(world: Scene) -> Order:
+    """An entry by hand that has filled in part, and that its venue then forgets; the difference is open."""
+    theo = world.subscriber()
+    ticket = Ticket(world.btc, Direction.LONG, OrderType.LIMIT, Decimal(2), None, Decimal(39_800), Decimal(39_000))
+    give(theo.account, ticket, "lost", world.clock.now(), None, nets=False)
+    world.settle()
+    order = Order.objects.get(leg="ENTRY")
+    Order.objects.filter(pk=order.pk).update(status="PARTIAL")
+    PaperOrder.objects.filter(client_order_id=order.client_order_id).delete()
+    world.exchange.store.transact(set(), set(), lambda book: None)
+    looks(world, 5)
+    assert [row.kind for row in differences()] == [Kind.LOST_ORDER]
+    return order
+
+
+def test_giving_up_an_order_that_filled_in_part_ends_it(world: Scene, olga: User, lost: Order) -> None:
+    row = answered(world, olga, Answer.GIVE_UP)
+    world.poll()
+    row.refresh_from_db()
+    lost.refresh_from_db()
+    assert (lost.status, lost.reason, row.state) == ("CANCELLED", "given up by hand", State.RESOLVED)
+    assert Reservation.objects.get(order=lost).released, "the money that it was promised is free again"
+    looks(world, 5)
+    assert differences() == [], "it does not come back"
+
+
+def test_an_order_in_doubt_is_not_said_to_be_given_up(world: Scene, olga: User, lost: Order) -> None:
+    row = answered(world, olga, Answer.GIVE_UP)
+    Order.objects.filter(pk=lost.pk).update(status="UNKNOWN")
+
+    def work(now: datetime) -> None:
+        with unit("compare.answers"):
+            carry_out({row.pk: ""}, None, now)
+
+    world.stage(work)
+    row.refresh_from_db()
+    assert (row.state, row.answer) == (State.OPEN, "")
+    assert "in doubt again" in row.answer_problem
