@@ -9,9 +9,11 @@ import pytest
 
 from signalist.accounts.models import Account, PaperAccount, PaperOrder
 from signalist.db.units import unit
+from signalist.domain.errors import DomainError
 from signalist.domain.orders import OrderType, Side
 from signalist.domain.signals import Direction
 from signalist.execution.carrying_out import carry_out
+from signalist.markets.models import Instrument
 from signalist.trading.answers import answer
 from signalist.trading.discrepancies import POSITION, Answer, Discrepancy, Kind, State
 from signalist.trading.models import Order, Position, Reservation, Subscription
@@ -79,6 +81,7 @@ def test_a_price_that_was_named_for_a_small_part_is_not_used_for_a_large_one(wor
     row.refresh_from_db()
     assert (row.state, row.answer, row.answer_problem, row.theirs) == (State.OPEN, "", CHANGED, Decimal("0.4"))
     assert world.position(theo).quantity == Decimal("2.5"), "nothing is booked"
+    world.price("40000")
     answered(world, olga, Answer.ADOPT, "39900")
     world.poll()
     assert world.position(theo).quantity == Decimal("0.4")
@@ -203,3 +206,46 @@ def test_an_order_in_doubt_is_not_said_to_be_given_up(world: Scene, olga: User, 
     row.refresh_from_db()
     assert (row.state, row.answer) == (State.OPEN, "")
     assert "in doubt again" in row.answer_problem
+
+
+# --- A price that is named -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def untold(world: Scene) -> Subscription:
+    """The venue holds 1.5 of 2.5 and has told no fill; the market stands at 40,000."""
+    theo = world.subscriber()
+    world.signal(BUY)
+    holds(world, theo, "1.5")
+    looks(world)
+    return theo
+
+
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ("3990", "more than 50 % away from the market, which stands at 40000"),
+        ("399000", "more than 50 % away"),
+        ("39900.123", "must be a multiple of 0.1 USD"),
+        ("0", "Name the price"),
+        (None, "Name the price"),
+    ],
+)
+def test_a_slip_of_the_finger_is_not_booked(
+    world: Scene, olga: User, untold: Subscription, price: str | None, said: str
+) -> None:
+    with pytest.raises(DomainError, match=said):
+        answered(world, olga, Answer.ADOPT, price)
+    world.poll()
+    assert world.position(untold).quantity == Decimal("2.5")
+    assert differences()[0].answer == ""
+
+
+def test_a_price_is_not_measured_by_one_that_is_old(world: Scene, olga: User, untold: Subscription) -> None:
+    world.later(91)
+    with pytest.raises(DomainError, match="no fresh price of BTC-PERP"):
+        answered(world, olga, Answer.ADOPT, "39900")
+    Instrument.objects.update(is_active=False)
+    answered(world, olga, Answer.ADOPT, "39900")
+    world.poll()
+    assert world.position(untold).quantity == Decimal("1.5"), "of a market that has ended the last price is the newest"
