@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from signalist.accounts.models import Account, PaperAccount, PaperOrder
 from signalist.db.units import unit
@@ -19,6 +21,7 @@ from signalist.trading.discrepancies import POSITION, Answer, Discrepancy, Kind,
 from signalist.trading.models import Order, Position, Reservation, Subscription
 from signalist.trading.noting import CHANGED
 from signalist.trading.tickets import Ticket, give
+from signalist.venues.errors import Busy
 from tenants.models import User
 from tests.cast import person
 from tests.flows.by_hand import differences, looks, trades
@@ -249,3 +252,37 @@ def test_a_price_is_not_measured_by_one_that_is_old(world: Scene, olga: User, un
     answered(world, olga, Answer.ADOPT, "39900")
     world.poll()
     assert world.position(untold).quantity == Decimal("1.5"), "of a market that has ended the last price is the newest"
+
+
+# --- What went wrong, in words -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Busy("Not now: api_secret=hunter2hunter2 was sent."), "did not cancel it: Not now: api_secret="),
+        (TimeoutError(), "did not say in time whether it is cancelled"),
+        (RuntimeError(), "did not cancel it: RuntimeError"),
+    ],
+)
+def test_a_cancel_that_fails_says_why_and_tells_no_secret(
+    world: Scene, olga: User, error: Exception, said: str
+) -> None:
+    theo = world.subscriber()
+    trades(world, theo, Side.BUY, "1", OrderType.LIMIT, level="30000")
+    looks(world)
+    world.venue.refuses(error, "take_down")  # type: ignore[arg-type]  # what breaks need not be a venue's own error
+    row = answered(world, olga, Answer.CANCEL)
+    world.poll()
+    row.refresh_from_db()
+    assert said in row.answer_problem
+    assert "hunter2" not in row.answer_problem
+
+
+def test_the_money_of_some_accounts_is_reckoned_without_reading_the_trades_of_others(world: Scene) -> None:
+    world.subscriber()
+    looks(world, 1)
+    with CaptureQueriesContext(connection) as queries:
+        looks(world, 1)
+    read = [q["sql"] for q in queries if 'FROM "trading_trade"' in q["sql"] and "MAX(" not in q["sql"]]
+    assert read and all('"account_id" ' in sql.partition("WHERE")[2] for sql in read)
