@@ -166,7 +166,10 @@ def redact_text(value: str) -> str:
 
 
 def _redact_assigned(found: re.Match[str]) -> str:
-    return f"{found['name']}{found['sign']}{REDACTED}" if _names_a_secret(found["name"]) else found[0]
+    if _names_a_secret(found["name"]):
+        return f"{found['name']}{found['sign']}{REDACTED}"
+    # What follows a harmless word and a colon may be a pair itself: "failed: secret=…".
+    return f"{found['name']}{found['sign']}{_ASSIGNED.sub(_redact_assigned, found['value'])}"
 
 
 def _is_key_material(run: str) -> bool:

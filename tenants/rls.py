@@ -25,6 +25,8 @@ _SETTINGS = {
 # engines note of venues.
 _NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_")
 _NOT_FOR_WEB = ("accounts_paper", "accounts_venue")
+# The switches over everybody are thrown by `manage.py kill`, as the engine; pages show them.
+_ONLY_READ_BY_WEB = ("risk_shared",)
 # An author is told how many followers did what with a signal, and the middle of their slippage and delay.
 _COUNTED_FOR_AUTHORS = ("trading_execution", "trading_order", "trading_fill")
 _MIGRATION = "migration"
@@ -127,7 +129,9 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
         if table.startswith(hidden):
             continue
         rights = "SELECT, INSERT, UPDATE, DELETE"
-        if table in ledgers:
+        if role == WEB and table.startswith(_ONLY_READ_BY_WEB):
+            rights = "SELECT"
+        elif table in ledgers:
             rights = "SELECT, INSERT, DELETE" if role == ENGINE and table in retired else "SELECT, INSERT"
         elif table == "django_migrations":
             rights = "SELECT"

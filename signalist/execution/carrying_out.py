@@ -10,7 +10,6 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import ZERO
-from signalist.domain.orders import OrderStatus
 from signalist.execution import leases
 from signalist.execution.verdicts import write_off
 from signalist.trading import noting
@@ -52,10 +51,20 @@ def _carried_out(row: Discrepancy, account: Account, now: datetime) -> str:
     if row.answer == Answer.ADOPT:
         return adopt(row, account, now)
     if row.answer == Answer.GIVE_UP:
-        resting = [o for o in fast.select_ids(Order, [row.subject], column="client_order_id") if o.state.is_open]
-        write_off([order for order in resting if order.state is OrderStatus.WORKING], "given up by hand", now)
+        return _given_up(row, now)
     if row.answer == Answer.KEEP and row.kind == Kind.BALANCE_GAP:
         _take_in(row)
+    return ""
+
+
+def _given_up(row: Discrepancy, now: datetime) -> str:
+    """Count a lost order as over; what it has filled stays. Returns why it could not be."""
+    found = [
+        o for o in fast.select_ids(Order, [row.subject], column="client_order_id") if o.account_id == row.account_id
+    ]
+    if not found or any(not (order.state.is_open or order.state.is_final) for order in found):
+        return "The order is in doubt again and being asked about, so it cannot be given up now."
+    write_off([order for order in found if order.state.is_open], "given up by hand", now)
     return ""
 
 

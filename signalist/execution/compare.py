@@ -27,7 +27,7 @@ from signalist.execution.carrying_out import asked, carry_out
 from signalist.execution.sides import at_stake, books_of, last_trade, named_orders
 from signalist.execution.verdicts import Verdict, judge, note_look, store_looks, take_news
 from signalist.failpoints import failpoint
-from signalist.logs import logger
+from signalist.logs import logger, redact_text
 from signalist.trading.comparing import Books, Snapshot, compare, unlisted
 from signalist.trading.discrepancies import AccountLook, Answer, Discrepancy
 from signalist.trading.models import Order
@@ -249,7 +249,7 @@ class Comparer:
         except OrderNotOpen:
             return ""
         except Exception as error:  # noqa: BLE001 whatever it was, it is told to whoever asked
-            return f"The venue did not cancel it: {error or type(error).__name__}"
+            return _not_cancelled(error)
         return ""
 
     async def _look_up(
@@ -261,3 +261,10 @@ class Comparer:
         for order in orders[:LOOKED_UP]:
             found[order.pk] = await session.look_up(order.client_order_id if by_our_id else order.venue_order_id)
         return found
+
+
+def _not_cancelled(error: Exception) -> str:
+    """What went wrong, for whoever asked. An error's own words may quote what was sent, and with it a secret."""
+    if isinstance(error, TimeoutError):
+        return "The venue did not say in time whether it is cancelled; the next looks will show it."
+    return f"The venue did not cancel it: {redact_text(str(error)) or type(error).__name__}"

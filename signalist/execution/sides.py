@@ -10,11 +10,11 @@ from decimal import Decimal
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.domain.money import ZERO
-from signalist.domain.signals import Direction
 from signalist.execution import leases
 from signalist.markets.selectors import instruments
 from signalist.trading.comparing import Books
 from signalist.trading.discrepancies import AccountLook
+from signalist.trading.dust import given_up
 from signalist.trading.models import STILL_ACTIVE, AccountBalance, Order, Position, Trade
 from signalist.trading.noting import foreign_sums, standing
 
@@ -32,7 +32,7 @@ def books_of(
         orders[order.account_id].append(order)
     for position in fast.select_ids(Position, ids, "is_open", column="account_id"):
         positions[position.account_id].append(position)
-    left = _dust(ids)
+    left = given_up(ids)
     cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, ids, column="account_id")}
     looks = {look.account_id: look for look in fast.select_ids(AccountLook, ids, column="account_id")}
     differing = standing(ids)
@@ -61,16 +61,6 @@ def books_of(
     }
 
 
-def _dust(account_ids: Sequence[int]) -> dict[int, dict[int, Decimal]]:
-    """By account and instrument, signed, what was given up in the books because no order could close it: the venue holds it still."""
-    mine, ids = fast.among("account_id", account_ids)
-    found: dict[int, dict[int, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for position in fast.select(Position, f"{mine} AND dust <> '0' ORDER BY id", ids):
-        sign = Direction(position.direction).sign
-        found[position.account_id][position.instrument_id] += sign * position.dust
-    return found
-
-
 def at_stake(account_ids: Sequence[int]) -> set[int]:
     """Those of these accounts that have an open position or an order under way; two queries."""
     orders = fast.select_ids(Order, sorted(account_ids), STILL_ACTIVE, column="account_id")
@@ -97,7 +87,8 @@ def _earned(looks: dict[int, AccountLook]) -> dict[int, Decimal]:
     sums: dict[int, Decimal] = {}
     if not based:
         return sums
-    for trade in fast.select(Trade, "id > %s ORDER BY id", [min(based.values())]):
-        if trade.account_id in based and trade.pk > based[trade.account_id]:
+    mine, ids = fast.among("account_id", sorted(based))
+    for trade in fast.select(Trade, f"id > %s AND {mine} ORDER BY id", [min(based.values()), *ids]):
+        if trade.pk > based[trade.account_id]:
             sums[trade.account_id] = sums.get(trade.account_id, ZERO) + trade.net
     return sums

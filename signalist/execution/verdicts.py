@@ -113,13 +113,14 @@ def _open(account: Account, fresh: Sequence[tuple[Sight, int]], books: Books, no
 
 
 def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
-    """Count orders as never there, so that what they protected gets others; one that turns up after that is taken down."""
+    """Count orders as never there, or their rest as cancelled, so that what they protected gets others; one that turns up after that is
+    taken down, or asked about."""
     if not orders:
         return
     current = fast.select_ids(Order, sorted(order.pk for order in orders), lock="update")
     for order in current:
-        # What has filled in part was there: it is over.
-        move(order, OrderStatus.CANCELLED if order.filled > 0 else OrderStatus.REJECTED, now, reason)
+        # One that has filled in part was there: it is its rest that is over.
+        move(order, OrderStatus.CANCELLED if order.state is OrderStatus.PARTIAL else OrderStatus.REJECTED, now, reason)
     fast.update(current, ORDER_STATE)
     release_reservations([order for order in current if order.leg == Leg.ENTRY])
     positions = fast.select_ids(Position, sorted({o.position_id for o in current if o.position_id}), lock="update")

@@ -74,6 +74,11 @@ class SumLine:
         """What nobody has explained; zero where the parts sum to what the venue holds."""
         return self.venue - self.ours - self.own
 
+    @property
+    def lot(self) -> Decimal:
+        """The step that the quantities are written in."""
+        return words.step(self.market, self.ours, self.own, self.venue)
+
 
 @dataclass(frozen=True, slots=True)
 class DifferenceLine:
@@ -106,6 +111,16 @@ class DifferenceLine:
     @property
     def is_open(self) -> bool:
         return self.state == State.OPEN
+
+    @property
+    def lot(self) -> Decimal:
+        """The step that the quantities are written in."""
+        return words.step(self.market, self.ours, self.theirs)
+
+    @property
+    def base(self) -> str:
+        """What the quantities count; empty in a market that we do not trade, whose symbol says it."""
+        return "" if self.market is None else self.market.base
 
     @property
     def look(self) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from signalist.trading.discrepancies import Discrepancy, ForeignFill
 from signalist.trading.folding import fold_fills
 from signalist.trading.keys import order_ids
 from signalist.trading.models import Execution, ExecutionStatus, Instruction, InstructionKind, Order, Position
-from signalist.trading.noting import own_quantity
+from signalist.trading.noting import beside
 from signalist.venues.base import Balance, FillReport, Reports
 
 REASON = "closed at the venue, past us"
@@ -36,7 +36,7 @@ def adopt(row: Discrepancy, account: Account, now: datetime) -> str:
         return "It concerns nothing that we hold."
     positions = fast.select_ids(Position, [account.pk], "is_open", column="account_id", lock="update")
     held = [p for p in positions if p.instrument_id == row.instrument_id]
-    if sum((_signed(p) for p in held), ZERO) + own_quantity(row) != row.ours:
+    if sum((_signed(p) for p in held), ZERO) + beside(row) != row.ours:
         return "Our books have moved since the last look. Look at the new numbers first."
     closing = Side.SELL if row.ours > 0 else Side.BUY
     fills = _fills(row, abs(row.ours - row.theirs), closing, now)

@@ -11,7 +11,10 @@ from signalist.accounts.models import Account
 from signalist.domain.errors import DomainError
 from signalist.domain.money import plain
 from signalist.events.outbox import Fact, emit
+from signalist.markets.overview import FRESH_WITHIN
+from signalist.markets.selectors import latest_prices
 from signalist.trading.discrepancies import Answer, Discrepancy, Kind, State
+from signalist.trading.tickets import FARTHEST
 from tenants.models import User
 
 _MEANT = {
@@ -49,8 +52,10 @@ def answer(row: Discrepancy, said: str, price: Decimal | None, now: datetime, by
             raise DomainError("That cannot be done about it now; look at how it stands.")
         if (current.ours, current.theirs) != (row.ours, row.theirs):
             raise DomainError("The numbers have changed meanwhile; look at them again.")
-        if said == Answer.ADOPT and needs_price(current) and (price is None or price <= 0):
-            raise DomainError("Name the price at which it was closed.")
+        if said == Answer.ADOPT and needs_price(current):
+            _check_price(current, price, now)
+        else:
+            price = None  # the venue's own fills are what counts
         current.answer, current.answer_price, current.answer_problem = said, price, ""
         current.answered_by, current.answered_at = by, now
         current.save(update_fields=["answer", "answer_price", "answer_problem", "answered_by", "answered_at"])
@@ -63,3 +68,23 @@ def answer(row: Discrepancy, said: str, price: Decimal | None, now: datetime, by
             "by": str(by.public_id),
         }
         emit([Fact("difference_answered", row.tenant_id, now, payload)])
+
+
+def _check_price(row: Discrepancy, price: Decimal | None, now: datetime) -> None:
+    """Raise DomainError unless what is closed can have been closed there: what is booked at a slip of the finger is not taken back."""
+    if price is None or price <= 0:
+        raise DomainError("Name the price at which it was closed.")
+    instrument = row.instrument
+    if instrument is None:
+        return  # adopting it says that nothing of ours is in it
+    spec = instrument.spec()
+    if spec.price(price) != price:
+        raise DomainError(f"The price must be a multiple of {plain(spec.tick)} {spec.quote}.")
+    found = latest_prices([instrument.pk]).get(instrument.pk)
+    # Of a market that is not traded any more the newest price will never be a fresh one.
+    if found is None or (instrument.is_active and now - found[1] > FRESH_WITHIN):
+        raise DomainError(f"There is no fresh price of {instrument.symbol} to measure it by; try again when there is.")
+    if abs(price / found[0] - 1) > FARTHEST:
+        raise DomainError(
+            f"{plain(price)} is more than {plain(FARTHEST * 100)} % away from the market, which stands at {plain(found[0])}."
+        )

@@ -78,9 +78,17 @@ def _choice(row: Discrepancy, answer: Answer, by_price: bool) -> tuple[str, str]
 # --- Sentences -----------------------------------------------------------------------------------
 
 
+def step(market: Market | None, *numbers: Decimal | None) -> Decimal:
+    """The market's lot; in one that we do not trade the step of the finest of the numbers, so that none is rounded away."""
+    if market is not None:
+        return market.lot
+    exponents = [int(number.normalize().as_tuple().exponent) for number in numbers if number is not None]
+    return Decimal(1).scaleb(min(exponents, default=0))
+
+
 def _size(number: Decimal | None, market: Market | None) -> str:
     if market is None:
-        return quantity(number)
+        return quantity(number, step(None, number))
     return f"{quantity(number, market.lot)} {market.base}"
 
 

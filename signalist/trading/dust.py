@@ -6,10 +6,14 @@ was closed; what the dust is worth is no result of it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
+from signalist.db import fast
 from signalist.domain.money import plain
+from signalist.domain.signals import Direction
 from signalist.events.outbox import Fact
 from signalist.markets.selectors import instruments
 from signalist.trading.models import ExitType, Position, Trade
@@ -28,6 +32,17 @@ def write_off(positions: Sequence[Position], now: datetime) -> tuple[list[Trade]
         closed = {"position": position.pk, "net": str(trade.net), "exit": trade.exit_type}
         facts.append(Fact("trade_closed", position.tenant_id, now, closed))
     return trades, facts
+
+
+def given_up(account_ids: Sequence[int]) -> dict[int, dict[int, Decimal]]:
+    """By account and instrument, signed, what was given up in the books because no order could close it: the venue holds it still.
+    One query."""
+    mine, ids = fast.among("account_id", account_ids)
+    found: dict[int, dict[int, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for position in fast.select(Position, f"{mine} AND dust <> '0' ORDER BY id", ids):
+        sign = Direction(position.direction).sign
+        found[position.account_id][position.instrument_id] += sign * position.dust
+    return found
 
 
 def _trade(position: Position, currency: str) -> Trade:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Count
+
 from signalist.accounts.models import Account
 from signalist.domain.execution_quality import Quality, SentOrder, quality
 from signalist.domain.money import settle
@@ -148,8 +150,10 @@ def _missed(chosen: Chosen, accounts: Mapping[int, Account]) -> dict[Place, Coun
     if chosen.instrument is not None:
         skipped = skipped.filter(subscription__instrument=chosen.instrument)
     found: dict[Place, Counter[str]] = defaultdict(Counter)
-    for account_id, instrument_id, rule in skipped.values_list("account_id", "subscription__instrument_id", "rule"):
-        found[account_id, instrument_id][rule] += 1
+    # Counted where they lie: a strategy that is denied every minute makes as many rows as there are minutes.
+    by_rule = skipped.order_by().values_list("account_id", "subscription__instrument_id", "rule")
+    for account_id, instrument_id, rule, count in by_rule.annotate(count=Count("pk")):
+        found[account_id, instrument_id][rule] = count
     return found
 
 

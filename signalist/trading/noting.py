@@ -18,10 +18,14 @@ from signalist.domain.orders import Side
 from signalist.events.outbox import Fact, emit
 from signalist.markets.models import Instrument
 from signalist.trading.comparing import Sight
-from signalist.trading.discrepancies import POSITION, Discrepancy, ForeignFill, Kind, State
+from signalist.trading.discrepancies import POSITION, Answer, Discrepancy, ForeignFill, Kind, State
+from signalist.trading.dust import given_up
 from signalist.venues.base import FillReport
 
-_SEEN = ("kind", "pauses", "ours", "theirs", "facts", "looks", "last_seen_at", "answer_problem")
+CHANGED = "The numbers have changed since it was answered, so nothing was done. Answer by the new ones."
+_BY_NUMBERS = (Answer.ADOPT, Answer.KEEP, Answer.GIVE_UP)
+"""Answers that mean the numbers they were given to. A cancel means the order, whatever is left of it."""
+_SEEN = ("kind", "pauses", "ours", "theirs", "facts", "looks", "last_seen_at", "answer", "answer_problem")
 _CLOSED = ("state", "resolution", "closed_at", "answer", "answer_problem")
 _PAUSING = "state = 'OPEN' AND pauses"
 _STANDING = "state IN ('OPEN', 'KEPT')"
@@ -51,10 +55,12 @@ def foreign_sums(rows: Collection[Discrepancy]) -> dict[int, Decimal]:
     return sums
 
 
-def own_quantity(row: Discrepancy) -> Decimal:
-    """What is known to be the user's own in the symbol of a difference, signed."""
+def beside(row: Discrepancy) -> Decimal:
+    """What is known to lie beside our positions in the symbol of a difference, signed: the user's own, and dust that was given up."""
     kept = fast.select_ids(Discrepancy, [row.account_id], "state = 'KEPT'", column="account_id")
-    return sum(((k.theirs or ZERO) - (k.ours or ZERO) for k in kept if k.place == (row.symbol, POSITION)), ZERO)
+    own = sum(((k.theirs or ZERO) - (k.ours or ZERO) for k in kept if k.place == (row.symbol, POSITION)), ZERO)
+    dust = given_up([row.account_id]).get(row.account_id, {})
+    return own if row.instrument_id is None else own + dust.get(row.instrument_id, ZERO)
 
 
 def markets(venue: str, symbols: Collection[str]) -> dict[str, int]:
@@ -96,9 +102,14 @@ def store(rows: Sequence[Discrepancy]) -> None:
 
 
 def seen_again(row: Discrepancy, sight: Sight, now: datetime) -> None:
-    """It is still there, perhaps with other numbers; the caller saves it (`save_seen`)."""
-    if (row.ours, row.theirs) != sight.numbers:
-        row.answer_problem = ""
+    """It is still there, perhaps with other numbers; the caller, who holds the account's lock, saves it (`save_seen`).
+
+    Nobody has agreed to what they were not shown: an answer by the old numbers is dropped, and its author told.
+    """
+    if (row.kind, row.ours, row.theirs) != (sight.kind, *sight.numbers):
+        dropped = row.answer in _BY_NUMBERS
+        row.answer_problem = CHANGED if dropped or row.answer_problem == CHANGED else ""
+        row.answer = "" if dropped else row.answer
     row.kind, row.pauses, row.ours, row.theirs = sight.kind, sight.pauses, sight.ours, sight.theirs
     row.facts = row.facts | dict(sight.facts)
     row.looks, row.last_seen_at = row.looks + 1, now

@@ -130,6 +130,7 @@ def test_a_harmless_name_is_kept(name: str) -> None:
         '{"password": "abcdef.ghijkl-mnop"}',
         "postgres://theo:abcdef.ghijkl-mnop@db/signalist",
         "Cookie: sessionid=abcdef.ghijkl-mnop; theme=dark",
+        "refused: api_secret=abcdef.ghijkl-mnop was sent",
     ],
 )
 def test_a_secret_inside_a_text_is_removed(text: str) -> None:

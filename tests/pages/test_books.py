@@ -10,6 +10,7 @@ import pytest
 from signalist.domain.orders import OrderType, Side
 from signalist.trading.discrepancies import Discrepancy, State
 from signalist.trading.models import Subscription
+from signalist.venues.paper.book import Book
 from tests.cast import Cast
 from tests.flows.by_hand import looks, trades
 from tests.flows.scene import LONG, entry
@@ -152,3 +153,21 @@ def test_an_external_order_offers_its_own_answers_and_denial_is_in_words(acme: A
     assert "Leave it, it is my own" in words
     acme.scene.signal(BUY)
     assert "Books and venue differ" in acme.text("/decisions/")
+
+
+def test_a_market_that_we_do_not_know_is_shown_to_the_last_digit(acme: Acme) -> None:
+    desk = acme.follower()
+    ref = desk.account.venue_ref
+
+    def takes_up_something_else(book: Book) -> None:
+        held = book.position(ref, "ELSE-PERP")
+        held.quantity, held.changed = Decimal("0.125"), True
+
+    acme.scene.store.transact({ref}, set(), takes_up_something_else)
+    looks(acme.scene, 4)
+    shown = Discrepancy.objects.get()
+    assert (shown.symbol, shown.instrument) == ("ELSE-PERP", None)
+    assert "ELSE-PERP none 0.000 0.000 0.125 Differs by 0.125" in acme.text(books_of(desk))
+    words = acme.text(f"{books_of(desk)}{shown.public_id}/")
+    assert "Our books hold 0 of ELSE-PERP, the venue 0.125." in words
+    assert "No subscription trades it, so nothing is held back." in words

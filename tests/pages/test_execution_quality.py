@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from signalist.trading.models import Execution, Order, OrderAttempt
 from signalist.venues.errors import Refused
@@ -110,3 +112,15 @@ def test_it_asks_the_same_however_many_orders_there_are(acme: Acme) -> None:
     acme.scene.signal(BUY)
     with asks(PAGE):
         acme.html(WHERE)
+
+
+def test_what_was_missed_is_counted_in_the_database_and_not_here(acme: Acme) -> None:
+    acme.follower()
+    for _ in range(3):
+        acme.scene.minute()
+        acme.scene.signal(entry(LONG, "40400", "40800"))
+    with CaptureQueriesContext(connection) as queries:
+        words = figures(acme)
+    assert "Missed entries 3 3 stop side" in words
+    (read,) = [q["sql"] for q in queries if 'FROM "trading_execution"' in q["sql"]]
+    assert "GROUP BY" in read

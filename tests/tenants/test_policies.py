@@ -276,6 +276,17 @@ def test_web_has_no_business_with_the_paper_venues_books(rows: dict[str, Any]) -
         _refused("SELECT * FROM accounts_papertape", why="permission denied")
 
 
+@pytest.mark.parametrize("table", ["risk_sharedswitch", "risk_sharedswitchchange"])
+def test_web_reads_the_switches_over_everybody_and_throws_none(table: str) -> None:
+    with role(WEB), across_tenants("staff"):
+        assert _sql(f"SELECT count(*) FROM {table}") == [(0,)]
+        _refused(f"INSERT INTO {table} (layer) VALUES ('PLATFORM')", why="permission denied")
+        _refused(f"UPDATE {table} SET state = 'ACTIVE'", why="permission denied")
+        _refused(f"DELETE FROM {table}", why="permission denied")
+    with role(ENGINE), across_tenants("tests"):
+        _sql("UPDATE risk_sharedswitch SET state = 'ACTIVE'")
+
+
 # --- Owner ---------------------------------------------------------------------------------------
 
 
@@ -306,7 +317,13 @@ def test_the_engine_may_write_every_table_of_tenants_and_only_append_to_the_ledg
         "SELECT has_table_privilege(%s, %s, r) "
         "FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS a (r, n) ORDER BY n"
     )
-    append_only = {"trading_fill", "trading_foreignfill", "events_event", "risk_tenantswitchchange"}
+    append_only = {
+        "trading_fill",
+        "trading_foreignfill",
+        "trading_stopmove",
+        "events_event",
+        "risk_tenantswitchchange",
+    }
     appended, retired = table in append_only, table == "events_event"
     assert _sql(rights, ENGINE, table) == [(True,), (True,), (not appended,), (not appended or retired,)]
 
