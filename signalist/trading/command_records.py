@@ -17,14 +17,16 @@ from signalist.trading.models import Execution, ExecutionStatus, Instruction, In
 from signalist.trading.order_book import OrderLine
 from signalist.trading.order_book import lines as order_lines
 
-_WORDS = {
+WORDS = {
     InstructionKind.CLOSE: "Close",
     InstructionKind.FLATTEN: "Flatten",
     InstructionKind.EMERGENCY: "Emergency exit",
     InstructionKind.ORDER: "Order by hand",
     InstructionKind.CANCEL: "Cancel",
     InstructionKind.AMEND: "Change",
+    InstructionKind.TIME_EXIT: "Time exit",
 }
+"""What each kind of command is called on pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def about(client_order_id: uuid.UUID) -> list[CommandLine]:
 
 def _line(row: Instruction) -> CommandLine:
     by = "" if row.by is None else row.by.full_name or row.by.email
-    words = _WORDS[InstructionKind(row.kind)]
+    words = WORDS[InstructionKind(row.kind)]
     return CommandLine(row.public_id, row.kind, words, row.account.name, row.reason, by, row.created_at)
 
 
