@@ -48,10 +48,18 @@ def stop_set(request: MemberRequest, layer: str, public_id: uuid.UUID) -> HttpRe
         swept = kill(
             where, AccountState(state), request.POST.get("reason", ""), present(), by=request.user, beside=more
         )
-        messages.success(request, _SAID[state] + (f" {swept} accounts are being swept." if swept else ""))
+        messages.success(request, _SAID[state] + _swept(swept, more))
     except DomainError as error:
         messages.error(request, str(error))
     return redirect("stop")
+
+
+def _swept(accounts: int, beside: Beside) -> str:
+    """What was set going on so many accounts; nothing where nothing was."""
+    if not accounts:
+        return ""
+    what = "entries are withdrawn and positions closed" if beside.close_positions else "entries are withdrawn"
+    return f" On {accounts} account{'s' if accounts > 1 else ''} {what} now."
 
 
 def _where(request: MemberRequest, layer: str, public_id: uuid.UUID) -> Where:

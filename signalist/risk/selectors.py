@@ -9,6 +9,7 @@ from datetime import datetime
 from signalist.accounts.models import Account, AccountState
 from signalist.risk.models import Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
 from signalist.risk.restraints import STRICTNESS
+from signalist.trading.models import Subscription, SubscriptionStatus
 from tenants.models import Tenant
 
 
@@ -80,7 +81,10 @@ class Lever:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The kill switch as a workspace sees it: what others have thrown over it, its own levers, and what was changed lately."""
+    """The kill switch as a workspace sees it: what others have thrown over it, its own levers, and what was changed lately.
+
+    `state` is that of everything: of the platform and the workspace the stricter.
+    """
 
     above: tuple[Thrown, ...]
     levers: tuple[Lever, ...]
@@ -89,10 +93,17 @@ class Board:
 
 
 def board(tenant: Tenant) -> Board:
-    """The board of the tenant behind the open door. A constant number of queries. Its subscriptions are listed while they are stopped."""
+    """The board of the tenant behind the open door; of strategies those that it follows. A constant number of queries.
+
+    Its subscriptions are listed while they are stopped.
+    """
     found = thrown()
-    shared = [Layer.PLATFORM.value, Layer.STRATEGY.value]
-    above = tuple(one for one in found if one.layer in shared)
+    live = Subscription.objects.filter(strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED)
+    followed = set(live.values_list("strategy__name", flat=True))
+    above = tuple(
+        one for one in found if one.layer == Layer.PLATFORM or (one.layer == Layer.STRATEGY and one.what in followed)
+    )
+    over_all = [one for one in found if one.layer in (Layer.PLATFORM, Layer.TENANT)]
     rows = TenantSwitch.objects.select_related("subscription__strategy", "subscription__account", "tenant")
     switches = {row.subscription_id: row for row in rows.order_by("pk")}
     own = switches.pop(None, None)
@@ -106,4 +117,4 @@ def board(tenant: Tenant) -> Board:
         if row.subscription is not None and row.state != AccountState.ACTIVE:
             key, words = str(row.subscription.public_id), _own_words(row)
             levers.append(Lever("subscription", key, words, row.state, row.reason, row.who))
-    return Board(above, tuple(levers), tuple(changes(20)), strictest_state(found))
+    return Board(above, tuple(levers), tuple(changes(20)), strictest_state(over_all))

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from django.db.models import QuerySet
 
+from signalist.accounts.models import Account
 from signalist.domain.orders import Leg
 from signalist.trading.decisions import Decision, decisions_of
 from signalist.trading.models import Execution, ExecutionStatus, Instruction, InstructionKind, Order
@@ -86,6 +87,11 @@ def lines(found: Sequence[Instruction]) -> list[CommandLine]:
 def about(client_order_id: uuid.UUID) -> list[CommandLine]:
     """The commands that were about this order of the tenant's, oldest first. One query."""
     return lines(list(rows().filter(order__client_order_id=str(client_order_id)).order_by("pk")[:100]))
+
+
+def emergencies(account: Account, limit: int = 5) -> list[CommandLine]:
+    """The newest emergency exits of an account, newest first. One query."""
+    return lines(list(rows().filter(account=account, kind=InstructionKind.EMERGENCY)[:limit]))
 
 
 def _line(row: Instruction) -> CommandLine:
