@@ -63,7 +63,10 @@ def switch(
 
     `who` is shown (by default the name of `by`). Raises DomainError without a reason: one who stops or resumes says why.
     """
-    reason, who = " ".join(reason.split())[:REASON], (who or (by.email if by is not None else ""))[:100]
+    reason, who = (
+        " ".join(reason.split())[:REASON],
+        (who or ((by.full_name or by.email) if by is not None else ""))[:100],
+    )
     if not reason:
         raise DomainError("Say why: whoever finds the switch thrown has to decide whether it may be released.")
     with transaction.atomic():

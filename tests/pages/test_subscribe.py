@@ -26,7 +26,7 @@ from tests.pages.following import acme_follows, filled_in
 BUY = entry(LONG, "39600", "40800")
 SUBSCRIBE = "/marketplace/crossover/subscribe/"
 # The shell; what is kept; accounts and subscriptions, schedules and instruments; five checks; the last entry; then what deciding reads.
-FORM = 25
+FORM = 26
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def test_what_cannot_be_meant_is_said_beside_its_field_and_on_top(
 def test_a_second_subscription_of_a_netted_instrument_is_refused_beside_the_market(acme: Acme) -> None:
     taken = acme.follower("Desk", schedule=acme.scene.strategy("other", acme.scene.btc))
     form = filled_in(taken.account, acme.scene.crossover)
-    wanted = "The venue keeps one net position in paper:BTC-PERP; another subscription of this account trades it."
+    wanted = "The venue keeps one net position in BTC-PERP; another subscription of this account trades it."
     assert error(confirm(acme, **form).content.decode(), "market") == wanted
     assert Subscription.objects.count() == 1
     cancel(taken, acme.scene.clock.now())
