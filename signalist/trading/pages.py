@@ -48,7 +48,10 @@ def position(request: MemberRequest, position_id: int) -> HttpResponse:
     record = position_record(position_id, present())
     if record is None:
         raise Http404
-    context = {"section": "positions", "record": record, "may_close": _may_trade(request), "key": uuid.uuid4()}
+    # What is over all accounts: of its own account the record tells, and says that nothing can be closed.
+    over_all = restraints([request.tenant.pk]).over_all
+    context = {"section": "positions", "record": record, "restraint": over_all}
+    context |= {"may_close": _may_trade(request), "key": uuid.uuid4()}
     return render(request, "trading/position.html", context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from signalist.accounts.models import AccountState
 from signalist.domain.orders import Side
 from signalist.risk.actions import Where, switch
 from signalist.trading.discrepancies import Discrepancy
-from signalist.trading.models import Subscription
+from signalist.trading.models import Instruction, Subscription
 from tests.cast import Cast
 from tests.flows.by_hand import looks, trades
 from tests.flows.scene import LONG, entry
@@ -120,3 +121,28 @@ def test_who_only_looks_is_offered_nothing_to_press(acme: Acme) -> None:
 def test_every_list_is_in_the_navigation_and_marked_there(acme: Acme, address: str) -> None:
     side = acme.html(address).partition('<nav class="side"')[2].partition("</nav>")[0]
     assert re.findall(r'href="([^"]+)" aria-current="page"', side) == [address]
+
+
+def test_who_would_close_under_a_halt_of_everything_is_told_that_it_waits(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    pages = [
+        f"/positions/{acme.scene.position(desk).pk}/",
+        f"/close/account/{desk.account.public_id}/",
+        f"/close/subscription/{desk.public_id}/",
+    ]
+    assert not any("waits until somebody resumes" in acme.text(address) for address in pages)
+    switch(Where.of_tenant(acme.cast.acme), AccountState.HALTED, "odd fills", acme.scene.clock.now(), who="Olivia")
+    for address in pages:
+        assert "Closing by hand waits until somebody resumes." in acme.text(address)
+
+
+def test_a_decision_on_a_command_leads_to_it(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    acme.post(f"/close/account/{desk.account.public_id}/", acme.cast.theo, key=str(uuid.uuid4()), what="close")
+    acme.scene.settle()
+    acme.scene.minute()
+    given = Instruction.objects.get()
+    feed = acme.html("/dashboard/").partition('id="decision-feed"')[2].partition("</ol>")[0]
+    assert f'href="/commands/{given.public_id}/"' in feed

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from signalist.accounts.models import Account
 from signalist.execution.actions import close_all, flatten
 from signalist.execution.health import present
+from signalist.risk.restraints import restraints
 from signalist.trading import exposures
 from signalist.trading.models import Subscription
 from tenants.access import MemberRequest, may_trade
@@ -43,6 +44,7 @@ def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
     context = {"section": "positions", "held": exposures.of_accounts([row], present())[0], "subscription": None}
+    context["restraint"] = restraints([request.tenant.pk]).over_all
     flat = request.GET.get("what") == "flatten"
     return render(request, "trading/close_confirm.html", context | {"key": uuid.uuid4(), "flat": flat})
 
@@ -63,6 +65,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
     held = exposures.of_accounts([row.account], present(), row)[0]
     context = {"section": "positions", "held": held, "subscription": row, "key": uuid.uuid4(), "flat": False}
+    context["restraint"] = restraints([request.tenant.pk]).over_all
     return render(request, "trading/close_confirm.html", context)
 
 
