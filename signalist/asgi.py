@@ -41,6 +41,9 @@ if settings.WEB:
 # Which regions of pages are pushed, and what changes them. Only here may the sockets and the pages' own functions meet.
 ORDERS = frozenset({"order_answered", "order_dropped", "order_filled", "order_turned_up", "order_never_arrived"})
 HOLDINGS = ORDERS | {"position_opened", "trade_closed", "emergency_exit", "account_halted", "instruction_given"}
+STOPS = frozenset({"account_halted", "emergency_exit", "kill_switched"}) | {
+    f"difference_{became}" for became in ("found", "gone", "resolved", "kept", "answered")
+}
 FOLLOWING = frozenset(
     {"subscribed", "subscription_paused", "subscription_resumed", "subscription_changed", "subscription_cancelled"}
 )
@@ -49,9 +52,7 @@ for region in (
     Region("key-figures", dashboard.standing, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
     Region("today", dashboard.standing, HOLDINGS | FOLLOWING | {"day_measured"}, prices=True, every=60),
     Region("engine-status", dashboard.engine_status, HOLDINGS, every=5),
-    Region(
-        "kill-state", dashboard.kill_state, frozenset({"account_halted", "emergency_exit", "kill_switched"}), every=15
-    ),
+    Region("kill-state", dashboard.kill_state, STOPS, every=15),
     Region("position-rows", dashboard.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
     Region("position-totals", dashboard.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
     Region("order-rows", trading.orders, HOLDINGS | {"execution_decided"}),

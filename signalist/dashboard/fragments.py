@@ -11,6 +11,7 @@ from signalist.markets.models import Instrument
 from signalist.markets.overview import last_prices
 from signalist.risk.restraints import restraints
 from signalist.trading.marked_positions import PositionBook
+from signalist.trading.open_differences import open_differences
 from signalist.trading.open_positions import open_positions
 from tenants.models import Tenant
 
@@ -39,7 +40,8 @@ def kill_state(tenant_id: int) -> dict[str, Any]:
     """Context of `regions/kill-state.html`."""
     engine = engine_health()
     kill = selectors.kill_state(books(present(engine), PositionBook((), (), 0)))
-    return {"engine": engine, "kill": kill, "over_all": restraints([tenant_id]).over_all}
+    over_all = restraints([tenant_id]).over_all
+    return {"engine": engine, "kill": kill, "over_all": over_all, "differences": open_differences()}
 
 
 def prices() -> dict[str, Any]:

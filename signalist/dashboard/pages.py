@@ -17,6 +17,7 @@ from signalist.execution.health import engine_health, health, present
 from signalist.risk.restraints import restraints
 from signalist.trading.decisions import recent_decisions
 from signalist.trading.models import Subscription
+from signalist.trading.open_differences import open_differences
 from tenants.access import TRADING_ROLES, MemberRequest, member
 
 REGIONS = ("key-figures", "today", "position-rows", "decision-feed", "engine-status", "kill-state")
@@ -47,6 +48,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
         "engine": engine,
         "kill": selectors.kill_state(found.books),
         "over_all": restraints([request.tenant.pk]).over_all,
+        "differences": open_differences(),
         "book": found.held,
         "decisions": recent_decisions(),
         "health": health(now, engine),

@@ -50,7 +50,7 @@ class TicketForm(RefusableForm):
     risk = PercentField(
         label="Risk", most=LARGEST_FRACTION * HUNDRED, required=False, help_text="Loss at the stop, of the equity"
     )
-    quantity = AmountField(label="Quantity", required=False, help_text="In units of what is traded")
+    quantity = AmountField(label="Quantity", required=False, help_text="Of what is traded, named beside the instrument")
     leverage = AmountField(label="Leverage", help_text="Sets the margin only; the size comes from above")
     key = forms.UUIDField(widget=forms.HiddenInput())
 
@@ -63,8 +63,13 @@ class TicketForm(RefusableForm):
         super().__init__(data, initial=first_ticket(accounts, instruments))
         self.fields["account"].choices = [(key, f"{row.name} ({row.currency})") for key, row in self._accounts.items()]  # type: ignore[attr-defined]
         self.fields["instrument"].choices = [  # type: ignore[attr-defined]
-            (key, f"{row.symbol} ({row.quote})") for key, row in self._instruments.items()
+            (key, f"{row.symbol} ({row.base} in {row.quote})") for key, row in self._instruments.items()
         ]
+
+    @property
+    def shown_instrument(self) -> Instrument | None:
+        """What is chosen now, whether or not the rest of the form is right."""
+        return self._instruments.get(str(self["instrument"].value()))
 
     @property
     def chosen_account(self) -> Account:

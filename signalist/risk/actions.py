@@ -107,7 +107,10 @@ def switch(
     rule of the house never loosens what a person has set. Raises DomainError without a reason: one who stops or resumes says why. What the
     `operator` has thrown nobody else makes less strict: HeldByOperator; and nobody without `may_release`: NotReleased.
     """
-    reason, who = " ".join(reason.split())[:REASON], (who or (by.email if by is not None else ""))[:100]
+    reason, who = (
+        " ".join(reason.split())[:REASON],
+        (who or ((by.full_name or by.email) if by is not None else ""))[:100],
+    )
     if not reason:
         raise DomainError("Say why: whoever finds the switch thrown has to decide whether it may be released.")
     asking = Asking(who, by, operator, may_release)

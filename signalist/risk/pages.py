@@ -56,7 +56,7 @@ def stop_set(request: MemberRequest, layer: str, public_id: uuid.UUID) -> HttpRe
         return _ask_password(request, public_id)
     try:
         swept = kill(where, AccountState(state), reason, present(), by=request.user, beside=more, may_release=surely)
-        messages.success(request, _SAID[state] + (f" {swept} accounts are being swept." if swept else ""))
+        messages.success(request, _SAID[state] + _swept(swept, more))
     except HeldByOperator as held:
         messages.error(request, str(held))
     except NotReleased:
@@ -71,6 +71,14 @@ def _ask_password(request: MemberRequest, what: uuid.UUID) -> HttpResponse:
     typed = {"what": str(what)} | {name: request.POST[name] for name in ("reason", "beside") if request.POST.get(name)}
     words = "Resuming, and closing what is open, want your password. Nothing was done yet: press it once more."
     return ask_password(request, f"{reverse('stop')}?{urlencode(typed)}", words)
+
+
+def _swept(accounts: int, beside: Beside) -> str:
+    """What was set going on so many accounts; nothing where nothing was."""
+    if not accounts:
+        return ""
+    what = "entries are withdrawn and positions closed" if beside.close_positions else "entries are withdrawn"
+    return f" On {accounts} account{'s' if accounts > 1 else ''} {what} now."
 
 
 def _where(request: MemberRequest, layer: str, public_id: uuid.UUID) -> Where:

@@ -108,7 +108,10 @@ class Lever:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The kill switch as a workspace sees it: what others have thrown over it, its own levers, and what was changed lately."""
+    """The kill switch as a workspace sees it: what others have thrown over it, its own levers, and what was changed lately.
+
+    `state` is that of everything: of the platform and the workspace the stricter.
+    """
 
     above: tuple[Thrown, ...]
     levers: tuple[Lever, ...]

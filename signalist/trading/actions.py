@@ -197,7 +197,7 @@ def _check_account(account: Account, schedule: Schedule, instrument: Instrument,
     if live.filter(instrument=instrument).exists():
         raise Refused(
             "market",
-            f"The venue keeps one net position in {instrument}; another subscription of this account trades it.",
+            f"The venue keeps one net position in {instrument.symbol}; another subscription of this account trades it.",
         )
     held = Position.objects.filter(account=account, instrument=instrument, is_open=True)
     entering = Order.objects.filter(_ENTERING, account=account, instrument=instrument)
@@ -205,7 +205,8 @@ def _check_account(account: Account, schedule: Schedule, instrument: Instrument,
     if any(rows.exists() for rows in (by_hand.filter(subscription__instrument=instrument), held, entering)):
         holder = "an order by hand or a subscription that was cancelled"
         raise Refused(
-            "market", f"The venue keeps one net position in {instrument}, and {holder} still holds one; close it first."
+            "market",
+            f"The venue keeps one net position in {instrument.symbol}, and {holder} still holds one; close it first.",
         )
 
 

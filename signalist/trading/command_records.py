@@ -11,13 +11,14 @@ from decimal import Decimal
 
 from django.db.models import QuerySet
 
+from signalist.accounts.models import Account
 from signalist.domain.orders import Leg
 from signalist.trading.decisions import Decision, decisions_of
 from signalist.trading.models import Execution, ExecutionStatus, Instruction, InstructionKind, Order
 from signalist.trading.order_book import OrderLine
 from signalist.trading.order_book import lines as order_lines
 
-_WORDS = {
+WORDS = {
     InstructionKind.CLOSE: "Close",
     InstructionKind.FLATTEN: "Flatten",
     InstructionKind.EMERGENCY: "Emergency exit",
@@ -26,6 +27,7 @@ _WORDS = {
     InstructionKind.AMEND: "Change",
     InstructionKind.TIME_EXIT: "Time exit",
 }
+"""What each kind of command is called on pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,14 @@ def about(client_order_id: uuid.UUID) -> list[CommandLine]:
     return lines(list(rows().filter(order__client_order_id=str(client_order_id)).order_by("pk")[:100]))
 
 
+def emergencies(account: Account, limit: int = 5) -> list[CommandLine]:
+    """The newest emergency exits of an account, newest first. One query."""
+    return lines(list(rows().filter(account=account, kind=InstructionKind.EMERGENCY)[:limit]))
+
+
 def _line(row: Instruction) -> CommandLine:
     by = "" if row.by is None else row.by.full_name or row.by.email
-    words = _WORDS[InstructionKind(row.kind)]
+    words = WORDS[InstructionKind(row.kind)]
     return CommandLine(row.public_id, row.kind, words, row.account.name, row.reason, by, row.created_at)
 
 

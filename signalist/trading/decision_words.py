@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from signalist.display.numbers import money, percent, price, quantity
+from signalist.display.words import layer as layer_word
 from signalist.trading.approval import RULE as NOT_APPROVED
 from signalist.trading.discrepancy_words import title
 from signalist.trading.labels import Market
@@ -171,7 +172,9 @@ def _kill_switch(facts: Facts) -> Reason:
     layer, state = facts.text("layer"), facts.text("state") or "thrown"
     so = "Nothing but cancels and protection" if state == "HALTED" else "Exits only"
     why = ", ".join(part for part in (facts.text("reason"), facts.text("by") and f"by {facts.text('by')}") if part)
-    return Reason(f"Kill switch{f' · {layer}' if layer else ''}", f"{state}. {so}{': ' if why else ''}{why}.")
+    return Reason(
+        f"Kill switch{f' · {layer_word(layer)}' if layer else ''}", f"{state}. {so}{': ' if why else ''}{why}."
+    )
 
 
 def _fixed(title: str, text: str) -> Callable[[Facts], Reason]:

@@ -119,6 +119,7 @@ class Cause:
     at: datetime
     reason: str = ""
     by: str = ""
+    command: uuid.UUID | None = None
 
     @classmethod
     def of(cls, execution: Execution) -> Cause:
@@ -128,7 +129,7 @@ class Cause:
             return cls(signal.public_id, signal.kind, signal.candle_close)
         assert command is not None
         by = "" if command.by is None else command.by.full_name or command.by.email
-        return cls(None, command.kind, command.created_at, command.reason, by)
+        return cls(None, command.kind, command.created_at, command.reason, by, command.public_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from signalist.accounts.models import Account
 from signalist.display.listing import page_of
 from signalist.domain.errors import DomainError
 from signalist.execution.actions import close
 from signalist.execution.health import present
+from signalist.risk.restraints import restraints
 from signalist.risk.selectors import halts
 from signalist.trading import account_books, closed_trades, command_records, fragments, order_book, signal_records
 from signalist.trading import authored as authors_view
@@ -47,7 +49,10 @@ def position(request: MemberRequest, position_id: int) -> HttpResponse:
     record = position_record(position_id, present(), halts({request.tenant.pk}))
     if record is None:
         raise Http404
-    context = {"section": "positions", "record": record, "may_close": _may_trade(request), "key": uuid.uuid4()}
+    # What is over all accounts: of its own account the record tells, and says that nothing can be closed.
+    over_all = restraints([request.tenant.pk]).over_all
+    context = {"section": "positions", "record": record, "restraint": over_all}
+    context |= {"may_close": _may_trade(request), "key": uuid.uuid4()}
     return render(request, "trading/position.html", context)
 
 
@@ -119,10 +124,15 @@ def books(request: MemberRequest) -> HttpResponse:
 @member
 def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """One account beside its venue: who holds what, and every difference."""
-    found = account_books.account_books(public_id)
-    if found is None:
+    row, found = Account.objects.filter(public_id=public_id).first(), account_books.account_books(public_id)
+    if row is None or found is None:
         raise Http404
-    return render(request, "trading/books/account.html", {"section": "books", "books": found})
+    context = {"section": "books", "books": found, "may_trade": _may_trade(request)}
+    context["restraint"] = restraints([row.tenant_id]).strictest(
+        row, None, 0
+    )  # of what is over all that the account does
+    context["emergencies"] = command_records.emergencies(row)
+    return render(request, "trading/books/account.html", context)
 
 
 @require_safe

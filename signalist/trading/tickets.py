@@ -168,7 +168,7 @@ def _check_netting(account: Account, instrument: Instrument) -> None:
     if follows is not None and follows.strategy is not None:
         raise Refused(
             "instrument",
-            f"The venue keeps one net position in {instrument}, and this account follows {follows.strategy.name} there;"
+            f"The venue keeps one net position in {instrument.symbol}, and this account follows {follows.strategy.name} there;"
             " choose another account or cancel that subscription.",
         )
     held = Position.objects.filter(account=account, instrument=instrument, is_open=True, subscription__in=others)
@@ -178,7 +178,7 @@ def _check_netting(account: Account, instrument: Instrument) -> None:
     if held.exists() or entering.exists():
         raise Refused(
             "instrument",
-            f"The venue keeps one net position in {instrument}, and a subscription that was cancelled still holds one.",
+            f"The venue keeps one net position in {instrument.symbol}, and a subscription that was cancelled still holds one.",
         )
 
 

@@ -59,7 +59,7 @@ def test_the_account_says_who_holds_what_and_that_it_adds_up(acme: Acme) -> None
     acme.scene.signal(BUY)
     looks(acme.scene, 1)
     words = acme.text(books_of(desk))
-    assert "crossover 2.50000 2.50000 0.00000 2.50000 Adds up" in words
+    assert "crossover 2.50000 BTC 2.50000 BTC 0.00000 BTC 2.50000 BTC Adds up" in words
     assert "Orders, positions and money agree." in words
 
 

@@ -43,7 +43,7 @@ def test_it_counts_what_venues_took_and_what_it_cost(acme: Acme) -> None:
     words = figures(acme)
     assert "Orders, paper 3 1 filled, whole or in part" in words
     assert "Successful 100.00% 3 taken by the venue" in words
-    assert "Latency, median 40 ms mean 40, 95 % within 40" in words
+    assert "Latency, median 40 ms mean 40 ms, 95 % within 40 ms" in words
     assert "Slippage, mean 0.0 bp over 1 order; plus is paid" in words
     assert "Fees 50.00 USD" in words
     assert "Missed entries 0" in words

@@ -10,6 +10,8 @@ import pytest
 
 from signalist.domain.orders import OrderType
 from signalist.domain.protection import Plan, Rung
+from signalist.trading.command_records import WORDS
+from signalist.trading.models import InstructionKind
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.cast import Cast
 from tests.flows.scene import CALM, LONG, entry
@@ -73,3 +75,22 @@ def test_the_plan_and_every_move_of_the_stop_stand_there(acme: Acme) -> None:
     ):
         assert said in page
     assert "break-even 39,600.0 40,060.0 40,400.0" in page
+
+
+def test_a_gain_of_ten_is_written_as_ten(acme: Acme) -> None:
+    desk = acme.follower(plan=replace(PLAN, break_even=Decimal(10), ladder=()))
+    acme.scene.signal(BUY)
+    assert "Stop to break-even after 10 R" in acme.text(f"/positions/{acme.scene.position(desk).pk}/")
+
+
+def test_a_position_that_lived_out_its_time_stands_among_the_commands(acme: Acme) -> None:
+    acme.follower(plan=Plan(minutes=1))
+    acme.scene.signal(BUY)
+    acme.scene.minute()
+    acme.scene.minute()
+    acme.scene.settle()
+    assert "Time exit Desk the engine" in acme.text("/commands/")
+
+
+def test_every_kind_of_command_has_its_word() -> None:
+    assert set(WORDS) == set(InstructionKind)

@@ -39,9 +39,7 @@ def test_a_trader_halts_the_workspace_and_resumes_it(acme: Acme, surely: None) -
     desk = acme.follower()
     assert throw(acme, "tenant", acme.cast.acme.public_id, "HALTED") == 302
     page = acme.text("/stop/")
-    assert "HALTED" in page and "odd fills, by theo@acme.example" in page.replace(
-        acme.cast.theo.email, "theo@acme.example"
-    )
+    assert "HALTED" in page and "odd fills, by theo." in page
     acme.scene.signal(entry(LONG, "39600", "40800"))
     assert acme.scene.execution(desk).rule == "kill_switch"
     assert throw(acme, "tenant", acme.cast.acme.public_id, "ACTIVE", reason="looked at it") == 302

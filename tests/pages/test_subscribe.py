@@ -309,7 +309,7 @@ def test_what_cannot_be_meant_is_said_beside_its_field_and_on_top(
 def test_a_second_subscription_of_a_netted_instrument_is_refused_beside_the_market(acme: Acme) -> None:
     taken = acme.follower("Desk", schedule=acme.scene.strategy("other", acme.scene.btc))
     form = filled_in(taken.account, acme.scene.crossover)
-    wanted = "The venue keeps one net position in paper:BTC-PERP; another subscription of this account trades it."
+    wanted = "The venue keeps one net position in BTC-PERP; another subscription of this account trades it."
     assert error(confirm(acme, **form).content.decode(), "market") == wanted
     assert Subscription.objects.count() == 1
     cancel(taken, acme.scene.clock.now())

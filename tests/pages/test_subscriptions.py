@@ -32,7 +32,7 @@ BUY = entry(LONG, "39600", "40800")
 # The shell; how many of each, how many in the list, the rows; positions, what covers them, prices, closing; results of days.
 LIST = 11
 # The same without counting; then its ledger in two; its decisions with their subscription, account and signals.
-ONE = 16
+ONE = 17
 CHANGES = ("pause", "resume", "cancel", "terms")
 
 

@@ -73,7 +73,7 @@ def small(settings: Settings) -> None:
 
 def test_the_form_begins_with_one_of_the_accounts_and_nothing_wrong(acme: Acme, desk: Account) -> None:
     page = acme.text(NEW)
-    assert "New order" in page and "Desk (USD)" in page and "BTC-PERP (USD)" in page
+    assert "New order" in page and "Desk (USD)" in page and "BTC-PERP (BTC in USD)" in page
     assert "Size, margin, fees and loss at the stop appear here" in page and "needs a stop" not in page
     assert 'value="0.5"' in acme.html(NEW) and 'name="key" value="' in acme.html(NEW)
 

@@ -185,7 +185,7 @@ def test_a_venue_that_nets_takes_one_subscription_per_instrument(scene: Scene, a
     with pytest.raises(DomainError) as refusal:
         follow(scene, account, schedule=momentum)
     assert str(refusal.value) == (
-        "The venue keeps one net position in paper:BTC-PERP; another subscription of this account trades it."
+        "The venue keeps one net position in BTC-PERP; another subscription of this account trades it."
     )
 
 

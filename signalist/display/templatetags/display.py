@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from signalist.display import numbers
 from signalist.display.icons import ICONS
+from signalist.display.words import layer
 
 register = template.Library()
 
@@ -44,6 +45,7 @@ register.filter("quantity", numbers.quantity)
 register.filter("percent", numbers.percent)
 register.filter("bp", numbers.basis_points)
 register.filter("multiple", numbers.multiple)
+register.filter("layer", layer)
 
 
 @register.filter
@@ -147,6 +149,13 @@ def control(field: BoundField, bare: bool = False) -> SafeString:
     if not bare and field.widget_type not in ("checkbox", "radioselect"):
         attributes["class"] = "input"
     return field.as_widget(attrs=attributes)
+
+
+@register.simple_tag
+def switch(value: str, box: bool = False) -> SafeString:
+    """A state of the kill switch, by its own word: ACTIVE, REDUCING or HALTED."""
+    kind, _ = STATES.get(value, ("idle", value))
+    return format_html('<span class="state{} {}">{}</span>', " box" if box else "", kind, value)
 
 
 @register.simple_tag(takes_context=True)

@@ -13,6 +13,7 @@ from signalist.accounts.models import Account
 from signalist.domain.errors import DomainError
 from signalist.execution.actions import close_all, flatten
 from signalist.execution.health import present
+from signalist.risk.restraints import restraints
 from signalist.risk.selectors import halts
 from signalist.trading import exposures
 from signalist.trading.commands import USED
@@ -56,6 +57,7 @@ def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         "held": exposures.of_accounts([row], present(), halts({row.tenant_id}))[0],
         "subscription": None,
     }
+    context["restraint"] = restraints([request.tenant.pk]).over_all
     flat = request.GET.get("what") == "flatten"
     return render(request, "trading/close_confirm.html", context | {"key": uuid.uuid4(), "flat": flat})
 
@@ -81,6 +83,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         messages.error(request, "The form was not complete, so nothing was done. Try again.")
     held = exposures.of_accounts([row.account], present(), halts({row.tenant_id}), row)[0]
     context = {"section": "positions", "held": held, "subscription": row, "key": uuid.uuid4(), "flat": False}
+    context["restraint"] = restraints([request.tenant.pk]).over_all
     return render(request, "trading/close_confirm.html", context)
 
 

@@ -22,6 +22,7 @@ from signalist.execution.ticket_preview import Undecided, ticket_decision
 from signalist.marketplace.choices import nets
 from signalist.marketplace.preview import Preview, shown
 from signalist.markets.models import Instrument
+from signalist.markets.overview import last_prices
 from signalist.trading import tickets
 from signalist.trading.actions import Refused
 from signalist.trading.approval import approved_for, is_large
@@ -50,6 +51,7 @@ def ticket(request: MemberRequest) -> HttpResponse:
         return render(request, _CONFIRM, context | {"section": "orders", "ticket": form.ticket()})
     only_preview = bool(request.htmx) and request.method == "POST" and "preview" in request.POST
     context = _context(form, asked, problem) | {"section": "orders", "accounts": accounts, "alone": only_preview}
+    context["currency"] = instruments[0].quote if len({row.quote for row in instruments}) == 1 else ""
     return render(request, _PREVIEW if only_preview else _TICKET, context)
 
 
@@ -88,7 +90,15 @@ def _context(form: TicketForm, asked: Asked | None, problem: str) -> dict[str, A
     preview: Preview | None = None
     if asked is not None:
         preview = shown(*asked, Market.of(form.ticket().instrument), None)
-    return {"form": form, "preview": preview, "problem": problem, "step_up": settings.STEP_UP_NOTIONAL}
+    context: dict[str, Any] = {
+        "form": form,
+        "preview": preview,
+        "problem": problem,
+        "step_up": settings.STEP_UP_NOTIONAL,
+    }
+    if preview is None and (instrument := form.shown_instrument) is not None:  # the price that a stop is chosen by
+        context |= {"market": Market.of(instrument), "last": last_prices([instrument.pk], present()).get(instrument.pk)}
+    return context
 
 
 def _confirmed(request: MemberRequest, form: TicketForm, asked: Asked | None) -> HttpResponse | None:

@@ -25,6 +25,7 @@ from signalist.trading import actions
 from signalist.trading.actions import Refused
 from signalist.trading.decisions import decisions_about
 from signalist.trading.models import Subscription, SubscriptionStatus
+from signalist.trading.open_differences import open_differences
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
 
 
@@ -54,6 +55,8 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         "section": "subscriptions",
         "sub": followed,
         "restraint": restraints([row.tenant_id]).strictest(row.account, row.strategy_id, row.pk),
+        "differences": open_differences(row.account, row.instrument.symbol),
+        "account": row.account,
         "ledger": ledger,
         "curve": chart(said, [(ledger.curve, css)], lambda value: money(Decimal(repr(value)))),
         "bars": day_bars([(day.day, day.net) for day in followed.days]),
