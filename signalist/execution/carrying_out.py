@@ -10,13 +10,14 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import ZERO
-from signalist.domain.orders import OrderStatus
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.execution import leases
 from signalist.execution.verdicts import write_off
 from signalist.trading import noting
 from signalist.trading.adopting import adopt
 from signalist.trading.discrepancies import AccountLook, Answer, Discrepancy, Kind, State
 from signalist.trading.models import Order
+from signalist.trading.reservations import release_reservations
 
 _ASKED = "answer <> '' AND state = 'OPEN' AND {mine} ORDER BY id"
 
@@ -51,12 +52,29 @@ def _carried_out(row: Discrepancy, account: Account, now: datetime) -> str:
     """Do what is to be done in our books; returns why it could not be."""
     if row.answer == Answer.ADOPT:
         return adopt(row, account, now)
-    if row.answer == Answer.GIVE_UP:
+    if row.kind == Kind.ORDER_IN_DOUBT:
+        _about_doubt(row, now)
+    elif row.answer == Answer.GIVE_UP:
         resting = [o for o in fast.select_ids(Order, [row.subject], column="client_order_id") if o.state.is_open]
         write_off([order for order in resting if order.state is OrderStatus.WORKING], "given up by hand", now)
     if row.answer == Answer.KEEP and row.kind == Kind.BALANCE_GAP:
         _take_in(row)
     return ""
+
+
+def _about_doubt(row: Discrepancy, now: datetime) -> None:
+    """Look again now, or give up an order of which nobody can tell whether the venue has it: what it holds beyond our books then shows as
+    differences of its own."""
+    doubtful = fast.select_ids(Order, [row.subject], "status = 'UNKNOWN'", column="client_order_id", lock="update")
+    if row.answer == Answer.GIVE_UP:
+        write_off(doubtful, "given up by hand", now)
+        given_up = fast.select_ids(Order, [order.pk for order in doubtful])
+        release_reservations([order for order in given_up if order.leg == Leg.ENTRY])
+        return
+    for order in doubtful:
+        order.not_before = None
+    fast.update(doubtful, ("not_before",))
+    ring_on_commit("look_up")
 
 
 def _take_in(row: Discrepancy) -> None:

@@ -12,6 +12,7 @@ from signalist.domain.errors import DomainError
 from signalist.domain.money import plain
 from signalist.events.outbox import Fact, emit
 from signalist.trading.discrepancies import Answer, Discrepancy, Kind, State
+from signalist.trading.naming import CANDIDATES
 from tenants.models import User
 
 _MEANT = {
@@ -31,6 +32,8 @@ def possible(row: Discrepancy) -> tuple[Answer, ...]:
     if row.state != State.OPEN or row.answer:
         return ()
     looked_at = row.looks > 0
+    if row.kind == Kind.ORDER_IN_DOUBT and CANDIDATES in row.facts:
+        return (Answer.GIVE_UP, Answer.CHECK)
     return (*(_MEANT[Kind(row.kind)] if looked_at else ()), Answer.CHECK)
 
 
