@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +15,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from signalist.accounts.models import Account, AccountState
+from signalist.accounts.sessions import Sessions
+from signalist.db.wakes import wakes
 from signalist.domain.orders import OrderType, Side
 from signalist.domain.protection import Plan
 from signalist.domain.rules import Limits
+from signalist.engine.loop import DatabaseInline, Engine
+from signalist.engine.strategies import StrategyPool
 from signalist.execution.claims import claim
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
@@ -27,7 +33,7 @@ from signalist.trading.discrepancies import Answer, ForeignFill, Kind
 from signalist.trading.models import Fill, Order, OrderAttempt, Reservation, Subscription
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import NoAnswer
-from signalist.venues.paper.venue import CAPABILITIES
+from signalist.venues.paper.venue import CAPABILITIES, PAPER
 from tests.cast import person
 from tests.flows.by_hand import differences, looks, seen, trades
 from tests.flows.scene import EXIT_LONG, LONG, NOON, Scene, entry, opened, statuses
@@ -64,6 +70,21 @@ def beside(world: Scene, other: Subscription, schedule: Schedule) -> Subscriptio
     terms = Terms(Decimal(1000), Decimal("0.01"), None, Decimal(10), Limits(), Plan())
     begun = NOON - timedelta(hours=1)
     return subscribe(other.account, schedule, schedule.instrument, terms, begun, nets=False)
+
+
+def works_side_by_side(world: Scene) -> None:
+    """The engine from now on is one that keeps calls under way, and reads reports meanwhile."""
+    wakes.clear()
+    world.drive(world.engine.stop())
+    world.engine = Engine(Sessions({PAPER: world.venue}), world.clock, DatabaseInline(), StrategyPool(), patient=False)
+    world.drive(world.engine.start())
+
+
+async def working(engine: Engine) -> None:
+    """Some turns of an engine that keeps calls under way."""
+    for _ in range(5):
+        await engine.drain()
+        await asyncio.sleep(0.005)
 
 
 def by_hand(
@@ -346,6 +367,20 @@ def test_a_fill_that_is_told_before_the_answer_is_written_waits_for_it(world: Sc
     world.signal(BUY)
     assert statuses(world.orders(theo)) == PROTECTED
     assert (Fill.objects.count(), ForeignFill.objects.count()) == (1, 0)
+    assert differences(None) == []
+
+
+def test_an_engine_that_hears_streams_while_it_calls_books_each_fill_as_ours(world: Scene) -> None:
+    theo = world.subscriber()
+    works_side_by_side(world)
+    for leg in ("ENTRY", "STOP", "TARGET"):
+        world.venue.after(partial(asyncio.sleep, 0.05), "place", leg=leg)
+    world.signal(BUY, wait=True)
+    for _ in range(20):
+        world.drive(working(world.engine))
+    assert statuses(world.orders(theo)) == PROTECTED
+    assert (Fill.objects.count(), ForeignFill.objects.count()) == (1, 0)
+    assert placed(world) == ["ENTRY", "STOP", "TARGET"]
     assert differences(None) == []
 
 
