@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account, AccountState, PaperOrder
 from signalist.accounts.sessions import Sessions
 from signalist.db.wakes import wakes
 from signalist.domain.orders import OrderType, Side
@@ -416,6 +416,20 @@ def test_an_engine_that_dies_between_sending_and_the_answer_leaves_an_order_that
     assert statuses(world.orders(theo)) == expected
     assert OrderAttempt.objects.filter(order__leg="ENTRY").count() == 1
     assert differences(None) == []
+
+
+def test_a_stop_that_vanished_while_no_engine_ran_is_replaced(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    stop = world.order(theo, "STOP")
+    PaperOrder.objects.filter(venue_order_id=stop.venue_order_id).delete()
+    world.store.transact((), (), lambda book: None)  # the venue itself knows that its book has changed
+    assert world.unprotected() != ()
+    world.starts_again()
+    polls(world)
+    assert [(o.n, o.status) for o in world.orders(theo, "STOP")] == [(0, "REJECTED"), (1, "WORKING")]
+    assert world.unprotected() == ()
+    assert differences() == []
 
 
 # --- Cost ----------------------------------------------------------------------------------------
