@@ -254,6 +254,32 @@ def test_an_order_from_before_the_attempt_or_with_other_terms_is_not_ours(world:
     assert (lost.status, stands.status) == ("REJECTED", "WORKING")
 
 
+def test_an_order_from_long_after_the_attempt_is_not_ours(world: Scene) -> None:
+    theo = world.subscriber()
+    world.venue.loses_the_request(leg="STOP")
+    world.venue.refuses(NoAnswer("Down."), "history")
+    world.signal(BUY)
+    world.later(30)
+    late = replace(by_hand(Side.SELL, ALL, "39600"), reduce_only=True)
+    world.drive(world.exchange.place(theo.account.venue_ref, late))
+    polls(world)
+    assert [(o.n, o.status) for o in world.orders(theo, "STOP")] == [(0, "REJECTED"), (1, "WORKING")]
+
+
+def test_an_order_that_another_of_ours_is_known_as_is_no_candidate(world: Scene) -> None:
+    theo = world.subscriber()
+    vera, otto = (beside(world, theo, world.strategy(slug, world.btc)) for slug in ("second", "third"))
+    world.signal(entry(LONG, "39600"), schedule=vera.schedule)
+    world.venue.loses_the_answer(leg="ENTRY")
+    world.signal(entry(LONG, "39600"), schedule=otto.schedule)
+    world.poll()
+    first, second = world.order(vera, "ENTRY"), world.order(otto, "ENTRY")
+    assert first.quantity == second.quantity
+    assert (first.status, second.status) == ("FILLED", "FILLED")
+    assert first.venue_order_id != second.venue_order_id
+    assert Account.objects.get(pk=theo.account_id).state == AccountState.ACTIVE
+
+
 # --- Several candidates --------------------------------------------------------------------------
 
 
