@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -49,6 +50,11 @@ class PaperStore:
         """The orders of these ids that exist, open or not."""
         found = fast.select_ids(rows.PaperOrder, sorted(client_order_ids), column="client_order_id")
         return {row.client_order_id: _order(row) for row in found}
+
+    def taken(self, ref: str, since: datetime) -> Sequence[PaperOrder]:
+        """The account's orders since then, open or not, oldest first."""
+        found = rows.PaperOrder.objects.filter(ref=ref, active_from__gte=since).order_by("active_from", "pk")
+        return [_order(row) for row in found]
 
     def tape(self, cursors: Mapping[str, int]) -> Mapping[str, Sequence[tuple[int, TapeRow]]]:
         """The tape lines behind each account's cursor."""

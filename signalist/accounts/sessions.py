@@ -55,6 +55,12 @@ class Sessions:
         self._wakes[account.venue, account.venue_ref] = wake
         session.listen(wake)
 
+    def rouse(self, account: OpensAs) -> None:
+        """Have whoever listens to the account read its reports again: it can make more of them now."""
+        wake = self._wakes.get((account.venue, account.venue_ref))
+        if wake is not None:
+            wake()
+
     def drop(self, account: OpensAs) -> None:
         """Forget the account's session, which its venue has ended; the next use opens it anew, and listens where this one did."""
         session = self._open.pop((account.venue, account.venue_ref), None)

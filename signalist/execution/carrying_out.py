@@ -50,7 +50,9 @@ def _carried_out(row: Discrepancy, account: Account, now: datetime) -> str:
     """Do what is to be done in our books; returns why it could not be."""
     if row.answer == Answer.ADOPT:
         return adopt(row, account, now)
-    if row.answer == Answer.GIVE_UP:
+    if row.kind == Kind.ORDER_IN_DOUBT:
+        _about_doubt(row, now)
+    elif row.answer == Answer.GIVE_UP:
         return _given_up(row, now)
     if row.answer == Answer.KEEP and row.kind == Kind.BALANCE_GAP:
         _take_in(row)
@@ -66,6 +68,19 @@ def _given_up(row: Discrepancy, now: datetime) -> str:
         return "The order is in doubt again and being asked about, so it cannot be given up now."
     write_off([order for order in found if order.state.is_open], "given up by hand", now)
     return ""
+
+
+def _about_doubt(row: Discrepancy, now: datetime) -> None:
+    """Look again now, or give up an order of which nobody can tell whether the venue has it: what it holds beyond our books then shows as
+    differences of its own."""
+    doubtful = fast.select_ids(Order, [row.subject], "status = 'UNKNOWN'", column="client_order_id", lock="update")
+    if row.answer == Answer.GIVE_UP:
+        write_off(doubtful, "given up by hand", now)
+        return
+    for order in doubtful:
+        order.not_before = None
+    fast.update(doubtful, ("not_before",))
+    ring_on_commit("look_up")
 
 
 def _take_in(row: Discrepancy) -> None:

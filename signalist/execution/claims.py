@@ -17,6 +17,7 @@ from signalist.domain.money import plain
 from signalist.domain.orders import AT_VENUE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
 from signalist.execution import leases
+from signalist.execution.turns import Abilities, Turns
 from signalist.markets.selectors import instruments
 from signalist.risk.restraints import Restraint, restraints
 from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position, Subscription
@@ -60,16 +61,18 @@ class Round:
     dropped: list[Order] = field(default_factory=list)
 
 
-def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH, work: Round | None = None) -> Round:
+def claim(
+    engine: uuid.UUID, now: datetime, limit: int = BATCH, work: Round | None = None, *, abilities: Abilities
+) -> Round:
     """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn.
 
     `work` is what comes back. A caller that repeats a claim which the database broke off hands the same one in: what an earlier batch
-    had committed is in it, and nobody else would send it.
+    had committed is in it, and nobody else would send it. `abilities` tells what a venue can do.
     """
     work = Round() if work is None else work
     behind: tuple[int, int] | None = (-1, 0)
     while behind is not None and len(work.errands) + len(work.dropped) < limit:
-        behind = _claim_batch(engine, now, limit, behind, work)
+        behind = _claim_batch(engine, now, limit, behind, work, abilities)
     if behind is not None:
         ring_on_commit("place")
     work.errands.sort(key=_urgency)
@@ -77,7 +80,7 @@ def claim(engine: uuid.UUID, now: datetime, limit: int = BATCH, work: Round | No
 
 
 def _claim_batch(
-    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round
+    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round, abilities: Abilities
 ) -> tuple[int, int] | None:
     """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left."""
     with unit("place.claim"):
@@ -91,10 +94,12 @@ def _claim_batch(
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
         guarded = _still_protected([o for o in orders if _leaves(o) and o.state is OrderStatus.CREATED])
         restrained = stopped(orders, accounts)
+        turns = Turns([o for o in orders if o.state is OrderStatus.CREATED], accounts, abilities)
         found = Round()
         for order in orders:
             position, account = positions.get(order.position_id or 0), accounts[order.account_id]
-            _claim_one(order, position, account, guarded, restrained.get(order.pk), found, engine, now)
+            _claim_one(order, position, account, guarded, turns, restrained.get(order.pk), found, engine, now)
+        turns.write(found.errands)
         fast.update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT)
         release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
         fast.insert([errand.attempt for errand in found.errands], returning=True)
@@ -174,6 +179,7 @@ def _claim_one(
     position: Position | None,
     account: Account,
     guarded: set[int],
+    turns: Turns,
     stopped: Restraint | None,
     work: Round,
     engine: uuid.UUID,
@@ -185,7 +191,7 @@ def _claim_one(
         if problem is not None:
             move(order, *problem[:1], now, problem[1])
             work.dropped.append(order)
-        elif order.pk not in guarded:
+        elif order.pk not in guarded and turns.take(order):
             move(order, OrderStatus.SENDING, now)
             order.sender = engine
             if order.price_at is not None and order.reaction_ms is None:
@@ -193,7 +199,7 @@ def _claim_one(
             work.errands.append(_errand(order, account, AttemptAction.PLACE, _request_of(order), engine, now))
     elif state in (OrderStatus.WORKING, OrderStatus.PARTIAL):
         action = AttemptAction.CANCEL if order.cancel_wanted else AttemptAction.AMEND
-        request = {"client_order_id": order.client_order_id}
+        request = {"venue_order_id" if order.nameless else "client_order_id": turns.name(order)}
         if action is AttemptAction.AMEND and order.wanted_quantity is not None:
             request["quantity"] = plain(order.wanted_quantity)
             if order.wanted_trigger is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -256,10 +256,11 @@ class Comparer:
         self, account: Account, session: Session, orders: Sequence[Order]
     ) -> dict[int, OrderReport | None]:
         """Ask for orders of ours that should rest there and are not listed."""
-        by_our_id = self._sessions.capabilities(account.venue).order_identity == "client_id"
+        abilities = self._sessions.capabilities(account.venue)
         found: dict[int, OrderReport | None] = {}
         for order in orders[:LOOKED_UP]:
-            found[order.pk] = await session.look_up(order.client_order_id if by_our_id else order.venue_order_id)
+            said = await session.look_up(abilities.named(order.client_order_id, order.venue_order_id))
+            found[order.pk] = None if said is None else replace(said, client_order_id=order.client_order_id)
         return found
 
 

@@ -15,6 +15,7 @@ from signalist.trading import noting
 from signalist.trading.comparing import Sight
 from signalist.trading.discrepancies import Kind, State
 from signalist.trading.models import Order
+from signalist.trading.naming import CANDIDATES
 from signalist.trading.transitions import ORDER_STATE
 
 ALARM = timedelta(seconds=30)
@@ -51,6 +52,8 @@ def tell(orders: Sequence[Order], accounts: Mapping[int, Account], now: datetime
             continue
         left = (order.quantity - order.filled) * Side(order.side).sign
         facts = {"side": order.side, "type": order.type, "leg": order.leg}
+        if order.nameless and not order.venue_order_id:
+            facts[CANDIDATES] = ""
         sight = Sight(Kind.ORDER_IN_DOUBT, order.instrument.symbol, order.client_order_id, left, None, facts)
         rows.append(noting.begun(accounts[order.account_id], sight, order.instrument_id, order.looks, now))
     noting.store(rows)

@@ -50,10 +50,11 @@ InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 async def place(sessions: Sessions, clock: Clock, engine: uuid.UUID, in_database: InDatabase) -> int:
     """One round: claim, wait for all answers, write them. Returns how many orders it moved."""
     work = Round()
-    await in_database(lambda: claim(engine, clock.now(), work=work))
+    await in_database(lambda: claim(engine, clock.now(), work=work, abilities=sessions.capabilities))
     if work.errands:
         await asyncio.gather(*(_run(errand, sessions, None) for errand in work.errands))
         await in_database(lambda: write_answers(work.errands, clock.now(), engine))
+        _rouse(work.errands, sessions)
     return len(work.errands) + len(work.dropped)
 
 
@@ -98,7 +99,8 @@ class Placer:
         fence = self._tenure.fence()  # before the claim: between it and the call the engine may be frozen for long
         self._claiming, work = True, Round()
         try:
-            await self._in_database(lambda: claim(self._engine, self._clock.now(), min(room, BATCH), work))
+            most, abilities = min(room, BATCH), self._sessions.capabilities
+            await self._in_database(lambda: claim(self._engine, self._clock.now(), most, work, abilities=abilities))
             for errand in work.errands:
                 behind = self._guarded(errand, fence)
                 self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, behind))
@@ -112,6 +114,7 @@ class Placer:
             errands = [errand for _, errand in answers]
             if errands:
                 await self._in_database(lambda: write_answers(errands, self._clock.now(), self._engine))
+                _rouse(errands, self._sessions)
         for errand in errands:
             self._entering.pop(errand.order.pk, None)
             self._kept_back.discard(errand.order.pk)
@@ -161,11 +164,12 @@ async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Erran
 
 async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
     order, session = errand.order, sessions.of(errand.account)
+    name = sessions.capabilities(errand.account.venue).named(order.client_order_id, order.venue_order_id)
     if errand.attempt.action == AttemptAction.CANCEL:
-        return await session.cancel(order.client_order_id)
+        return await session.cancel(name)
     if errand.attempt.action == AttemptAction.AMEND:
         assert order.wanted_quantity is not None
-        return await session.amend(order.client_order_id, order.wanted_quantity, order.wanted_trigger)
+        return await session.amend(name, order.wanted_quantity, order.wanted_trigger)
     quantity = order.quantity
     if order.leg == Leg.EXIT and order.n > 0:
         # An exit before it may have arrived all the same: no more is closed than the venue holds, or it would open the reverse.
@@ -188,6 +192,13 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
             expires_at=order.deadline,
         )
     )
+
+
+def _rouse(errands: Sequence[Errand], sessions: Sessions) -> None:
+    """Where orders have no name of ours, what was reported of these before their answers may have waited for them."""
+    for errand in errands:
+        if errand.order.nameless and errand.attempt.action == AttemptAction.PLACE:
+            sessions.rouse(errand.account)
 
 
 # --- Answers -------------------------------------------------------------------------------------

@@ -73,13 +73,11 @@ def _in_doubt(account_id: int, known: Picture) -> bool:
 def recheck(
     account_ids: Collection[int], abilities: Callable[[str], Capabilities], engine: uuid.UUID, now: datetime
 ) -> int:
-    """Put in doubt what rests at the venues of these accounts to protect, so that it is looked up; returns how many orders.
-
-    A venue that cannot be asked for an order by our name is left out: there only its reports tell.
-    """
+    """Put in doubt what rests at the venues of these accounts to protect, so that it is looked up, under the name that it has there;
+    returns how many orders. A venue that this installation does not serve is asked nothing."""
     with unit("readiness.recheck"):
         locked = fast.select_ids(Account, sorted(account_ids), lock="update")
-        asked = [key for key, account in leases.mine(locked, engine).items() if _can_be_asked(account, abilities)]
+        asked = [key for key, account in leases.mine(locked, engine).items() if _is_served(account, abilities)]
         orders = fast.select_ids(Order, asked, _RESTING, column="account_id", lock="update")
         for order in orders:
             move(order, OrderStatus.UNKNOWN, now, "looked for after a change of hands")
@@ -90,8 +88,9 @@ def recheck(
     return len(orders)
 
 
-def _can_be_asked(account: Account, abilities: Callable[[str], Capabilities]) -> bool:
+def _is_served(account: Account, abilities: Callable[[str], Capabilities]) -> bool:
     try:
-        return abilities(account.venue).order_identity == "client_id"
+        abilities(account.venue)
     except VenueError:
-        return False  # a venue that this installation does not serve is asked nothing
+        return False
+    return True

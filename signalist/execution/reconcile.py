@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,10 +23,12 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
-from signalist.execution import doubts, leases
+from signalist.execution import doubts, leases, nameless
+from signalist.execution.nameless import Resolved, Sighting
 from signalist.failpoints import failpoint
 from signalist.logs import logger
-from signalist.trading.folding import fold_orders
+from signalist.trading import naming
+from signalist.trading.folding import fold_fills, fold_orders
 from signalist.trading.misfits import fold_each
 from signalist.trading.models import AccountBalance, Order, Position
 from signalist.trading.reservations import release_reservations
@@ -37,7 +40,7 @@ from signalist.venues.transport.under_way import UnderWay
 log = logger(__name__)
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
-Look = OrderReport | None | VenueError
+Look = OrderReport | None | VenueError | Sighting
 REPORTED_ANEW = timedelta(minutes=1)
 """So often it is noted that an account was reported on, though nothing was new."""
 
@@ -75,6 +78,7 @@ async def look_up(sessions: Sessions, clock: Clock, in_database: InDatabase, eng
         return 0
     answers = await asyncio.gather(*(_looked(sessions, order, account) for order, account in doubtful))
     settled: int = await in_database(lambda: write_looks(doubtful, answers, sessions, clock.now(), engine))
+    _rouse(answers, doubtful, sessions)
     return settled
 
 
@@ -144,6 +148,7 @@ class Reconciler:
                 await self._in_database(
                     lambda: write_looks(doubtful, found, self._sessions, self._clock.now(), self._engine)
                 )
+                _rouse(found, doubtful, self._sessions)
 
     async def end(self, within: float) -> None:
         """Give what is being asked so many seconds, then give it up."""
@@ -176,16 +181,25 @@ async def _reports(sessions: Sessions, account: Account, cursor: str) -> Reports
 async def _looked(sessions: Sessions, order: Order, account: Account) -> Look:
     try:
         failpoint("look_up.call")
-        within = sessions.capabilities(account.venue).answer_within
-        async with asyncio.timeout(within):
-            answer = await sessions.of(account).look_up(order.client_order_id)
+        abilities = sessions.capabilities(account.venue)
+        async with asyncio.timeout(abilities.answer_within):
+            if nameless.has_no_name(order):
+                return await nameless.sighted(sessions.of(account), order)
+            answer = await sessions.of(account).look_up(abilities.named(order.client_order_id, order.venue_order_id))
         failpoint("look_up.called")
-        return answer
+        return None if answer is None else replace(answer, client_order_id=order.client_order_id)
     except Exception as error:  # noqa: BLE001 as above; the order stays in doubt
         _not_asked(sessions, account, error)
         return (
             error if isinstance(error, VenueError) else NoAnswer(f"{type(error).__name__} while talking to the venue")
         )
+
+
+def _rouse(looks: Sequence[Look], doubtful: Sequence[tuple[Order, Account]], sessions: Sessions) -> None:
+    """What was reported of orders without a name may have waited for what these looks came to."""
+    for look, (_, account) in zip(looks, doubtful, strict=True):
+        if isinstance(look, Sighting):
+            sessions.rouse(account)
 
 
 def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
@@ -215,6 +229,8 @@ def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime, engine
         accounts = leases.mine(fast.select_ids(Account, telling, lock="update"), engine)
         cursors = {key: balance.cursor for key, balance in _balances(accounts).items()}
         current = {key: reports[key][1] for key in accounts if cursors.get(key, "") == reports[key][0]}
+        for key in naming.waiting(current, now):
+            del current[key]
         if not current:
             return 0
         fills = fold_each(current, accounts, now)
@@ -236,7 +252,11 @@ def _tells(answer: Reports, stored: AccountBalance | None, now: datetime) -> boo
 
 def _in_doubt(now: datetime, engine: uuid.UUID | None) -> list[tuple[Order, Account]]:
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
-    orders = Order.objects.filter(due, status=OrderStatus.UNKNOWN.value).order_by("pk").select_related("account")
+    orders = (
+        Order.objects.filter(due, status=OrderStatus.UNKNOWN.value)
+        .order_by("pk")
+        .select_related("account", "instrument")
+    )
     if engine is not None:
         orders = orders.filter(account__lease_owner=engine)
     return [(order, order.account) for order in orders]
@@ -255,8 +275,11 @@ def write_looks(
         accounts = leases.mine(locked, engine)
         known = [(order, answer) for (order, a), answer in zip(doubtful, answers, strict=True) if a.pk in accounts]
         found = [answer for _, answer in known if isinstance(answer, OrderReport)]
+        resolved = _resolved(known, accounts, sessions, now, engine)
+        found += resolved.found
         fold_orders(found, accounts, now)
-        missing = [order.pk for order, answer in known if answer is None]
+        fold_fills(naming.taken_back(resolved.found, accounts), accounts, now)
+        missing = [order.pk for order, answer in known if answer is None] + resolved.missing
         looked = _count_looks(missing, accounts, sessions, now)
         doubts.unanswered([order.pk for order, answer in known if isinstance(answer, VenueError)], accounts, now)
         given_up = [order for order in looked if order.state.is_final]
@@ -264,6 +287,21 @@ def write_looks(
         again = any(not order.state.is_final and order.not_before == now for order in looked)
         ring_on_commit("protect", "place", "decide", *(["look_up"] if again else []))
     return len(found) + len(given_up)
+
+
+def _resolved(
+    known: Sequence[tuple[Order, Look]],
+    accounts: dict[int, Account],
+    sessions: Sessions,
+    now: datetime,
+    engine: uuid.UUID | None,
+) -> Resolved:
+    """What became of the orders that have no name of ours."""
+    sightings = [(order, answer) for order, answer in known if isinstance(answer, Sighting)]
+    if not sightings:
+        return Resolved()
+    abilities = {order.account_id: sessions.capabilities(accounts[order.account_id].venue) for order, _ in sightings}
+    return nameless.resolve(sightings, accounts, abilities, now, engine)
 
 
 def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Sessions, now: datetime) -> list[Order]:

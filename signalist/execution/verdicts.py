@@ -15,7 +15,7 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import Leg, OrderStatus
-from signalist.trading import noting
+from signalist.trading import naming, noting
 from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked
 from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
 from signalist.trading.folding import fold_orders
@@ -45,6 +45,8 @@ def take_news(account: Account, snapshot: Snapshot, now: datetime) -> bool:
     """Fold what the venue reported during a look, as any report; whether there was anything. The account's cursor must be where it was."""
     if not snapshot.news.fills and not snapshot.news.orders:
         return False
+    if naming.waiting({account.pk: snapshot.news}, now):
+        return True  # it is read again when it is known whose it is
     fold_each({account.pk: snapshot.news}, {account.pk: account}, now)
     ring_on_commit("protect", "measure", "decide", "place")
     return True

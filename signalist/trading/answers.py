@@ -14,6 +14,7 @@ from signalist.events.outbox import Fact, emit
 from signalist.markets.overview import FRESH_WITHIN
 from signalist.markets.selectors import latest_prices
 from signalist.trading.discrepancies import Answer, Discrepancy, Kind, State
+from signalist.trading.naming import CANDIDATES
 from signalist.trading.tickets import FARTHEST
 from tenants.models import User
 
@@ -34,6 +35,8 @@ def possible(row: Discrepancy) -> tuple[Answer, ...]:
     if row.state != State.OPEN or row.answer:
         return ()
     looked_at = row.looks > 0
+    if row.kind == Kind.ORDER_IN_DOUBT and CANDIDATES in row.facts:
+        return (Answer.GIVE_UP, Answer.CHECK)
     return (*(_MEANT[Kind(row.kind)] if looked_at else ()), Answer.CHECK)
 
 

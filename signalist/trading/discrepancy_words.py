@@ -9,6 +9,7 @@ from decimal import Decimal
 from signalist.display.numbers import money, price, quantity
 from signalist.trading.discrepancies import Answer, Discrepancy, Kind
 from signalist.trading.labels import Market
+from signalist.trading.naming import CANDIDATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,11 @@ def _lost(row: Discrepancy, market: Market | None, currency: str) -> str:
 
 def _in_doubt(row: Discrepancy, market: Market | None, currency: str) -> str:
     leg = row.facts.get("leg", "").lower()
+    if row.facts.get(CANDIDATES):
+        ours = f"our {leg} order over {_size(row.ours, market)} of {row.symbol}"
+        return (
+            f"Several orders at the venue may be {ours}: {row.facts[CANDIDATES]}. The account is halted until you say."
+        )
     doubt = f"The venue has not said for long what became of our {leg} order over {_size(row.ours, market)}"
     return f"{doubt} of {row.symbol}. It is never sent again, and is looked up, less and less often, until the venue answers."
 

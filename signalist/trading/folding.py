@@ -24,6 +24,7 @@ from signalist.events.outbox import Fact
 from signalist.trading.folded_rows import fill_row, order_filled, trade_closed, trade_row
 from signalist.trading.ledgers import Ledger, opened_ledger
 from signalist.trading.models import AccountBalance, Execution, Order, Position
+from signalist.trading.naming import named
 from signalist.trading.noting import take_foreign
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_FILLED, move_if_allowed, take_quantity
@@ -48,6 +49,7 @@ def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: d
 
 def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """The same without the money and the cursor: for fills that somebody has told rather than the venue's reports."""
+    reports = named(reports)
     ledger = opened_ledger(reports, accounts, now)
     for account_id in sorted(reports):
         for report in reports[account_id].fills:

@@ -330,6 +330,7 @@ class Order(TenantRow):
     `superseded`: a stop or target that turned up at the venue after it had been given up and another had taken its place. It protects
     nothing that we count on, and is taken down. `rung` tells the targets of a ladder apart; 0 is the signal's own.
 
+    `nameless`: it was sent to a venue that knows no ids of ours, and is known there by `venue_order_id` alone.
     `watched`: the engine keeps it to itself, CREATED, until the market reaches its trigger; it then becomes a market order and is sent like
     any other. `price_at` is then when the price was made that reached it, `reaction_ms` how long it took from there to the sending.
 
@@ -347,6 +348,7 @@ class Order(TenantRow):
     n = models.PositiveSmallIntegerField(default=0)
     client_order_id = models.CharField(max_length=36, unique=True)
     venue_order_id = models.CharField(max_length=64, blank=True)
+    nameless = models.BooleanField(default=False)
     tag = models.CharField(max_length=120)
     side = models.CharField(max_length=4)
     type = models.CharField(max_length=12)
@@ -390,6 +392,12 @@ class Order(TenantRow):
                 fields=["position", "rung"],
                 condition=Q(leg="TARGET", status__in=ACTIVE_ORDER, superseded=False),
                 name="order_one_active_target",
+            ),
+            # What is one order at the venue is one of ours. At venues that are told our id, that id makes it so.
+            models.UniqueConstraint(
+                fields=["venue_order_id", "account"],
+                condition=Q(nameless=True) & ~Q(venue_order_id=""),
+                name="order_nameless_once",
             ),
             models.CheckConstraint(condition=Q(status__in=[s.value for s in OrderStatus]), name="order_status_known"),
         ]

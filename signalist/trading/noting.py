@@ -20,6 +20,7 @@ from signalist.markets.models import Instrument
 from signalist.trading.comparing import Sight
 from signalist.trading.discrepancies import POSITION, Answer, Discrepancy, ForeignFill, Kind, State
 from signalist.trading.dust import given_up
+from signalist.trading.models import Fill
 from signalist.venues.base import FillReport
 
 CHANGED = "The numbers have changed since it was answered, so nothing was done. Answer by the new ones."
@@ -47,10 +48,16 @@ def standing(account_ids: Sequence[int]) -> dict[int, list[Discrepancy]]:
 
 
 def foreign_sums(rows: Collection[Discrepancy]) -> dict[int, Decimal]:
-    """By difference what the fills of strangers come to, signed; left out where none was told. One query."""
+    """By difference what the fills of strangers come to, signed, without those that turned out to be ours; left out where none is left.
+    Two queries."""
     sums: dict[int, Decimal] = {}
     ids = sorted(row.pk for row in rows if row.subject == POSITION and row.state == State.OPEN)
-    for fill in fast.select_ids(ForeignFill, ids, column="discrepancy_id"):
+    told = fast.select_ids(ForeignFill, ids, column="discrepancy_id")
+    booked = fast.select_ids(Fill, sorted({fill.venue_fill_id for fill in told}), column="venue_fill_id")
+    ours = {(fill.account_id, fill.venue_fill_id) for fill in booked}
+    for fill in told:
+        if (fill.account_id, fill.venue_fill_id) in ours:
+            continue
         sums[fill.discrepancy_id] = sums.get(fill.discrepancy_id, ZERO) + Side(fill.side).sign * fill.quantity
     return sums
 

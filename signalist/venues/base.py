@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from signalist.domain.orders import OrderStatus, OrderType, Side
 
@@ -20,7 +20,9 @@ from signalist.domain.orders import OrderStatus, OrderType, Side
 class Capabilities:
     """What a venue can do.
 
-    `order_identity`: "client_id" where an order can be looked up under our own id, "none" where it cannot.
+    `order_identity`: "client_id" where an order can be looked up under our own id. "none" where it has no name of ours: all that the venue
+    tells carries "" for it, an order is asked for, cancelled and amended under the venue's own id, and its session `TellsHistory`; a
+    request that was not answered within `answer_within` seconds is not carried out any more.
     `nets`: one net position per account and instrument. `amend`: quantity and trigger can be changed in place.
     `reserves_exits`: each resting exit locks its quantity, so that a stop and a target for the same one cannot both rest; where it does
     not, both do, and what is left of one is cancelled when the other has filled.
@@ -40,6 +42,10 @@ class Capabilities:
     def rests(self, kind: OrderType) -> bool:
         """Whether the venue keeps such an order until its time; what it does not keep is watched by the engine."""
         return kind in self.order_types
+
+    def named(self, client_order_id: str, venue_order_id: str) -> str:
+        """The id under which the venue is asked for an order of ours; "" where it has not told its own yet."""
+        return client_order_id if self.order_identity == "client_id" else venue_order_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,23 @@ class OpenOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class PastOrder:
+    """An order as a venue's history tells it, open or over, whoever placed it. `time` is when the venue took it."""
+
+    venue_order_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    quantity: Decimal
+    filled: Decimal
+    price: Decimal | None
+    trigger: Decimal | None
+    reduce_only: bool
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NetPosition:
     """The venue's net position: positive quantity is long."""
 
@@ -142,7 +165,10 @@ class NetPosition:
 
 
 class Session(Protocol):
-    """An account, opened. Placing is never repeated by anybody; cancels and queries may be."""
+    """An account, opened. Placing is never repeated by anybody; cancels and queries may be.
+
+    Where the venue's `order_identity` is "none", `client_order_id` is the venue's own id in all methods but `place`.
+    """
 
     async def place(self, request: OrderRequest) -> Ack: ...
 
@@ -153,7 +179,8 @@ class Session(Protocol):
         ...
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
-        """The order under our id; None when the venue does not know it (which may change: several looks decide)."""
+        """The order under our id; None when the venue does not know it (which may change: several looks decide). Raises CannotKnow where
+        the venue knows no such ids."""
         ...
 
     async def reports(self, after: str) -> Reports: ...
@@ -175,6 +202,15 @@ class Session(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class TellsHistory(Protocol):
+    """A session that can be asked what orders there were."""
+
+    async def history(self, symbol: str, since: datetime) -> tuple[PastOrder, ...]:
+        """All orders of the account in `symbol` that the venue has taken since then, open or over, oldest first."""
+        ...
 
 
 class Venue(Protocol):

@@ -54,6 +54,13 @@ class NotSent(Busy):
         self.silent = silent
 
 
+class CannotKnow(VenueError):
+    """The venue cannot say: it knows orders under its own ids only, and was asked for one of ours."""
+
+    next = Next.UNKNOWN
+    code = "cannot_know"
+
+
 class SessionLost(VenueError):
     """The session must be opened anew before anything else."""
 

@@ -10,7 +10,18 @@ from pathlib import Path
 
 SIGNALIST = Path(__file__).resolve().parents[2] / "signalist"
 UNITS = {"unit", "statement_unit"}
-VENUE_METHODS = {"place", "cancel", "amend", "look_up", "reports", "balance", "positions", "open_orders", "take_down"}
+VENUE_METHODS = {
+    "place",
+    "cancel",
+    "amend",
+    "look_up",
+    "reports",
+    "balance",
+    "positions",
+    "open_orders",
+    "take_down",
+    "history",
+}
 # People call these, not the engine: a person sees whether it was done, and the unique key makes a repetition harmless.
 BY_PEOPLE = {"actions.py"}
 # How a commit can be written down past a unit. Within a unit, `atomic` is a savepoint and commits nothing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -17,8 +18,10 @@ from signalist.venues.base import (
     OpenOrder,
     OrderReport,
     OrderRequest,
+    PastOrder,
     Reports,
     Session,
+    TellsHistory,
 )
 from signalist.venues.errors import NoAnswer, VenueError
 from signalist.venues.paper.exchange import PaperExchange
@@ -117,12 +120,30 @@ class TrickedVenue:
 
         self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
 
+    def hides_history(self, times: int = 1) -> None:
+        """The venue tells no order in its history."""
+
+        async def play(carry_out: Callable[[], Awaitable[object]]) -> object:
+            return ()
+
+        self._tricks.append(Trick(play, "history", times=times))
+
     def before(self, what: Callable[[], Awaitable[object]], method: str, **which: object) -> None:
         """Something happens at the venue right before the request is carried out."""
 
         async def play(carry_out: Callable[[], Awaitable[object]]) -> object:
             await what()
             return await carry_out()
+
+        self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
+
+    def after(self, what: Callable[[], Awaitable[object]], method: str, **which: object) -> None:
+        """Something happens after the request was carried out and before its answer comes."""
+
+        async def play(carry_out: Callable[[], Awaitable[object]]) -> object:
+            answer = await carry_out()
+            await what()
+            return answer
 
         self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
 
@@ -141,9 +162,9 @@ class TrickedVenue:
         """What the order of this id was placed for."""
         return self._legs.get(order_id, "")
 
-    def remember(self, request: OrderRequest) -> None:
-        """An order of ours is on its way."""
-        self._legs[request.client_order_id] = request.tag.rpartition(":")[2]
+    def remember(self, request: OrderRequest, order_id: str = "") -> None:
+        """An order of ours is on its way, or there under the venue's own id."""
+        self._legs[order_id or request.client_order_id] = request.tag.rpartition(":")[2]
 
     def asked(self, *methods: str) -> list[tuple[str, str]]:
         """(method, leg) of what was asked, in order."""
@@ -158,7 +179,18 @@ class TrickedSession:
 
     async def place(self, request: OrderRequest) -> Ack:
         self._venue.remember(request)
-        return await self._ask("place", request.client_order_id, lambda: self._session.place(request))
+        return await self._ask("place", request.client_order_id, lambda: self._place(request))
+
+    async def _place(self, request: OrderRequest) -> Ack:
+        ack = await self._session.place(request)
+        self._venue.remember(request, ack.venue_order_id)
+        return ack
+
+    async def history(self, symbol: str, since: datetime) -> tuple[PastOrder, ...]:
+        """Of a venue that knows no ids of ours."""
+        session = self._session
+        assert isinstance(session, TellsHistory)
+        return await self._ask("history", "", lambda: session.history(symbol, since))
 
     async def cancel(self, client_order_id: str) -> OrderReport:
         return await self._ask("cancel", client_order_id, lambda: self._session.cancel(client_order_id))

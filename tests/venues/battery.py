@@ -18,7 +18,17 @@ import pytest
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import settle
 from signalist.domain.orders import OrderStatus, OrderType, Side
-from signalist.venues.base import Balance, FillReport, NetPosition, OrderReport, OrderRequest, Session, Venue
+from signalist.venues.base import (
+    Ack,
+    Balance,
+    FillReport,
+    NetPosition,
+    OpenOrder,
+    OrderReport,
+    OrderRequest,
+    Session,
+    Venue,
+)
 from signalist.venues.errors import (
     BadCredential,
     DuplicateOrder,
@@ -82,7 +92,7 @@ class Following:
         """Take in what is new."""
         reports = await self.session.reports(self.cursor)
         self.cursor = reports.cursor
-        self.orders |= {order.client_order_id: order for order in reports.orders}
+        self.orders |= {name(order): order for order in reports.orders}
         self.fills += reports.fills
         return self
 
@@ -118,7 +128,12 @@ def target(side: Side, quantity: str, trigger: str | int, **changes: Any) -> Ord
 
 async def placed(session: Session, *requests: OrderRequest) -> list[str]:
     """Place one after the other; their ids."""
-    return [(await session.place(order)).client_order_id for order in requests]
+    return [name(await session.place(order)) for order in requests]
+
+
+def name(told: Ack | OrderReport | FillReport | OpenOrder) -> str:
+    """The id under which the venue is asked for an order that it tells of: ours, or its own where it knows none of ours."""
+    return told.client_order_id or told.venue_order_id
 
 
 async def status(session: Session, client_order_id: str) -> tuple[OrderStatus, Decimal]:
@@ -154,17 +169,17 @@ class Battery:
         ack = await session.place(request(side, "2.5"))
         (fill,) = (await session.reports("")).fills
         price = bench.taken_at(D(1000), side)
-        assert (fill.client_order_id, fill.side, fill.symbol) == (ack.client_order_id, side, "ABC-PERP")
+        assert (name(fill), fill.side, fill.symbol) == (name(ack), side, "ABC-PERP")
         assert (fill.quantity, fill.price) == (D("2.5"), price)
         assert (fill.fee, fill.fee_currency) == (settle(D("2.5") * price * bench.taker_fee), "USD")
         assert fill.time >= bench.now()
-        assert await status(session, ack.client_order_id) == (FILLED, D("2.5"))
+        assert await status(session, name(ack)) == (FILLED, D("2.5"))
         assert await session.positions() == (NetPosition("ABC-PERP", D("2.5") * side.sign),)
 
     async def test_the_answer_to_a_placing_names_the_order_at_the_venue(self, bench: Bench) -> None:
         session = bench.account()
         ack = await session.place(request(BUY, "1"))
-        report = await session.look_up(ack.client_order_id)
+        report = await session.look_up(name(ack))
         assert report is not None
         assert report.venue_order_id == ack.venue_order_id != ""
         assert report.quantity == 1
@@ -217,7 +232,7 @@ class Battery:
         assert await status(session, protection) == (WORKING, 0)
         await bench.moves_to(trigger)
         fill = (await session.reports("")).fills[-1]
-        assert (fill.client_order_id, fill.price) == (protection, bench.taken_at(D(trigger), closing))
+        assert (name(fill), fill.price) == (protection, bench.taken_at(D(trigger), closing))
         assert fill.fee == settle(2 * fill.price * bench.taker_fee)
         assert await held(session) == 0
 
@@ -232,7 +247,7 @@ class Battery:
         assert await status(session, aim) == (WORKING, 0)
         await bench.moves_to(trigger)
         fill = (await session.reports("")).fills[-1]
-        assert (fill.client_order_id, fill.price) == (aim, bench.taken_at(D(trigger), closing))
+        assert (name(fill), fill.price) == (aim, bench.taken_at(D(trigger), closing))
         assert await held(session) == 0
 
     @pytest.mark.parametrize(("side", "trigger", "gap"), [(BUY, 950, 900), (SELL, 1050, 1100)])
@@ -448,7 +463,7 @@ class Battery:
         assert isinstance(refused, Refused), refused
         assert refused.next is Next.FINAL
         assert not isinstance(taken, BaseException), taken
-        assert await session.look_up(bad.client_order_id) is None
+        await self.assert_never_there(session, bad.client_order_id)
         assert (await session.balance()).available == DEPOSIT
         assert (await held(session), await held(other)) == (0, 1)
 
@@ -569,12 +584,12 @@ class Battery:
         assert (following.orders, following.fills) == ({}, [])
         entry, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))
         await following.read()
-        assert [fill.client_order_id for fill in following.fills] == [entry]
+        assert [name(fill) for fill in following.fills] == [entry]
         await following.read()
         await bench.moves_to(940)
         await following.read()
         await following.read()
-        assert [fill.client_order_id for fill in following.fills] == [entry, protection]
+        assert [name(fill) for fill in following.fills] == [entry, protection]
         assert {key: order.status for key, order in following.orders.items()} == {entry: FILLED, protection: FILLED}
 
     async def test_reports_from_the_beginning_tell_it_all_again(self, bench: Bench) -> None:
@@ -626,7 +641,11 @@ class Battery:
     # --- Look-ups ------------------------------------------------------------------------------
 
     async def test_an_order_that_never_arrived_is_not_found(self, bench: Bench) -> None:
-        assert await bench.account().look_up(str(uuid.uuid4())) is None
+        await self.assert_never_there(bench.account(), str(uuid.uuid4()))
+
+    async def assert_never_there(self, session: Session, client_order_id: str) -> None:
+        """The venue has taken no order under this id."""
+        assert await session.look_up(client_order_id) is None
 
     async def test_another_accounts_order_cannot_be_reached(self, bench: Bench) -> None:
         session, other = bench.account(), bench.account()
@@ -647,7 +666,7 @@ class Battery:
         _, under, gone = await placed(session, request(BUY, "2"), stop(SELL, "2", 950), limit(BUY, "1", 900))
         await session.cancel(gone)
         (told,) = await session.open_orders()
-        assert (told.client_order_id, told.symbol, told.side, told.type) == (under, "ABC-PERP", SELL, OrderType.STOP)
+        assert (name(told), told.symbol, told.side, told.type) == (under, "ABC-PERP", SELL, OrderType.STOP)
         assert (told.quantity, told.filled, told.price, told.trigger) == (D(2), D(0), None, D(950))
         assert told.reduce_only
         assert told.venue_order_id

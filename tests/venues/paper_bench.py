@@ -13,11 +13,11 @@ from signalist.clock import ReplayClock
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec
 from signalist.domain.matching import Bar, slipped
 from signalist.domain.orders import Side
-from signalist.venues.base import Session
+from signalist.venues.base import Capabilities, Session
 from signalist.venues.paper.book import Book, BookStore, PaperAccount, PaperOrder, PaperPosition, TapeRow
 from signalist.venues.paper.exchange import PaperExchange, SymbolBar
 from signalist.venues.paper.matching_desk import Terms
-from signalist.venues.paper.venue import PaperVenue
+from signalist.venues.paper.venue import CAPABILITIES, PaperVenue
 
 T = TypeVar("T")
 D = Decimal
@@ -76,6 +76,10 @@ class MemoryStore:
     def orders(self, client_order_ids: Collection[str]) -> Mapping[str, PaperOrder]:
         return {key: deepcopy(self._orders[key]) for key in client_order_ids if key in self._orders}
 
+    def taken(self, ref: str, since: datetime) -> Sequence[PaperOrder]:
+        mine = [o for o in self._orders.values() if o.ref == ref and o.active_from >= since]
+        return [deepcopy(order) for order in sorted(mine, key=lambda order: order.active_from)]
+
     def tape(self, cursors: Mapping[str, int]) -> Mapping[str, Sequence[tuple[int, TapeRow]]]:
         return {
             ref: [(n, row) for n, row in enumerate(self._tape, 1) if row.ref == ref and n > cursor]
@@ -126,12 +130,12 @@ class PaperBench:
 
     perpetual, spot = PERPETUAL, SPOT
 
-    def __init__(self, store: Store, terms: Terms = TERMS) -> None:
-        self.store, self.terms = store, terms
+    def __init__(self, store: Store, terms: Terms = TERMS, capabilities: Capabilities = CAPABILITIES) -> None:
+        self.store, self.terms, self.capabilities = store, terms, capabilities
         self.taker_fee, self.maker_fee = terms.taker_fee, terms.maker_fee
         self.market, self.clock = MovedMarket(), ReplayClock(BEGIN)
         self.exchange = PaperExchange(store, self.market, self.clock, inline, terms)
-        self.venue = PaperVenue(self.exchange)
+        self.venue = PaperVenue(self.exchange, capabilities)
         self._opened = 0
 
     def taken_at(self, price: Decimal, side: Side) -> Decimal:
@@ -158,10 +162,10 @@ class PaperBench:
 
     def restarted(self) -> PaperBench:
         """The same books and market under a new exchange, as after a crash."""
-        other = PaperBench(self.store, self.terms)
+        other = PaperBench(self.store, self.terms, self.capabilities)
         other.market, other.clock, other._opened = self.market, self.clock, self._opened
         other.exchange = PaperExchange(self.store, self.market, self.clock, inline, self.terms)
-        other.venue = PaperVenue(other.exchange)
+        other.venue = PaperVenue(other.exchange, self.capabilities)
         return other
 
     def _minute_later(self) -> datetime:

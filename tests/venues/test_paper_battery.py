@@ -8,9 +8,12 @@ from decimal import Decimal
 import pytest
 
 from signalist.accounts.paper_store import PaperStore
+from signalist.venues.paper.venue import CAPABILITIES
 from tests.venues.battery import Battery
+from tests.venues.nameless_battery import NamelessBattery
 from tests.venues.paper_bench import TERMS, MemoryStore, PaperBench
 
+NAMELESS = replace(CAPABILITIES, order_identity="none")
 IN_PARTS = replace(TERMS, partial_chance=Decimal(1))
 
 
@@ -24,6 +27,18 @@ class TestPaperVenueInMemory(Battery):
     @pytest.fixture
     def partial(self) -> PaperBench:
         return PaperBench(MemoryStore(), IN_PARTS)
+
+
+class TestPaperVenueThatKnowsNoIdsOfOurs(NamelessBattery):
+    """The exchange as a venue that tells orders by its own ids only."""
+
+    @pytest.fixture
+    def bench(self) -> PaperBench:
+        return PaperBench(MemoryStore(), capabilities=NAMELESS)
+
+    @pytest.fixture
+    def partial(self) -> PaperBench:
+        return PaperBench(MemoryStore(), IN_PARTS, NAMELESS)
 
 
 @pytest.mark.django_db

@@ -18,6 +18,9 @@ from signalist.domain.orders import OrderStatus, OrderType, Side
 
 T = TypeVar("T")
 
+OWN = "P-"
+"""How the venue's own order ids begin."""
+
 
 @dataclass(slots=True)
 class PaperAccount:
@@ -150,6 +153,10 @@ class BookStore(Protocol):
         ...
 
     def orders(self, client_order_ids: Collection[str]) -> Mapping[str, PaperOrder]: ...
+
+    def taken(self, ref: str, since: datetime) -> Sequence[PaperOrder]:
+        """The orders that the account has placed since then, open or not, oldest first."""
+        ...
 
     def tape(self, cursors: Mapping[str, int]) -> Mapping[str, Sequence[tuple[int, TapeRow]]]:
         """For each account the lines after its cursor, with their numbers."""

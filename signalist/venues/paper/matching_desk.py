@@ -17,7 +17,7 @@ from signalist.domain.money import ZERO, exact, settle
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import DuplicateOrder, InsufficientFunds, OrderNotOpen, Refused
-from signalist.venues.paper.book import Book, PaperOrder, TapeRow
+from signalist.venues.paper.book import OWN, Book, PaperOrder, TapeRow
 
 LONGEST_ID, LONGEST_TAG = 36, 120
 
@@ -53,7 +53,7 @@ class Desk:
         order = PaperOrder(
             ref=ref,
             client_order_id=request.client_order_id,
-            venue_order_id=f"P-{request.client_order_id[:18]}",
+            venue_order_id=f"{OWN}{request.client_order_id[:18]}",
             symbol=request.symbol,
             side=request.side,
             type=request.type,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from signalist.domain.money import settle
@@ -17,11 +19,12 @@ from signalist.venues.base import (
     OpenOrder,
     OrderReport,
     OrderRequest,
+    PastOrder,
     Reports,
     Session,
 )
-from signalist.venues.errors import BadCredential, OrderNotOpen
-from signalist.venues.paper.book import Book, PaperOrder, TapeRow
+from signalist.venues.errors import BadCredential, CannotKnow, OrderNotOpen
+from signalist.venues.paper.book import OWN, Book, PaperOrder, TapeRow
 from signalist.venues.paper.exchange import PaperExchange
 from signalist.venues.transport import fence
 
@@ -39,7 +42,8 @@ CAPABILITIES = Capabilities(
 
 
 class PaperVenue:
-    """Opens accounts of the paper exchange."""
+    """Opens accounts of the paper exchange. With `order_identity` "none" in its capabilities it keeps our ids to itself, as venues do that
+    know none."""
 
     code = PAPER
 
@@ -49,7 +53,8 @@ class PaperVenue:
         self._reader = _TapeReader(exchange)
 
     def open(self, account_ref: str) -> Session:
-        return PaperSession(self.exchange, self._reader, account_ref)
+        kind = PaperSession if self.capabilities.order_identity == "client_id" else NamelessPaperSession
+        return kind(self.exchange, self._reader, account_ref)
 
 
 class PaperSession:
@@ -145,7 +150,8 @@ class PaperSession:
             raise BadCredential("The venue does not know this account.")
         return book
 
-    def _report(self, order: PaperOrder) -> OrderReport:
+    @staticmethod
+    def _report(order: PaperOrder) -> OrderReport:
         return OrderReport(
             order.client_order_id,
             order.venue_order_id,
@@ -155,6 +161,70 @@ class PaperSession:
             order.reason,
             order.active_from,
         )
+
+
+class NamelessPaperSession(PaperSession):
+    """The same account at a venue that knows orders under its own ids only."""
+
+    async def place(self, request: OrderRequest) -> Ack:
+        return replace(await super().place(request), client_order_id="")
+
+    async def cancel(self, client_order_id: str) -> OrderReport:
+        return _unnamed(await super().cancel(await self._open_under(client_order_id)))
+
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
+        return _unnamed(await super().amend(await self._open_under(client_order_id), quantity, trigger))
+
+    async def look_up(self, client_order_id: str) -> OrderReport | None:
+        if not client_order_id.startswith(OWN):
+            raise CannotKnow("The venue knows orders under its own ids only.")
+        ever = datetime.min.replace(tzinfo=UTC)
+        taken: Sequence[PaperOrder] = await self._exchange.read(lambda: self._exchange.store.taken(self._ref, ever))
+        return next((_unnamed(self._report(o)) for o in taken if o.venue_order_id == client_order_id), None)
+
+    async def reports(self, after: str) -> Reports:
+        said = await super().reports(after)
+        return replace(
+            said,
+            orders=tuple(_unnamed(report) for report in said.orders),
+            fills=tuple(replace(fill, client_order_id="") for fill in said.fills),
+        )
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        return tuple(replace(order, client_order_id="") for order in await super().open_orders())
+
+    async def history(self, symbol: str, since: datetime) -> tuple[PastOrder, ...]:
+        taken: Sequence[PaperOrder] = await self._exchange.read(lambda: self._exchange.store.taken(self._ref, since))
+        return tuple(past_order(order) for order in taken if order.symbol == symbol)
+
+    async def _open_under(self, venue_order_id: str) -> str:
+        """The name that the book itself has for an open order. Raises OrderNotOpen where there is none."""
+        book = await self._book()
+        for order in book.orders.values():
+            if order.venue_order_id == venue_order_id and order.is_open:
+                return order.client_order_id
+        raise OrderNotOpen("The order is not open any more.")
+
+
+def _unnamed(report: OrderReport) -> OrderReport:
+    return replace(report, client_order_id="")
+
+
+def past_order(order: PaperOrder) -> PastOrder:
+    """An order of the book as a history tells it. What is left of a market order that was filled in part has a price in the book only."""
+    return PastOrder(
+        order.venue_order_id,
+        order.symbol,
+        order.side,
+        order.type,
+        order.status,
+        order.quantity,
+        order.filled,
+        None if order.type is OrderType.MARKET else order.price,
+        order.trigger,
+        order.reduce_only,
+        order.active_from,
+    )
 
 
 def open_order(order: PaperOrder) -> OpenOrder:
