@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.core.management import call_command
 
 from signalist.accounts.models import Account, AccountState
 from signalist.risk.actions import NotReleased, Where, switch
@@ -94,8 +93,13 @@ def test_closing_what_is_open_wants_the_password(acme: Acme) -> None:
 def test_what_the_operator_stopped_is_not_the_workspaces_to_resume(acme: Acme, surely: None, layer: str) -> None:
     desk = acme.follower()
     keys = {"tenant": acme.cast.acme.public_id, "account": desk.account.public_id, "subscription": desk.public_id}
-    stop = ["--layer", layer, "--id", str(keys[layer]), "--reason", "fraud review", "--who", "root"]
-    call_command("kill", *stop, "--state", "REDUCING")
+    wheres = {
+        "tenant": Where.of_tenant(acme.cast.acme),
+        "account": Where.of_account(desk.account),
+        "subscription": Where.of_subscription(desk),
+    }
+    where, now = wheres[layer], acme.scene.clock.now()
+    switch(where, AccountState.REDUCING, "fraud review", now, who="root", operator=True)
     page = acme.html("/stop/")
     assert "The operator of the platform has stopped this" in page and ">Resume</button>" not in page
     throw(acme, layer, keys[layer], "ACTIVE")
@@ -103,7 +107,7 @@ def test_what_the_operator_stopped_is_not_the_workspaces_to_resume(acme: Acme, s
     throw(acme, layer, keys[layer], "HALTED")
     throw(acme, layer, keys[layer], "REDUCING")
     assert [one.state for one in thrown()] == ["HALTED"], "stricter it may become, and stays the operator's"
-    call_command("kill", *stop, "--state", "ACTIVE")
+    switch(where, AccountState.ACTIVE, "reviewed", now, who="root", operator=True)
     assert thrown() == []
     throw(acme, layer, keys[layer], "HALTED")
     throw(acme, layer, keys[layer], "ACTIVE")

@@ -43,6 +43,12 @@ with across_tenants("tests"):
     terms = Terms(Decimal(1000), notional_fraction=Decimal("0.1"))
     subscribe(Account.objects.get(), schedule, instrument, terms, utc_now() - timedelta(hours=1), nets=True)
 """
+ACME = """
+from tenants.doors import across_tenants
+from tenants.models import Tenant
+with across_tenants("tests"):
+    print(Tenant.objects.create(name="Acme").public_id)
+"""
 ENTRIES = "SELECT COUNT(*) FROM trading_execution WHERE kind = 'LONG' AND status IN ('TAKEN', 'RESIZED')"
 DENIED = "SELECT numbers FROM trading_execution WHERE kind = 'LONG' AND rule = 'kill_switch'"
 SENT_AFTER = """
@@ -98,3 +104,12 @@ def test_the_command_says_what_it_needs(own_database: OwnDatabase) -> None:
         answer = manage(own_database, "kill", *arguments)
         assert answer.status == 2 and said in answer.err, answer
     assert "No switch is thrown" in manage(own_database, "kill", "--show").out
+
+
+def test_what_the_command_throws_is_the_operators(own_database: OwnDatabase) -> None:
+    done = manage(own_database, "shell", "--no-imports", "-c", ACME)
+    assert done.status == 0, done.err
+    key = done.out.split()[-1]
+    manage(own_database, "kill", "--layer", "tenant", "--id", key, "--state", "HALTED", "--reason", "fraud review")
+    rows = own_database.rows("SELECT state, stopped_by_operator FROM risk_tenantswitch")
+    assert [(state, bool(held)) for state, held in rows] == [("HALTED", True)]
