@@ -176,7 +176,14 @@ def kill(
     if state == AccountState.ACTIVE and beside != Beside():
         raise DomainError("Resuming closes and withdraws nothing; leave the options out.")
     switch(where, state, reason, now, who=who, by=by, operator=operator, may_release=may_release)
-    return sum(_swept(where, pk, reason, now, by, beside) for pk in _swept_accounts(where, beside))
+    accounts = _swept_accounts(where, beside)
+
+    def sweep() -> None:
+        for pk in accounts:
+            _swept(where, pk, reason, now, by, beside)
+
+    transaction.on_commit(sweep)
+    return len(accounts)
 
 
 def _under(where: Where) -> dict[str, object]:

@@ -17,6 +17,7 @@ from typing import Any
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
+from signalist.domain.errors import DomainError
 from signalist.domain.money import plain, settle
 from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side, opening_side
 from signalist.domain.rules import Allowed, Decision, Denied, EntryRequest, Numbers, decide_entry
@@ -94,7 +95,10 @@ def _decide_batch(
         outcome = Outcome(replaced=instructions.replaced_by(executions))
         for execution in (execution for execution in executions if execution.account_id in still):
             if execution.signal_kind.is_entry:
-                _entry(execution, known, outcome, gate)
+                try:
+                    _entry(execution, known, outcome, gate)
+                except DomainError as error:  # what one subscription asks for cannot be: nobody else waits for it
+                    _record(execution, ExecutionStatus.DENIED, "faulty", {"problem": str(error)}, known, outcome)
             else:
                 _exit(execution, known, outcome)
         _write(outcome, known)
@@ -293,10 +297,10 @@ def _take(
     execution: Execution, request: EntryRequest, quantity: Decimal, known: Picture, book: AccountBook, outcome: Outcome
 ) -> None:
     """Write the entry order and reserve what it will cost; later decisions of the batch see it."""
+    execution.plan = execution.subscription.plan().document() or None  # raises DomainError before anything is written
     execution.price, execution.quantity = request.price, quantity
     execution.stop, execution.target = request.levels.stop, request.levels.target
     execution.capital = request.capital
-    execution.plan = execution.subscription.plan().document() or None
     order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
     instructions.shape(order, execution, known.position_of.get(execution.subscription_id))
     notional = settle(quantity * request.price)

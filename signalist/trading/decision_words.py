@@ -206,6 +206,7 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
         f"{facts.text('signal_instrument')} and {facts.text('traded_instrument')} are not of one asset pair.",
     ),
     "basis": _basis,
+    "faulty": lambda facts: Reason("Terms that cannot be", _sentence(facts.text("problem"))),
     "late": _late,
     "paused": _fixed("Subscription paused", "It takes no entries; exits and protection go on."),
     "ended": _fixed("Subscription ended", "It takes no entries; what was open keeps its exits and protection."),

@@ -538,7 +538,7 @@ def test_a_halted_account_takes_nothing_and_keeps_its_stop(world: Scene) -> None
     switch(theo, AccountState.HALTED)
     world.minute()
     world.signal(EXIT_LONG)
-    assert decision(world.execution(theo)) == ("DENIED", "kill_switch")
+    assert decision(world.execution(theo)) == ("PENDING", "")
     assert world.resting(theo) == {"STOP": Decimal("2.5"), "TARGET": Decimal("2.5")}
     assert world.trade(vera).exit_type == "SIGNAL"
 
@@ -562,3 +562,11 @@ def test_an_orders_name_is_made_from_signal_and_subscription_and_from_no_databas
     key = f"{signal.public_id}:{theo.public_id}"
     assert names == {leg: client_order_id(f"{key}:{leg}:0") for leg in ("ENTRY", "STOP", "TARGET")}
     assert signal.public_id == uuid.uuid5(NAMESPACE, "crossover@1|paper:BTC-PERP|2024-05-06T12:01:00Z_1m|LONG")
+
+
+def test_terms_that_cannot_be_deny_their_own_entry_and_nobody_else_s(world: Scene) -> None:
+    theo, vera = world.subscriber("Theo"), world.subscriber("Vera")
+    Subscription.objects.filter(pk=theo.pk).update(target_ladder="not a ladder")
+    world.signal(BUY)
+    assert decision(world.execution(theo)) == ("DENIED", "faulty")
+    assert world.execution(vera).status == "TAKEN"

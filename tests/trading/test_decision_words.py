@@ -82,6 +82,12 @@ CAPPED = {"asked": "2.5", "quantity": "1.2", "available": "400.5", "limit": "0.8
             "No price to go by",
             "No fresh price of the traded instrument. The last one is of 2026-11-20 14:32:07 UTC.",
         ),
+        (
+            "faulty",
+            {"problem": "the ladder's shares sum to 1.2"},
+            "Terms that cannot be",
+            "The ladder's shares sum to 1.2.",
+        ),
         ("late", {"seconds_past_deadline": "3.217"}, "Too late", "Decided 3.2 s after the entry's deadline."),
         ("account_halted", {"reason": "books differ"}, "Account HALTED", "Nothing but cancels: books differ."),
         ("account_reducing", {"reason": ""}, "Account REDUCING", "Exits only."),
