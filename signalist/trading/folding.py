@@ -194,6 +194,8 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
         return
     taken_away = to is OrderStatus.CANCELLED and not order.cancel_wanted
     moved = move_if_allowed(order, to, ledger.now, change.reason)
+    if moved and not change.reason and to is OrderStatus.WORKING:
+        order.reason = ""  # why it was in doubt is over
     order.not_before = None
     ledger.touched_orders[order.pk] = order
     if given_up and moved:

@@ -86,6 +86,8 @@ def cancel_order(order: Order, key: str, now: datetime, by: User | None, reason:
             raise Refused("", problem)
         if row.leg == Leg.STOP:
             raise Refused("", "A stop is not taken away while its position is open; move it, or close the position.")
+        if row.leg == Leg.TARGET and row.position is not None:
+            _check_entered(row.position)  # the next fill of its entry would bring it back
         instruction, _ = command(
             InstructionKind.CANCEL, account, key, reason, now, by, order=row, subscription_id=row.subscription_id
         )
