@@ -62,12 +62,17 @@ class Round:
 
 
 def claim(
-    engine: uuid.UUID, now: datetime, limit: int = BATCH, work: Round | None = None, *, abilities: Abilities
+    engine: uuid.UUID,
+    now: datetime,
+    limit: int = BATCH,
+    work: Round | None = None,
+    *,
+    abilities: Abilities | None = None,
 ) -> Round:
     """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn.
 
     `work` is what comes back. A caller that repeats a claim which the database broke off hands the same one in: what an earlier batch
-    had committed is in it, and nobody else would send it. `abilities` tells what a venue can do.
+    had committed is in it, and nobody else would send it. `abilities` tells what a venue can do (None: all know our ids).
     """
     work = Round() if work is None else work
     behind: tuple[int, int] | None = (-1, 0)
@@ -80,7 +85,7 @@ def claim(
 
 
 def _claim_batch(
-    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round, abilities: Abilities
+    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round, abilities: Abilities | None
 ) -> tuple[int, int] | None:
     """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left."""
     with unit("place.claim"):

@@ -44,9 +44,9 @@ def is_nameless(venue: str, abilities: Abilities) -> bool:
 class Turns:
     """Who may go of the `orders` that were not sent yet. Two queries where a venue knows no ids of ours, none elsewhere."""
 
-    def __init__(self, orders: Sequence[Order], accounts: Mapping[int, Account], abilities: Abilities) -> None:
+    def __init__(self, orders: Sequence[Order], accounts: Mapping[int, Account], abilities: Abilities | None) -> None:
         venues = {accounts[order.account_id].venue for order in orders}
-        nameless = {venue for venue in venues if is_nameless(venue, abilities)}
+        nameless = {venue for venue in venues if abilities is not None and is_nameless(venue, abilities)}
         self._nameless = {o.account_id for o in orders if accounts[o.account_id].venue in nameless}
         on_the_way = fast.select_ids(Order, sorted(self._nameless), WITHOUT_ID, column="account_id")
         self._taken = {(order.account_id, order.instrument_id) for order in on_the_way}
