@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
@@ -206,8 +204,7 @@ class Comparer:
                 found = compare(books, looked.snapshot)
                 suspected = self._suspected.get(key)
                 try:
-                    with transaction.atomic():
-                        verdicts[key] = judge(account, books, looked.snapshot, found, suspected, abilities, now)
+                    verdicts[key] = judge(account, books, looked.snapshot, found, suspected, abilities, now)
                 except DomainError as error:  # what cannot be judged of one account ends no look at the others
                     log.error("account_not_compared", account=key, error=str(error))
                     verdicts[key] = None

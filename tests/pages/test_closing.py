@@ -96,7 +96,7 @@ def test_an_account_that_is_halted_says_that_it_takes_no_exit(acme: Acme) -> Non
     acme.scene.signal(BUY)
     Account.objects.filter(pk=desk.account_id).update(state=AccountState.HALTED, state_reason="books differ")
     words = acme.text(address(acme.scene.position(desk)))
-    assert "This account is HALTED: books differ." in words
+    assert "Trading is HALTED (account: books differ)." in words
     assert "Close 2.50000" not in words
 
 

@@ -13,7 +13,7 @@ from signalist.domain.orders import Side
 from signalist.risk.actions import Where, switch
 from signalist.trading.discrepancies import Discrepancy
 from signalist.trading.models import Instruction, Subscription
-from tests.cast import Cast
+from tests.cast import PASSWORD, Cast
 from tests.flows.by_hand import looks, trades
 from tests.flows.scene import LONG, entry
 from tests.pages.acme import Acme, acme_trades
@@ -97,6 +97,7 @@ def test_an_emergency_exit_stands_on_the_page_of_its_account(acme: Acme) -> None
     desk = acme.follower()
     acme.scene.signal(BUY)
     assert "Emergency exits" not in acme.text(books_of(desk))
+    acme.post("/accounts/reauthenticate/", acme.cast.theo, password=PASSWORD)
     acme.post(
         f"/stop/account/{desk.account.public_id}/", acme.cast.theo, state="HALTED", reason="odd fills", beside="flatten"
     )

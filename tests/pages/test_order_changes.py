@@ -22,7 +22,7 @@ from tests.pages.counting import asks
 
 D = Decimal
 # The person, session and membership; the accounts, their subscriptions and positions with what names and marks those, and their orders.
-CLOSE_MANY = 14
+CLOSE_MANY = 15
 BUY = entry(LONG, "39600", "40800")
 
 

@@ -24,9 +24,9 @@ SELL = entry(SHORT, "40400", "39200")
 # The person, session and membership; then the rows with subscriptions, accounts, entries and signals, what protects
 # them, marks, closing, live subscriptions; working orders with their subscriptions and accounts.
 POSITIONS = 15
-POSITION = 18
+POSITION = 19
 # And the trade, with its subscription, account, position, entry and signal.
-CLOSED = 23
+CLOSED = 24
 
 
 @pytest.fixture

@@ -122,7 +122,10 @@ def test_the_preview_knows_the_kill_switch(acme: Acme, desk: Account, small: Non
     }
     switch(where[layer], AccountState.REDUCING, "odd fills", acme.scene.clock.now(), who="Olivia")
     page = words(posted(acme, **form(acme, desk), review="1"))
-    assert f"Kill switch · {layer}" in page and "Exits only: odd fills, by Olivia." in page
+    assert (
+        f"Kill switch · {'workspace' if layer == 'tenant' else layer}" in page
+        and "Exits only: odd fills, by Olivia." in page
+    )
     assert "Place the order" not in page
     assert "so it was not given" in words(posted(acme, **form(acme, desk), confirmed="1"))
     assert not Instruction.objects.exists()
