@@ -10,7 +10,7 @@ from signalist.engine.simulation.cast import MARKED
 from signalist.strategies.models import Strategy
 from tenants.models import Membership, Tenant
 
-_APPS = ("accounts", "events", "execution", "markets", "strategies", "trading")
+_APPS = ("accounts", "events", "execution", "markets", "risk", "strategies", "trading")
 
 
 class NotOurs(Exception):

@@ -135,8 +135,9 @@ class Story:
         await self._come_to_rest(flat=True)
 
     async def close(self) -> None:
-        """The story is over, however it ended."""
-        await self._world.stop()
+        """The story is over, however it ended; one that could not begin has nobody to stop."""
+        if self._world.has_begun:
+            await self._world.stop()
 
     def report(self, outcome: Outcome) -> None:
         """What has become of it."""

@@ -159,6 +159,11 @@ class World:
                 await asyncio.sleep(0)
             await self.engine.drain()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is, or was, an engine."""
+        return hasattr(self, "engine")
+
     async def stop(self) -> None:
         """The story is over."""
         wakes.clear()
