@@ -168,9 +168,14 @@ def assert_everything_happened_once(feed: Feed) -> None:
         events = Event.objects.filter(kind="execution_decided").values_list("payload__execution", flat=True)
         decided = Counter(events)
         taken = Execution.objects.filter(status__in=["TAKEN", "RESIZED"]).count()
+        # The market has taken a part of these exits when the feed ended: the entries behind them still wait.
+        half_out = Order.objects.filter(leg=Leg.EXIT, status=OrderStatus.PARTIAL).values_list("subscription_id")
+        pending = Execution.objects.filter(status=ExecutionStatus.PENDING)
+        assert not pending.exclude(subscription_id__in=half_out).exists()
+        waiting = set(pending.values_list("pk", flat=True))
     assert Counter(signal_id for _, signal_id, _ in executions) == dict.fromkeys(signals, SUBSCRIBERS)
     assert len({(signal_id, subscription) for _, signal_id, subscription in executions}) == len(executions)
-    assert decided == dict.fromkeys([pk for pk, _, _ in executions], 1)
+    assert decided == dict.fromkeys([pk for pk, _, _ in executions if pk not in waiting], 1)
     assert taken > 2 * SUBSCRIBERS
 
 
