@@ -122,7 +122,7 @@ def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
     current = fast.select_ids(Order, sorted(order.pk for order in orders), lock="update")
     for order in current:
         # One that has filled in part was there: it is its rest that is over.
-        move(order, OrderStatus.CANCELLED if order.state is OrderStatus.PARTIAL else OrderStatus.REJECTED, now, reason)
+        move(order, OrderStatus.CANCELLED if order.filled > 0 else OrderStatus.REJECTED, now, reason)
     fast.update(current, ORDER_STATE)
     release_reservations([order for order in current if order.leg == Leg.ENTRY])
     positions = fast.select_ids(Position, sorted({o.position_id for o in current if o.position_id}), lock="update")

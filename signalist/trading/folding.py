@@ -187,7 +187,9 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     if to in (OrderStatus.FILLED, OrderStatus.PARTIAL):
         # In doubt until now: the venue has it. Its fills follow as reports and move it on.
         to = OrderStatus.WORKING
-    if order.leg == Leg.EXIT and order.n > 0 and not order.wanted_quantity:
+    repeated = order.leg == Leg.EXIT and order.n > 0 and not order.wanted_quantity
+    if repeated or change.status is OrderStatus.FILLED:
+        # It was sent for less, or made smaller by an amendment whose answer was lost: filled is what the venue says is all of it.
         take_quantity(order, change.quantity, ledger.now)
     given_up = order.state is OrderStatus.REJECTED
     if given_up and not change.status.is_open:
@@ -200,9 +202,8 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     ledger.touched_orders[order.pk] = order
     if given_up and moved:
         _turned_up(ledger, order)
-    looked_after = (
-        Leg(order.leg).protects or order.leg == Leg.EXIT
-    )  # an exit that ends unfilled leaves its position to be closed
+    # An exit that ends unfilled leaves its position to be closed.
+    looked_after = Leg(order.leg).protects or order.leg == Leg.EXIT
     if moved and (to.is_final or given_up) and order.position_id and looked_after:
         position = ledger.positions[order.position_id]
         position.protection_due = True

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from signalist.accounts.models import Account, AccountState, PaperOrder
 from signalist.domain.matching import Bar
 from signalist.domain.orders import OrderStatus, OrderType
-from signalist.domain.protection import Plan
+from signalist.domain.protection import Plan, Rung
 from signalist.domain.signals import Direction
 from signalist.execution import actions
 from signalist.execution.watching import watch
@@ -181,3 +181,20 @@ def test_positions_that_outlive_their_time_together_cost_no_statement_each(world
         return len(asked)
 
     assert statements(2) == statements(4)
+
+
+def test_a_stop_that_was_made_smaller_unheard_is_filled_when_that_is(world: Scene) -> None:
+    theo = world.subscriber(plan=Plan(ladder=(Rung(Decimal(1), Decimal("0.5")),)))
+    world.signal(entry(LONG, "39600", "42000"))
+    world.venue.loses_the_answer("amend", leg="STOP")
+    world.minute(high="40500", close="40500")
+    assert world.order(theo, "STOP").quantity == ALL, "nobody has heard that it is half of that now"
+    world.minute(low="39500", close="39500")
+    for _ in range(3):
+        world.later(60)
+        world.price("39500")
+        world.poll()
+    stop = world.order(theo, "STOP")
+    assert (stop.status, stop.quantity, stop.filled) == ("FILLED", ALL / 2, ALL / 2)
+    assert not world.position(theo).is_open
+    assert differences(None) == []

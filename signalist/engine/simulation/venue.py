@@ -49,6 +49,8 @@ class MisbehavingVenue:
         self.balances: dict[str, Balance] = {}
         self.announced: dict[str, list[OrderReport]] = defaultdict(list)
         self._told: dict[str, list[OrderReport]] = defaultdict(list)
+        self._unheard: set[str] = set()
+        """What has arrived after all and no engine has been told of yet: nobody can withdraw it."""
         self._asked: Counter[tuple[str, str]] = Counter()
         self._missed: Counter[str] = Counter()
         self._found: set[str] = set()
@@ -105,6 +107,13 @@ class MisbehavingVenue:
         self._missed[key] += not found
         if found:
             self._found.add(key)
+            self._unheard.discard(key)
+
+    def tell(self, ref: str) -> tuple[OrderReport, ...]:
+        """What the account's reports say besides: it is heard from now on."""
+        told = self.announced.pop(ref, [])
+        self._unheard -= {said.client_order_id for said in told}
+        return tuple(told)
 
     def late(self, request: Underway) -> None:
         """This arrives later."""
@@ -126,6 +135,7 @@ class MisbehavingVenue:
                 found = await self.paper(one.ref).look_up(one.key)
                 told = [found] if found is not None and found.status.is_open else []
                 self.announced[one.ref] += told
+                self._unheard |= {said.client_order_id for said in told}
                 self._told[one.ref] += told
             for wake in self._listeners[one.ref]:
                 wake()
@@ -143,7 +153,8 @@ class MisbehavingVenue:
         assert self._paper is not None
         for order in await self._paper.exchange.read(self._paper.exchange.store.resting):
             protects = order.ref == ref and order.symbol == request.symbol and order.reduce_only
-            if protects and order.trigger is not None and order.client_order_id not in self._cancelled:
+            known = order.client_order_id not in self._cancelled | self._unheard
+            if protects and order.trigger is not None and known:
                 what = order.tag.rpartition(":")[2]
                 self.violations.append(f"an exit was sent over a {what} that nobody had withdrawn: {request.tag}")
 
@@ -227,7 +238,7 @@ class MisbehavingSession:
         if fault is Fault.REPEATED:
             said = _repeated(said, await self._session.reports(""), venue.weather.dice.whole(1, 6, "again", ref, nth))
         venue.balances[ref] = said.balance
-        return replace(said, orders=said.orders + tuple(venue.announced.pop(ref, ())))
+        return replace(said, orders=said.orders + venue.tell(ref))
 
     async def balance(self) -> Balance:
         return await self._session.balance()
