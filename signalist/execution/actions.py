@@ -13,7 +13,8 @@ from signalist.accounts.models import Account, AccountState
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus, opening_side
-from signalist.domain.signals import Direction, SignalKind
+from signalist.domain.signals import Direction
+from signalist.execution.commands import exit_of
 from signalist.risk.actions import Where, switch
 from signalist.risk.models import Layer
 from signalist.trading.actions import pause
@@ -89,8 +90,9 @@ def _instruct(
         if made and kind is InstructionKind.FLATTEN:
             entering = _withdraw_entries(account, undecided, {p.subscription_id for p in positions}, now)
         if made:
-            exits = [_exit(instruction, position, now) for position in positions]
-            exits += [_exit_of(instruction, order, now) for order in entering]
+            # What an entry fills all the same is closed, too: its exit waits for its fate, and comes to nothing where there is nothing.
+            exits = [exit_of(instruction, position, Direction(position.direction), now) for position in positions]
+            exits += [exit_of(instruction, order, _opens(order), now) for order in entering]
             Execution.objects.bulk_create(exits)
             told(instruction, now, positions=len(positions))
             ring_on_commit("decide")
@@ -119,29 +121,8 @@ def _sent(entries: QuerySet[Order], holding: Collection[int]) -> list[Order]:
     return list({order.subscription_id: order for order in at_venue.order_by("pk")}.values())
 
 
-def _exit_of(instruction: Instruction, entry: Order, now: datetime) -> Execution:
-    """Closes what an entry fills: it waits for the entry's fate, and comes to nothing where there is nothing."""
-    kind = SignalKind.EXIT_LONG if entry.side == opening_side(Direction.LONG) else SignalKind.EXIT_SHORT
-    return Execution(
-        tenant_id=entry.tenant_id,
-        subscription_id=entry.subscription_id,
-        account_id=entry.account_id,
-        instruction=instruction,
-        kind=kind.value,
-        created_at=now,
-    )
-
-
-def _exit(instruction: Instruction, position: Position, now: datetime) -> Execution:
-    kind = SignalKind.EXIT_LONG if position.direction == Direction.LONG else SignalKind.EXIT_SHORT
-    return Execution(
-        tenant_id=position.tenant_id,
-        subscription_id=position.subscription_id,
-        account_id=position.account_id,
-        instruction=instruction,
-        kind=kind.value,
-        created_at=now,
-    )
+def _opens(entry: Order) -> Direction:
+    return Direction.LONG if entry.side == opening_side(Direction.LONG) else Direction.SHORT
 
 
 # --- The kill switch with what may be done beside it ---------------------------------------------

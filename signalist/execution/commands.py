@@ -12,7 +12,7 @@ from signalist.domain.orders import NAMESPACE
 from signalist.domain.signals import Direction, SignalKind
 from signalist.events.outbox import Fact, emit
 from signalist.trading.keys import execution_key
-from signalist.trading.models import Execution, Instruction, InstructionKind, Position
+from signalist.trading.models import Execution, Instruction, InstructionKind, Order, Position
 
 _EVENTS = {InstructionKind.EMERGENCY: ("emergency_exit", "HIGH"), InstructionKind.TIME_EXIT: ("time_exit", "INFO")}
 
@@ -29,7 +29,8 @@ def close_by_rule(cases: Sequence[tuple[Position, str]], kind: InstructionKind, 
     fresh = [(key, *case) for key, case in keyed.items() if (case[0].tenant_id, key) not in known]
     instructions = [_instruction(key, position, kind, reason, now) for key, position, reason in fresh]
     fast.insert(instructions, returning=True)
-    fast.insert([_exit(row, position, now) for row, (_, position, _) in zip(instructions, fresh, strict=True)])
+    given = zip(instructions, (position for _, position, _ in fresh), strict=True)
+    fast.insert([exit_of(row, position, Direction(position.direction), now) for row, position in given])
     event, severity = _EVENTS[kind]
     emit(
         [
@@ -60,12 +61,13 @@ def _instruction(key: str, position: Position, kind: InstructionKind, reason: st
     )
 
 
-def _exit(instruction: Instruction, position: Position, now: datetime) -> Execution:
-    kind = SignalKind.EXIT_LONG if position.direction == Direction.LONG else SignalKind.EXIT_SHORT
+def exit_of(instruction: Instruction, held: Position | Order, direction: Direction, now: datetime) -> Execution:
+    """Has the engine close what is held in this direction, or what an entry that is under way may still open."""
+    kind = SignalKind.EXIT_LONG if direction is Direction.LONG else SignalKind.EXIT_SHORT
     return Execution(
-        tenant_id=position.tenant_id,
-        subscription_id=position.subscription_id,
-        account_id=position.account_id,
+        tenant_id=held.tenant_id,
+        subscription_id=held.subscription_id,
+        account_id=held.account_id,
         instruction=instruction,
         kind=kind.value,
         created_at=now,

@@ -16,6 +16,7 @@ from signalist.domain.money import plain
 from signalist.domain.signals import Direction
 from signalist.events.outbox import Fact
 from signalist.markets.selectors import instruments
+from signalist.trading.folded_rows import trade_closed, trade_row
 from signalist.trading.models import ExitType, Position, Trade
 
 
@@ -25,12 +26,11 @@ def write_off(positions: Sequence[Position], now: datetime) -> tuple[list[Trade]
     trades, facts = [], []
     for position in positions:
         position.dust, position.is_open, position.is_closing, position.closed_at = position.quantity, False, False, now
-        trade = _trade(position, known[position.instrument_id].quote)
+        trade = trade_row(position, known[position.instrument_id].quote, ExitType.DUST, now)
         trades.append(trade)
         payload = {"position": position.pk, "quantity": plain(position.dust), "severity": "INFO"}
         facts.append(Fact("dust_written_off", position.tenant_id, now, payload))
-        closed = {"position": position.pk, "net": str(trade.net), "exit": trade.exit_type}
-        facts.append(Fact("trade_closed", position.tenant_id, now, closed))
+        facts.append(trade_closed(trade, position))
     return trades, facts
 
 
@@ -43,26 +43,3 @@ def given_up(account_ids: Sequence[int]) -> dict[int, dict[int, Decimal]]:
         sign = Direction(position.direction).sign
         found[position.account_id][position.instrument_id] += sign * position.dust
     return found
-
-
-def _trade(position: Position, currency: str) -> Trade:
-    assert position.closed_at is not None
-    holding = position.holding()
-    return Trade(
-        tenant_id=position.tenant_id,
-        position=position,
-        subscription_id=position.subscription_id,
-        account_id=position.account_id,
-        instrument_id=position.instrument_id,
-        direction=position.direction,
-        quantity=position.entry_quantity,
-        entry_price=holding.average_entry,
-        exit_price=holding.average_exit or holding.average_entry,
-        gross=holding.gross,
-        fees=holding.fees,
-        net=holding.net,
-        currency=currency,
-        exit_type=ExitType.DUST,
-        opened_at=position.opened_at,
-        closed_at=position.closed_at,
-    )

@@ -11,10 +11,9 @@ from signalist.trading.models import ExitType, Fill, InstructionKind, Order, Pos
 from signalist.venues.base import FillReport
 
 
-def trade_row(order: Order, position: Position, closed_at: datetime) -> Trade:
-    """The round trip of a position that `order` has just closed."""
+def trade_row(position: Position, currency: str, why: ExitType, closed_at: datetime) -> Trade:
+    """The round trip of a position that has just ended; where nothing of it was ever sold or bought back, its exit is at its entry."""
     holding = position.holding()
-    assert holding.average_exit is not None
     return fast.new(
         Trade,
         tenant_id=position.tenant_id,
@@ -25,12 +24,12 @@ def trade_row(order: Order, position: Position, closed_at: datetime) -> Trade:
         direction=position.direction,
         quantity=position.entry_quantity,
         entry_price=holding.average_entry,
-        exit_price=holding.average_exit,
+        exit_price=holding.average_entry if holding.average_exit is None else holding.average_exit,
         gross=holding.gross,
         fees=holding.fees,
         net=holding.net,
-        currency=order.instrument.quote,
-        exit_type=exit_type(order),
+        currency=currency,
+        exit_type=why,
         opened_at=position.opened_at,
         closed_at=closed_at,
     )

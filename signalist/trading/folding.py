@@ -21,7 +21,7 @@ from signalist.domain.protection import tighter
 from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
-from signalist.trading.folded_rows import fill_row, order_filled, trade_closed, trade_row
+from signalist.trading.folded_rows import exit_type, fill_row, order_filled, trade_closed, trade_row
 from signalist.trading.ledgers import Ledger, opened_ledger
 from signalist.trading.models import AccountBalance, Execution, Order, Position
 from signalist.trading.naming import named
@@ -111,7 +111,7 @@ def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
     position.protection_due = True
     if position.quantity == 0:
         position.is_open, position.is_closing, position.closed_at = False, False, fact.time
-        trade = trade_row(order, position, fact.time)
+        trade = trade_row(position, order.instrument.quote, exit_type(order), fact.time)
         ledger.trades.append(trade)
         ledger.facts.append(trade_closed(trade, position))
     if position.pk:
