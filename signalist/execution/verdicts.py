@@ -122,7 +122,8 @@ def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
     current = fast.select_ids(Order, sorted(order.pk for order in orders), lock="update")
     for order in current:
         # One that has filled in part was there: it is its rest that is over.
-        move(order, OrderStatus.CANCELLED if order.filled > 0 else OrderStatus.REJECTED, now, reason)
+        was_there = order.filled > 0 or order.state is OrderStatus.PARTIAL
+        move(order, OrderStatus.CANCELLED if was_there else OrderStatus.REJECTED, now, reason)
     fast.update(current, ORDER_STATE)
     release_reservations([order for order in current if order.leg == Leg.ENTRY])
     positions = fast.select_ids(Position, sorted({o.position_id for o in current if o.position_id}), lock="update")
