@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "signalist.trading",
     "signalist.risk",
     "signalist.execution",
+    "signalist.backtests",
     "signalist.dashboard",
     "signalist.marketplace",
     "signalist.live",
