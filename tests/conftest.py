@@ -32,6 +32,7 @@ BESIDE = "beside the project"
 # a marker expression asks for it.
 TRIED_ONCE = (
     "tests/audit/test_verify_command.py",
+    "tests/backtests/",
     "tests/domain/",
     "tests/sandbox/",
     "tests/simulation/test_planted.py",
@@ -52,6 +53,7 @@ TRIED_ONCE = (
     "tests/flows/test_replay.py::test_another_seed",
     "tests/flows/test_replay.py::test_the_same_input",
     "tests/flows/test_venue_messages.py",
+    "tests/people/test_other_provider.py",
     "tests/strategies/test_library.py",
     "tests/venues/test_errors.py",
     "tests/venues/test_http.py",
