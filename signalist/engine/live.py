@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError
 
 from signalist.accounts.paper_store import PaperStore
 from signalist.accounts.sessions import Sessions
+from signalist.audit.linking import Linker
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
@@ -47,6 +48,7 @@ LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
 TAKE_OVER_EVERY = 1.0
 MISSED_EVERY = 5.0
+LINK_EVERY = 2.0
 MINUTE = timeframe("1m")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -91,6 +93,7 @@ class LiveEngine:
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
         self._minute: datetime | None = None
+        self._linker = Linker()
         self._stopping = asyncio.Event()
         self._due: dict[str, float] = {}
 
@@ -161,6 +164,8 @@ class LiveEngine:
             await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _turn(self) -> None:
+        if self._is_due("link", LINK_EVERY):
+            await self._database(self._link)
         if await self._has_moved() or self._is_due("look", LOOK_EVERY):
             await self._market_moves()
         if self._synthetic is not None and self._synthetic.is_behind:
@@ -192,6 +197,13 @@ class LiveEngine:
         if self._minute is not None and minute > self._minute:
             await self._database(lambda: snapshot(minute))
         self._minute = minute
+
+    def _link(self) -> None:
+        """Link what was recorded, by the machine's clock: the audit log is about people, whatever the market's time."""
+        known = self._linker.broken
+        self._linker.link(SystemClock().now())
+        if self._linker.broken and self._linker.broken != known:
+            log.error("audit_chain_broken", tenants=self._linker.broken, do="run manage.py verify_audit")
 
     def _open_accounts(self) -> None:
         """Open at the paper venue what people have asked for; an account that the venue knows stays as it is."""
