@@ -19,6 +19,6 @@ urlpatterns = [
     path("", include("signalist.risk.urls")),
     path("", include("signalist.accounts.urls")),
     path("", include("tenants.urls")),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 
+from signalist.audit.writing import record
 from signalist.clock import utc_now
 from signalist.events.outbox import Fact, emit
 from tenants.models import Credential, User, Validity
@@ -111,10 +112,11 @@ def refused(credential: Credential, why: str) -> bool:
 
 
 def unsealed_by(credentials: Iterable[Credential], purpose: str) -> None:
-    """Note that somebody has opened these for a purpose: an event each, and when it was."""
+    """Note that somebody has opened these for a purpose: a row of the audit log each, and when it was."""
     rows, now = list(credentials), utc_now()
     Credential.objects.filter(pk__in=[row.pk for row in rows]).update(unsealed_at=now)
-    emit([Fact("credential_unsealed", row.tenant_id, now, _payload(row) | {"purpose": purpose}) for row in rows])
+    for row in rows:
+        audit("credential.unsealed", row, None, purpose=purpose)
 
 
 def _accepted(row: Credential, said: Said) -> None:
@@ -133,3 +135,15 @@ def _payload(row: Credential) -> dict[str, str]:
 def _tell(kind: str, row: Credential, by: User | None, **more: str) -> None:
     who = "" if by is None else by.full_name or by.email
     emit([Fact(kind, row.tenant_id, utc_now(), _payload(row) | {"by": who} | more)])
+    audit(kind.replace("_", ".", 1), row, by, **more)
+
+
+def audit(action: str, row: Credential, by: User | None, **more: str) -> None:
+    """Put it into the audit log, too: by whom, of which key, never what is in it."""
+    record(
+        action,
+        tenant_id=row.tenant_id,
+        user_id=None if by is None else by.pk,
+        target=str(row.public_id),
+        details={"venue": row.venue, "label": row.label} | more,
+    )

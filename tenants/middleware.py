@@ -13,6 +13,8 @@ from tenants.selectors import membership_in
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
 CONNECTIONS_PATH = "/connections/"
+# Where another provider is asked, which must not be done inside a transaction.
+PROVIDERS_PATH = "/accounts/google/"
 
 
 class TenantMiddleware:
@@ -37,7 +39,7 @@ class TenantMiddleware:
         if membership is None:
             return self._next(request)
         request.tenant, request.membership = membership.tenant, membership
-        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH)):
+        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH)):
             return self._next(request)
         with viewing(membership.tenant_id):
             return self._next(request)

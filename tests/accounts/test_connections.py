@@ -190,7 +190,7 @@ def test_the_drill_revokes_every_key_of_a_venue_and_a_second_one_finds_nothing(
     assert not OrmQ.objects.exists(), "without the password nothing is done"
     staff.post("/accounts/reauthenticate/", {"password": PASSWORD})
     staff.post("/admin/tenants/tenant/", chosen)
-    (task,) = (queued.task() for queued in OrmQ.objects.all())
+    (task,) = (queued.task for queued in OrmQ.objects.all())
     assert revoke_keys(*task["args"]) == "2 keys revoked"
     assert revoke_all("a drill") == 0
     with across_tenants("tests"):
