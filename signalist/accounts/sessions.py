@@ -33,6 +33,8 @@ class Sessions:
         self._closing: set[asyncio.Task[None]] = set()
         self.dropped: set[tuple[str, str]] = set()
         """Accounts (venue, ref) whose session was lost since somebody last looked here and emptied it."""
+        self.doubted: set[tuple[str, str]] = set()
+        """Accounts whose venue has refused their key since somebody last looked here and emptied it."""
 
     def capabilities(self, venue: str) -> Capabilities:
         """What the venue can do. Raises BadCredential where it is not served."""
@@ -69,6 +71,11 @@ class Sessions:
             closing = asyncio.get_running_loop().create_task(session.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+    def doubt(self, account: OpensAs, error: Exception) -> None:
+        """Note where a venue refuses a key: whether it does so for good is asked separately."""
+        if isinstance(error, BadCredential):
+            self.doubted.add((account.venue, account.venue_ref))
 
     async def leave(self, account: OpensAs) -> None:
         """Close the account's session and listen to it no more: somebody else talks to its venue now."""

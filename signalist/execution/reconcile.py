@@ -203,6 +203,7 @@ def _rouse(looks: Sequence[Look], doubtful: Sequence[tuple[Order, Account]], ses
 
 
 def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
+    sessions.doubt(account, error)
     if isinstance(error, VenueError) and error.next is Next.RECONNECT:
         sessions.drop(account)
     log.warning("venue_not_asked", account=account.pk, venue=account.venue, error=type(error).__name__)
