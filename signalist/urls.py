@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("signalist.markets.urls")),
     path("", include("signalist.risk.urls")),
     path("", include("tenants.urls")),
+    path("", include("tenants.security.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]
