@@ -31,6 +31,7 @@ BESIDE = "beside the project"
 # What knows no database, or is about processes and files whatever the database, is tried once, with SQLite; with PostgreSQL only where
 # a marker expression asks for it.
 TRIED_ONCE = (
+    "tests/backtests/",
     "tests/domain/",
     "tests/sandbox/",
     "tests/simulation/test_planted.py",
