@@ -15,7 +15,7 @@ from signalist.events.outbox import Fact, emit
 from signalist.risk.models import REASON, Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
 from signalist.risk.restraints import STRICTNESS
 from signalist.strategies.models import Strategy
-from signalist.trading.models import Position, Subscription
+from signalist.trading.models import Execution, ExecutionStatus, Position, Subscription
 from tenants.models import Tenant, User
 
 
@@ -126,8 +126,22 @@ def switch(
         payload: dict[str, Any] = {"layer": where.layer.value, "what": where.name, "state": state.value}
         payload |= {"before": before[0], "reason": reason, "by": who}
         emit([Fact("kill_switched", where.tenant_id, now, payload)])
+        if state != AccountState.HALTED:
+            _let_out(where)
         ring_on_commit("place", "decide", "protect")
     return True
+
+
+def _let_out(where: Where) -> None:
+    """Have the exits that waited for the end of a halt looked at now; what another layer halts still is put off again."""
+    about: dict[Layer, dict[str, Any]] = {
+        Layer.STRATEGY: {"subscription__strategy": where.strategy},
+        Layer.TENANT: {"tenant_id": where.tenant_id},
+        Layer.ACCOUNT: {"account": where.account},
+        Layer.SUBSCRIPTION: {"subscription": where.subscription},
+    }
+    waiting = Execution.objects.filter(status=ExecutionStatus.PENDING, not_before__isnull=False)
+    waiting.filter(**about.get(where.layer, {})).update(not_before=None)
 
 
 def _stands(where: Where) -> str:
