@@ -65,16 +65,21 @@ INSTALLED_APPS = [
     "django_q",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.mfa",
     "tenants",
     "signalist.db",
     "signalist.display",
     "signalist.events",
+    "signalist.audit",
     "signalist.markets",
     "signalist.accounts",
     "signalist.strategies",
     "signalist.trading",
     "signalist.risk",
     "signalist.execution",
+    "signalist.backtests",
     "signalist.dashboard",
     "signalist.marketplace",
     "signalist.live",
@@ -91,6 +96,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "signalist.display.middleware.HeadersMiddleware",
     "signalist.display.middleware.MaintenanceMiddleware",
+    "signalist.audit.middleware.OriginMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -198,6 +204,38 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 ACCOUNT_SESSION_REMEMBER = None  # the log-in form asks
 ACCOUNT_LOGOUT_ON_GET = False
 SESSION_COOKIE_AGE = 14 * 24 * 3600
+
+# Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client
+# id nothing is offered. An address that the provider has verified is the same person here.
+_google_id = environment.text("GOOGLE_CLIENT_ID", "")
+_google_at = environment.web_address(
+    "OIDC_AUTHORIZE_URL", environment.text("OIDC_AUTHORIZE_URL", "https://accounts.google.com/o/oauth2/v2/auth")
+)
+SOCIALACCOUNT_ADAPTER = "tenants.adapters.OtherProvider"
+SOCIALACCOUNT_PROVIDERS = {
+    "google": {
+        "APPS": [
+            {
+                "name": environment.text("OIDC_NAME", "Google"),
+                "client_id": _google_id,
+                "secret": environment.secret("GOOGLE_CLIENT_SECRET") or "",
+            }
+        ]
+        if _google_id
+        else [],
+        "SCOPE": ["openid", "profile", "email"],
+        "OAUTH_PKCE_ENABLED": True,
+        "EMAIL_AUTHENTICATION": True,
+        "AUTHORIZE_URL": _google_at,
+        "ACCESS_TOKEN_URL": environment.text("OIDC_TOKEN_URL", "https://oauth2.googleapis.com/token"),
+        "ID_TOKEN_ISSUER": environment.text("OIDC_ISSUER", "https://accounts.google.com"),
+        "IDENTITY_URL": environment.text("OIDC_USERINFO_URL", "https://www.googleapis.com/oauth2/v2/userinfo"),
+        "CERTS_URL": environment.text("OIDC_CERTS_URL", "https://www.googleapis.com/oauth2/v1/certs"),
+    }
+}
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+# A browser takes the redirect to the provider for the target of the form that led to it.
+FORM_TARGETS = ["/".join(_google_at.split("/")[:3])] if _google_id else []
 
 EMAIL_BACKEND = environment.text(
     "SIGNALIST_EMAIL_BACKEND",

@@ -18,6 +18,6 @@ urlpatterns = [
     path("", include("signalist.markets.urls")),
     path("", include("signalist.risk.urls")),
     path("", include("tenants.urls")),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

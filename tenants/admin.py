@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin
 
 from signalist.display.admin import ReadOnly
 from tenants.models import Membership, Tenant, User
+
+# What opens somebody's account is for nobody's eyes, and providers are named by settings alone.
+admin.site.unregister([Authenticator, SocialApp, SocialToken])
 
 
 @admin.register(User)

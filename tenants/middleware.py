@@ -12,6 +12,8 @@ from tenants.selectors import membership_in
 
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
+# Where another provider is asked, which must not be done inside a transaction.
+PROVIDERS_PATH = "/accounts/google/"
 
 
 class TenantMiddleware:
@@ -35,7 +37,7 @@ class TenantMiddleware:
         if membership is None:
             return self._next(request)
         request.tenant, request.membership = membership.tenant, membership
-        if request.path.startswith(AUTHORS_PATH):
+        if request.path.startswith((AUTHORS_PATH, PROVIDERS_PATH)):
             return self._next(request)
         with viewing(membership.tenant_id):
             return self._next(request)

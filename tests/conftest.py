@@ -31,6 +31,7 @@ BESIDE = "beside the project"
 # What knows no database, or is about processes and files whatever the database, is tried once, with SQLite; with PostgreSQL only where
 # a marker expression asks for it.
 TRIED_ONCE = (
+    "tests/backtests/",
     "tests/domain/",
     "tests/sandbox/",
     "tests/simulation/test_planted.py",
@@ -51,6 +52,7 @@ TRIED_ONCE = (
     "tests/flows/test_replay.py::test_another_seed",
     "tests/flows/test_replay.py::test_the_same_input",
     "tests/flows/test_venue_messages.py",
+    "tests/people/test_other_provider.py",
     "tests/strategies/test_library.py",
     "tests/venues/test_errors.py",
     "tests/venues/test_http.py",

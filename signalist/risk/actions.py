@@ -134,14 +134,15 @@ def switch(
 
 def _let_out(where: Where) -> None:
     """Have the exits that waited for the end of a halt looked at now; what another layer halts still is put off again."""
-    about: dict[Layer, dict[str, Any]] = {
+    of_layer: dict[Layer, dict[str, Any]] = {
         Layer.STRATEGY: {"subscription__strategy": where.strategy},
         Layer.TENANT: {"tenant_id": where.tenant_id},
         Layer.ACCOUNT: {"account": where.account},
         Layer.SUBSCRIPTION: {"subscription": where.subscription},
     }
-    waiting = Execution.objects.filter(status=ExecutionStatus.PENDING, not_before__isnull=False)
-    waiting.filter(**about.get(where.layer, {})).update(not_before=None)
+    about = of_layer.get(where.layer, {})
+    waiting = Execution.objects.filter(status=ExecutionStatus.PENDING, not_before__isnull=False, **about)
+    waiting.update(not_before=None)
 
 
 def _stands(where: Where) -> str:

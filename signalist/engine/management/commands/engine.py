@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from signalist import environment
+from signalist.audit.triggers import Disarmed, assert_armed
 from signalist.clock import SystemClock
 from signalist.engine.live import LiveEngine, MarketClock
 from signalist.engine.market import SYNTHETIC
@@ -48,10 +49,11 @@ class Command(BaseCommand):
         try:
             become_engine()
             refuse_privileged()
+            assert_armed()
             asyncio.run(
                 self._run(LiveEngine(SystemClock() if clock == "system" else MarketClock(), synthetic=synthetic))
             )
-        except (AnotherEngine, OverPrivileged) as error:
+        except (AnotherEngine, OverPrivileged, Disarmed) as error:
             self.stderr.write(str(error))
             sys.exit(2)
 
