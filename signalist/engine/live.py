@@ -24,10 +24,11 @@ from signalist.audit.linking import Linker
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
+from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
 from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
-from signalist.engine.loop import Database, Engine
+from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
 from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool
