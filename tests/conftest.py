@@ -56,6 +56,7 @@ TRIED_ONCE = (
     "tests/flows/test_venue_messages.py",
     "tests/people/test_other_provider.py",
     "tests/people/test_second_factors.py",
+    "tests/strategies/test_confirmations.py",
     "tests/strategies/test_library.py",
     "tests/venues/test_errors.py",
     "tests/venues/test_http.py",
