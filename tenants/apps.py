@@ -13,14 +13,14 @@ class TenantsConfig(AppConfig):
     def ready(self) -> None:
         from signalist.db import scope
         from tenants.doors import current
-        from tenants.guard import attach
+        from tenants.guard import attach, has_nothing_to_do
         from tenants.rls import after_migrate, before_migrate
 
         def behind_the_door() -> int | None:
             door = current()
             return None if door is None else door.tenant_id
 
-        scope.asks(behind_the_door)
+        scope.asks(behind_the_door, has_nothing_to_do)
         connection_created.connect(attach, dispatch_uid="tenants.guard")
         pre_migrate.connect(before_migrate, dispatch_uid="tenants.rls.before")
         post_migrate.connect(after_migrate, dispatch_uid="tenants.rls")

@@ -31,7 +31,7 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
             raise OutsideTenant(
                 f"This statement touches tenant data outside acting_for and across_tenants: {sql[:120]}"
             )
-    elif connection.vendor == "postgresql" and not (door.purpose and _is_engine(connection)):
+    elif not has_nothing_to_do(connection):
         raw = connection.connection
         if raw.autocommit and tenant_statement().search(sql):
             # The announcement ends with its transaction, so a statement that would stand alone gets one around it.
@@ -41,6 +41,12 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
         if not raw.autocommit and raw.info.transaction_status == _IDLE:
             announce(connection, door)
     return execute(sql, params, many, context)
+
+
+def has_nothing_to_do(connection: BaseDatabaseWrapper) -> bool:
+    """Whether `guarded` would only pass statements on: a door is open, and the database need not be told which."""
+    door = current()
+    return door is not None and (connection.vendor != "postgresql" or (bool(door.purpose) and _is_engine(connection)))
 
 
 def _is_engine(connection: BaseDatabaseWrapper) -> bool:
