@@ -100,10 +100,12 @@ def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) ->
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Rows of one model to be inserted; `conflict` is what follows the VALUES."""
+    """Rows of one model to be inserted; `conflict` is what follows the VALUES. With `returning` they get their primary keys; at most one of
+    the writes of a statement, the last, may ask for that."""
 
     rows: Sequence[models.Model]
     conflict: str = ""
+    returning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,17 @@ def write_together(*writes: Insert | Update) -> None:
     elif wanted:
         parts = [_part(write) for write in wanted]
         earlier = ", ".join(f"part_{n} AS ({statement})" for n, (statement, _) in enumerate(parts[:-1]))
-        execute(f"WITH {earlier} {parts[-1][0]}", [document for _, document in parts])
+        statement, documents = f"WITH {earlier} {parts[-1][0]}", [document for _, document in parts]
+        last = wanted[-1]
+        if isinstance(last, Insert) and last.returning:
+            _take_keys(last.rows, direct.rows(statement, documents))
+        else:
+            direct.run(statement, documents)
 
 
 def _write(write: Insert | Update) -> None:
     if isinstance(write, Insert):
-        insert(write.rows, conflict=write.conflict)
+        insert(write.rows, conflict=write.conflict, returning=write.returning)
     else:
         update(write.rows, write.names, write.key)
 
@@ -149,7 +156,8 @@ def _part(write: Insert | Update) -> tuple[str, str]:
         return statement, _document(write.rows, fields)
     head, _, fields = _insertion(model)
     source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
-    return f"{head} {source} {write.conflict}", _document(write.rows, fields)
+    tail = f"{write.conflict} RETURNING id" if write.returning else write.conflict
+    return f"{head} {source} {tail}", _document(write.rows, fields)
 
 
 def _check_owners(rows: Sequence[M]) -> None:
@@ -173,9 +181,13 @@ def _insert(rows: Sequence[M], conflict: str, returning: bool) -> None:
     if not returning:
         direct.run(statement, parameters)
     else:
-        for row, (key,) in zip(rows, direct.rows(statement, parameters), strict=True):
-            row.pk = key
-            row._state.adding = False
+        _take_keys(rows, direct.rows(statement, parameters))
+
+
+def _take_keys(rows: Sequence[models.Model], returned: Sequence[tuple[Any, ...]]) -> None:
+    for row, (key,) in zip(rows, returned, strict=True):
+        row.pk = key
+        row._state.adding = False
 
 
 def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
