@@ -16,7 +16,7 @@ from typing import Any
 
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import ring_on_commit, wakes
 from signalist.domain.errors import DomainError
 from signalist.domain.money import plain, settle
 from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side, opening_side
@@ -77,11 +77,12 @@ def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None, g
     What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it. `gate` keeps entries back on
     accounts whose venue has not been heard since the engine took them.
     """
-    answered = 0
+    answered = waiting = 0
     behind: tuple[int, int] | None = (-1, 0)
     while behind is not None and answered < limit:
-        decided, behind = _decide_batch(now, limit, behind, engine, gate)
-        answered += decided
+        decided, put_off, behind = _decide_batch(now, limit, behind, engine, gate)
+        answered, waiting = answered + decided, waiting + put_off
+    wakes.left("decide", waits=waiting > 0 or behind is not None)
     if behind is not None:
         ring_on_commit("decide")
     return answered
@@ -89,15 +90,15 @@ def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None, g
 
 def _decide_batch(
     now: datetime, limit: int, behind: tuple[int, int], engine: uuid.UUID | None, gate: Readiness | None
-) -> tuple[int, tuple[int, int] | None]:
-    """Decide what comes behind this (rank, id): how many were decided, and what to go on behind, None where nothing is left."""
+) -> tuple[int, int, tuple[int, int] | None]:
+    """Decide what comes behind this (rank, id): how many were decided and put off, and what to go on behind, None where nothing is left."""
     with unit("decide.batch"):
         # Those that another engine is deciding are passed over.
         held, holder = leases.of(engine)
         due = fast.prepared(Execution, "not_before", now)
         executions = fast.select(Execution, _WAITING.format(mine=held), [due, *behind, *holder, limit], lock="skip")
         if not executions:
-            return 0, None
+            return 0, 0, None
         known = picture(executions, now)
         still = leases.mine((book.account for book in known.accounts.values()), engine)
         outcome = Outcome(replaced=instructions.replaced_by(executions))
@@ -112,7 +113,7 @@ def _decide_batch(
         _write(outcome, known)
     last = executions[-1]
     left = (int(last.signal_kind.is_entry), last.pk) if len(executions) == limit else None
-    return len(outcome.decided), left
+    return len(outcome.decided), len(executions) - len(outcome.decided), left
 
 
 # --- Exits ---------------------------------------------------------------------------------------

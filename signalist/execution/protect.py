@@ -18,7 +18,7 @@ from typing import Any
 from signalist.accounts.models import Account, AccountState
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import ring_on_commit, wakes
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.events.outbox import Fact
@@ -58,12 +58,14 @@ def protect(now: datetime, abilities: Abilities, limit: int = BATCH, engine: uui
 
     A position whose order's fate must be known first stays due, and keeps no other waiting: the next batch begins behind it.
     """
-    looked = settled = 0
+    looked = settled = waiting = 0
     behind: tuple[Any, ...] | None = ()
     while behind is not None and settled < limit:
         positions, behind = _protect_batch(now, abilities, limit, behind, engine)
         looked += len(positions)
-        settled += sum(not position.protection_due for position in positions)
+        due = sum(position.protection_due for position in positions)
+        settled, waiting = settled + len(positions) - due, waiting + due
+    wakes.left("protect", waits=waiting > 0 or behind is not None)
     if behind is not None:
         ring_on_commit("protect")
     return looked
@@ -73,8 +75,12 @@ def _protect_batch(
     now: datetime, abilities: Abilities, limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None
 ) -> tuple[list[Position], tuple[Any, ...] | None]:
     """Look after what is due behind this (opened, id): the positions, and what to go on behind, None where nothing is left."""
+    waiting = _waiting(limit, behind, engine)
+    if not waiting:
+        return [], None
+    left = (waiting[-1][2], waiting[-1][0]) if len(waiting) == limit else None
     with unit("protect.batch"):
-        positions, left = _due(limit, behind, engine)
+        positions = _due(waiting, engine)
         if not positions:
             return [], left
         ids = [position.pk for position in positions]
@@ -96,17 +102,18 @@ def _protect_batch(
     return positions, left
 
 
-def _due(
-    limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None
-) -> tuple[list[Position], tuple[Any, ...] | None]:
+def _waiting(limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None) -> list[tuple[Any, ...]]:
+    """(id, account, opened) of what is due behind this; asked before the transaction, of which there is none where nothing is due."""
     later = " AND (opened_at, id) > (%s, %s)" if behind else ""
     held, holder = leases.of(engine)
-    waiting = fast.tuples(
+    return fast.tuples(
         f"SELECT id, account_id, opened_at FROM trading_position WHERE protection_due{later} AND {held}"
         " ORDER BY opened_at, id LIMIT %s",
         [*behind, *holder, limit],
     )
-    left = (waiting[-1][2], waiting[-1][0]) if len(waiting) == limit else None
+
+
+def _due(waiting: Sequence[tuple[Any, ...]], engine: uuid.UUID | None) -> list[Position]:
     # The account is every stage's first lock; what another engine looked after meanwhile is not due any more.
     locked = fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")
     accounts = leases.mine(locked, engine)
@@ -116,7 +123,7 @@ def _due(
     for position in positions:
         fast.relate(position, "entry_execution", executions[position.entry_execution_id])
         fast.relate(position, "account", accounts[position.account_id])
-    return positions, left
+    return positions
 
 
 def _numbers(execution_ids: Sequence[int]) -> Numbers:
