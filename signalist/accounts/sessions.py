@@ -31,6 +31,8 @@ class Sessions:
         self._open: dict[tuple[str, str], Session] = {}
         self._wakes: dict[tuple[str, str], Callable[[], None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self.doubted: set[tuple[str, str]] = set()
+        """Accounts whose venue has refused their key since somebody last looked here and emptied it."""
         self._unheard: set[tuple[str, str]] = set()
         self.interrupted: set[tuple[str, str]] = set()
         """Accounts (venue, ref) whose session was lost, whose stream was joined anew, or whose venue answers again after it did not, since
@@ -81,6 +83,11 @@ class Sessions:
             closing = asyncio.get_running_loop().create_task(session.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+    def doubt(self, account: OpensAs, error: Exception) -> None:
+        """Note where a venue refuses a key: whether it does so for good is asked separately."""
+        if isinstance(error, BadCredential):
+            self.doubted.add((account.venue, account.venue_ref))
 
     async def leave(self, account: OpensAs) -> None:
         """Close the account's session and listen to it no more: somebody else talks to its venue now."""

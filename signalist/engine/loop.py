@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import InterfaceError, OperationalError
@@ -47,6 +47,10 @@ LAST_WORDS = 5.0
 log = logger(__name__)
 
 
+async def _nothing() -> None:
+    """What is done where nothing has to be."""
+
+
 class Engine:
     """One engine. `clock` is market time; the machine's clock serves only to tell that the engine lives.
 
@@ -69,6 +73,7 @@ class Engine:
         self.wakes: Wakes = wakes
         self.process: EngineProcess | None = None
         self.news = asyncio.Event()
+        self.before_listening: Callable[[], Awaitable[None]] = _nothing
         self._patient, self._turn = patient, 0
         self._placer: Placer | None = None
         self._reconciler: reconcile.Reconciler | None = None
@@ -159,6 +164,8 @@ class Engine:
         held: dict[int, int] = await self.database(lambda: leases.held(self.id))
         await self._leave(held)
         fresh = held.keys() - self._listening.keys()
+        if fresh:
+            await self.before_listening()
         for account in await self.database(lambda: fast.select_ids(Account, sorted(fresh))):
             self._listen(account)
         if self.comparer is not None:
@@ -326,6 +333,11 @@ class Engine:
         await asyncio.gather(placer.under_way.end(0.0), reconciler.end(0.0))
         await placer.write()
         await reconciler.write()
+
+    def hear_anew(self, account_ids: Iterable[int]) -> None:
+        """Listen to these accounts anew at the next watch: what opens them has come or gone."""
+        for key in account_ids:
+            self._listening.pop(key, None)
 
     def _listen(self, account: Account) -> None:
         if account.pk not in self._listening:

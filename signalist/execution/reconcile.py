@@ -204,6 +204,7 @@ def _rouse(looks: Sequence[Look], doubtful: Sequence[tuple[Order, Account]], ses
 
 
 def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
+    sessions.doubt(account, error)
     sessions.heard(account, well=False)
     if isinstance(error, VenueError) and error.next is Next.RECONNECT:
         sessions.drop(account)

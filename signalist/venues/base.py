@@ -204,6 +204,24 @@ class Session(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRights:
+    """What a venue lets a key do, in our words ("read", "trade", "withdraw", or the venue's own for what has none), and the address that
+    it saw us come from, "" where it does not say."""
+
+    rights: frozenset[str]
+    seen_from: str = ""
+
+
+@runtime_checkable
+class TellsRights(Protocol):
+    """A session that can be asked what its key may do."""
+
+    async def rights(self) -> KeyRights:
+        """The rights of the key as they are now. Raises BadCredential where it is no longer one."""
+        ...
+
+
 @runtime_checkable
 class TellsHistory(Protocol):
     """A session that can be asked what orders there were."""

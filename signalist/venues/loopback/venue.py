@@ -11,6 +11,7 @@ from signalist.venues.base import (
     Ack,
     Balance,
     Capabilities,
+    KeyRights,
     NetPosition,
     OpenOrder,
     OrderReport,
@@ -118,6 +119,10 @@ class LoopbackSession:
 
     async def open_orders(self) -> tuple[OpenOrder, ...]:
         return parse.open_orders(await self._client.ask(self._signer, protocol.OPEN_ORDERS, {}, within=self._within))
+
+    async def rights(self) -> KeyRights:
+        said = await self._client.ask(self._signer, protocol.RIGHTS, {}, within=self._within)
+        return parse.rights(said)
 
     async def take_down(self, venue_order_id: str) -> None:
         said = {"venue_id": venue_order_id}
