@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,7 @@ from signalist.domain.sizing import margin
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import instructions, leases
+from signalist.execution.cooldowns import since_entry
 from signalist.execution.entries import entry_request
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.readiness import Readiness
@@ -279,7 +280,8 @@ def _request(
     levels = _levels(execution, known, fresh[0])
     if isinstance(levels, Denied):
         return levels
-    direction, standing = execution.signal_kind.direction, known.standing(subscription.pk, book)
+    direction, since = execution.signal_kind.direction, since_entry(execution, known.last_entries, known.now)
+    standing = replace(known.standing(subscription.pk, book), since_entry=since)
     return entry_request(subscription, direction, spec, fresh[0], levels, standing)
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
@@ -37,6 +38,7 @@ from signalist.execution.protection_plan import plan_of, wanted_legs
 from signalist.execution.vanishing import MAX_LOST_STOPS, books_differ
 from signalist.markets.selectors import instruments
 from signalist.trading.dust import netted_away, write_off
+from signalist.trading.halting import halted
 from signalist.trading.keys import order_ids
 from signalist.trading.models import STILL_ACTIVE, Execution, InstructionKind, Order, Position
 from signalist.trading.selectors import attach_causes
@@ -251,10 +253,7 @@ def _exit_again(position: Position, active: Sequence[Order], changes: Changes) -
 def _write(positions: Sequence[Position], changes: Changes) -> None:
     refused = [(p, f"the venue refused the stop {p.refused_stops} times") for p in changes.emergencies]
     close_by_rule(refused, InstructionKind.EMERGENCY, changes.now)
-    facts = [_halted(position, changes.now) for position in changes.stuck]
-    Account.objects.filter(pk__in=[p.account_id for p in changes.stuck]).update(
-        state=AccountState.HALTED, state_reason="a position cannot be closed; close it at the venue and resume"
-    )
+    facts = [fact for position in changes.stuck for fact in _halted(position, changes.now)]
     facts += [fact for position in changes.vanishing for fact in books_differ(position, changes.now)]
     trades, told = write_off(changes.dust, changes.now)
     # A stop that ends makes room for the one that replaces it, so it is written first.
@@ -271,6 +270,10 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
         ring_on_commit("protect", "measure", "decide")
 
 
-def _halted(position: Position, now: datetime) -> Fact:
-    payload = {"account": position.account_id, "position": position.pk, "reason": "a position cannot be closed"}
-    return Fact("account_halted", position.tenant_id, now, payload)
+def _halted(position: Position, now: datetime) -> Sequence[Fact]:
+    account = position.account
+    fact = halted(account, "a position cannot be closed; close it at the venue and resume", now)
+    if fact is None:
+        return []
+    account.save(update_fields=["state", "state_reason"])
+    return [replace(fact, payload=fact.payload | {"position": position.pk})]

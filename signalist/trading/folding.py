@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
@@ -23,6 +23,7 @@ from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.trading.folded_rows import exit_type, fill_row, order_filled, trade_closed, trade_row
+from signalist.trading.halting import halted
 from signalist.trading.ledgers import Ledger, opened_ledger
 from signalist.trading.models import AccountBalance, Execution, Order, Position
 from signalist.trading.naming import named
@@ -231,15 +232,6 @@ def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
     if (fact := halted(account, reason, ledger.now)) is not None:
         ledger.halted.append(account)
         ledger.facts.append(fact)
-
-
-def halted(account: Account, reason: str, now: datetime) -> Fact | None:
-    """Halt an account (the caller saves it) and say why; None, and nothing to save, where it is halted for that reason already."""
-    before = account.state, account.state_reason
-    account.state, account.state_reason = AccountState.HALTED, reason[:200]
-    if (account.state, account.state_reason) == before:
-        return None
-    return Fact("account_halted", account.tenant_id, now, {"account": account.pk, "reason": reason})
 
 
 # --- Writing -------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from signalist.db import fast
 from signalist.domain.errors import DomainError
 from signalist.events.outbox import emit
 from signalist.logs import logger
-from signalist.trading.folding import fold, halted
+from signalist.trading.folding import fold
+from signalist.trading.halting import halted
 from signalist.venues.base import Reports
 
 log = logger(__name__)
