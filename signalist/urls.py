@@ -17,6 +17,8 @@ urlpatterns = [
     path("", include("signalist.execution.urls")),
     path("", include("signalist.markets.urls")),
     path("", include("signalist.risk.urls")),
+    path("", include("signalist.audit.urls")),
+    path("", include("signalist.security.urls")),
     path("", include("tenants.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
