@@ -19,7 +19,9 @@ urlpatterns = [
     path("", include("signalist.risk.urls")),
     path("", include("signalist.audit.urls")),
     path("", include("signalist.security.urls")),
+    path("", include("signalist.accounts.urls")),
     path("", include("tenants.urls")),
+    path("", include("tenants.security.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -17,18 +17,21 @@ from typing import Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from signalist.accounts.keyholding import Keys
 from signalist.accounts.paper_store import PaperStore
 from signalist.accounts.sessions import Sessions
 from signalist.audit.linking import Linker
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
+from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
+from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
-from signalist.engine.loop import Database, Engine
+from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
 from signalist.engine.missing import look_for_missed
-from signalist.engine.strategies import StrategyPool
+from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
 from signalist.execution import engines
 from signalist.execution.decided import undecided
@@ -71,7 +74,8 @@ class MarketClock:
 class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
-    `others` are venues of play money by their code, beside the paper venue, which it always serves.
+    `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
+    accounts by stored credentials find the secrets.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class LiveEngine:
         *,
         synthetic: bool = False,
         others: Mapping[str, Venue] = MappingProxyType({}),
+        keys: Keys | None = None,
     ) -> None:
         self._clock = clock
         self._database = Database()
@@ -90,6 +95,9 @@ class LiveEngine:
         venues: dict[str, Venue] = {PAPER: PaperVenue(self._exchange), **others}
         sessions = Sessions(venues, paper=frozenset(venues))
         self.engine = Engine(sessions, clock, self._database, StrategyPool(), patient=False)
+        self._keywatch = None if keys is None else KeyWatch(keys, sessions, self.engine)
+        if self._keywatch is not None:
+            self.engine.before_listening = self._keywatch.look
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
         self._minute: datetime | None = None
@@ -130,13 +138,25 @@ class LiveEngine:
             await self.engine.stop()
 
     def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What goes on beside the work: showing that the engine lives, hearing other processes, and the heartbeat outside."""
+        """What goes on beside the work: signs of life, the walls there are, hearing other processes, and the heartbeat outside."""
         yield self._beat()
+        yield self._tell_walls()
         yield Listening(self.engine.wakes, self.engine.news.set).listen()
+        if self._keywatch is not None:
+            yield self._keywatch.keep()
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
             ).keep()
+
+    async def _tell_walls(self) -> None:
+        """Enter once which walls stand around strategies here; it also warms the process that their runs are forked from."""
+        entry = self.engine.entry
+        level, refusal = await asyncio.to_thread(walls_here)
+        try:
+            await self._database(lambda: engines.sandboxed(entry, level=level, refusal=refusal))
+        except (OperationalError, InterfaceError) as error:
+            log.warning("sandbox_level_not_noted", error=str(error).strip())
 
     async def _undecided(self) -> str:
         return await self._database(lambda: undecided(self._clock.now()))

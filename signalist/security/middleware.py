@@ -34,7 +34,8 @@ log = logger(__name__)
 # Exits, protection, and the way to them.
 PASSING = frozenset(
     "position_close order_cancel position_level close_many close_account close_subscription stop stop_set subscription_pause "
-    "subscription_cancel positions position difference_answer account_reauthenticate mfa_reauthenticate account_logout".split()
+    "subscription_cancel positions position difference_answer account_reauthenticate mfa_reauthenticate "
+    "mfa_reauthenticate_webauthn confirm_by_provider account_logout".split()
 )
 # What opens something, or makes more of it.
 ENTRIES = frozenset("ticket subscribe subscription_terms subscription_resume order_modify".split())

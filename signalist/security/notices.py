@@ -30,7 +30,7 @@ def send(incident_id: int) -> str:
         "held": incident.response == Response.ENTRIES_HELD.value,
         "step_up": incident.response == Response.STEP_UP.value,
         "link": address_of(reverse("incident_confirm", args=[token(incident)])),
-        "page": address_of(reverse("security")),
+        "page": address_of(reverse("log_ins")),
     }
     subject = f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{'an unusual log-in' if incident.response else 'failed log-ins'}"
     send_mail(subject, render_to_string("security/notice.txt", context), None, [incident.user.email])

@@ -19,17 +19,17 @@ from tenants.access import MemberRequest, member
 
 @require_safe
 @member
-def security(request: MemberRequest) -> HttpResponse:
+def log_ins(request: MemberRequest) -> HttpResponse:
     """Log-ins and failures, incidents, and what is held back."""
     response = held(request.user)
     context = {
-        "section": "security",
+        "section": "log_ins",
         "events": events_of(request.user.pk),
         "incidents": incidents_of(request.user.pk),
         "entries_held": response == Response.ENTRIES_HELD,
         "step_up": response == Response.STEP_UP,
     }
-    return render(request, "security/security.html", context)
+    return render(request, "security/log_ins.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -42,6 +42,6 @@ def incident_confirm(request: HttpRequest, token: str) -> HttpResponse:
         person: Any = incident.user
         resolve(incident, person, "confirmed by the person through the mail", utc_now())
         messages.success(request, "Thank you: the log-in was yours, and nothing is held back any more.")
-        return redirect("security" if request.user.is_authenticated else "account_login")
+        return redirect("log_ins" if request.user.is_authenticated else "account_login")
     context = {"incident": incident, "problem": "ended" if incident.resolved_at else ""}
     return render(request, "security/confirm.html", context)

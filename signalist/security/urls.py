@@ -7,6 +7,6 @@ from django.urls import path
 from signalist.security import pages
 
 urlpatterns = [
-    path("security/", pages.security, name="security"),
-    path("security/confirm/<str:token>/", pages.incident_confirm, name="incident_confirm"),
+    path("security/log-ins/", pages.log_ins, name="log_ins"),
+    path("security/incidents/<str:token>/", pages.incident_confirm, name="incident_confirm"),
 ]

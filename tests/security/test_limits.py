@@ -30,7 +30,7 @@ def limited(settings: Settings) -> Iterator[Settings]:
     settings.RATE_LIMITED = True
     settings.RATE_LIMITS = settings.RATE_LIMITS | {"user": "20/60", "anonymous": "5/900", "tenant": "1000/60"}
     now = utc_now().replace(second=10)
-    with mock.patch("signalist.security.limits.utc_now", lambda: now):
+    with mock.patch("signalist.security.limits.utc_now", return_value=now):
         yield settings
 
 
