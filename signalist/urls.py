@@ -17,6 +17,8 @@ urlpatterns = [
     path("", include("signalist.execution.urls")),
     path("", include("signalist.markets.urls")),
     path("", include("signalist.risk.urls")),
+    path("", include("signalist.audit.urls")),
+    path("", include("signalist.security.urls")),
     path("", include("signalist.accounts.urls")),
     path("", include("tenants.urls")),
     path("", include("tenants.security.urls")),
