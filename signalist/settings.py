@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "signalist.marketplace",
     "signalist.live",
     "signalist.engine",
+    "signalist.api",
 ]
 
 AUTH_USER_MODEL = "tenants.User"

@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("signalist.markets.urls")),
     path("", include("signalist.risk.urls")),
     path("", include("signalist.accounts.urls")),
+    path("", include("signalist.api.urls")),
     path("", include("tenants.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),

@@ -13,6 +13,7 @@ from tenants.selectors import membership_in
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
 CONNECTIONS_PATH = "/connections/"
+API_PATH = "/api/"
 # Where another provider is asked, which must not be done inside a transaction.
 PROVIDERS_PATH = "/accounts/google/"
 
@@ -22,7 +23,7 @@ class TenantMiddleware:
 
     The staff's admin goes across tenants, to read: `across_tenants("staff")`. An author's pages are about all followers of a
     strategy and open a door of their own, which shows counts. So do the pages of connections: they ask venues, and nobody waits for a
-    network with a transaction open.
+    network with a transaction open. Programs say with their key which workspace they mean, whoever is logged in beside them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -30,7 +31,7 @@ class TenantMiddleware:
 
     def __call__(self, request: Any) -> HttpResponse:
         request.tenant = request.membership = None
-        if not request.user.is_authenticated:
+        if request.path.startswith(API_PATH) or not request.user.is_authenticated:
             return self._next(request)
         if request.path.startswith(STAFF_PATH):
             with across_tenants("staff"):

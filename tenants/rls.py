@@ -94,7 +94,7 @@ def _police(cursor: Any, model: type[models.Model], present: set[str]) -> None:
         policies["engine_rows"] = ("ALL", ENGINE, getattr(model, "engine_policy", "true"))
     if TAIL in present and table == "events_event":
         policies["tail_rows"] = ("SELECT", TAIL, "true")
-    if WEB in present and (purposes := _web_purposes(table)):
+    if WEB in present and (purposes := getattr(model, "web_purposes", _web_purposes(table))):
         policies["web_across"] = ("SELECT", WEB, f"current_setting('app.across', true) IN ({purposes})")
     if append := getattr(model, "append_policy", ""):
         rule = append.format(**_SETTINGS, across="current_setting('app.across', true)")
