@@ -206,6 +206,14 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "Signalist: "
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 ACCOUNT_SESSION_REMEMBER = None  # the log-in form asks
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_ADAPTER = "tenants.adapters.OurAccounts"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# How long what was proven once more holds for critical actions (ACC-06), in seconds.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = environment.integer("SIGNALIST_STEP_UP_SECONDS", 300, minimum=30, maximum=3600)
+MFA_ADAPTER = "tenants.adapters.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute wrong
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
 # Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client

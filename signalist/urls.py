@@ -20,6 +20,7 @@ urlpatterns = [
     path("", include("signalist.accounts.urls")),
     path("", include("signalist.api.urls")),
     path("", include("tenants.urls")),
+    path("", include("tenants.security.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

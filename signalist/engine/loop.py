@@ -1,25 +1,24 @@
 """The engine: drives the stages of one process. Stages never call each other; they ring, and the loop comes.
 
-All database work is synchronous and goes through the engine's own single thread, each piece behind the door `engine`.
+All database work is synchronous and goes through the engine's own single thread (`engine.database`), each piece behind the door `engine`;
+only the heartbeat has one of its own where the database lets two write.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
-from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import InterfaceError, OperationalError
 
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
+from signalist.engine.database import Database
 from signalist.engine.strategies import StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile
 from signalist.execution.compare import Comparer
@@ -40,12 +39,7 @@ from signalist.strategies.models import StrategyRun
 from signalist.strategies.selectors import forget_schedules
 from signalist.venues.errors import VenueError
 from signalist.venues.transport.fence import Tenure
-from tenants.doors import across_tenants
 
-T = TypeVar("T")
-
-TRIES = 5
-RETRY_AFTER = 0.2
 TURNS = 5
 LAST_WORDS = 5.0
 """Seconds that an engine which stops gives to what is under way at venues."""
@@ -53,55 +47,8 @@ LAST_WORDS = 5.0
 log = logger(__name__)
 
 
-class Database:
-    """The engine's door to the database: one writer thread, each call behind `across_tenants("engine")`."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
-
-    async def __call__(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _behind_the_door, function)
-
-    def close(self) -> None:
-        """Close the thread and its connection."""
-        self._thread.submit(connections.close_all).result()
-        self._thread.shutdown()
-
-
-class DatabaseInline(Database):
-    """The same door without a thread, for a replay at full speed: there is nothing else that the loop could do meanwhile."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Django refuses synchronous queries under a running loop, because they would block it: here that is the point.
-        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-    async def __call__(self, function: Callable[[], T]) -> T:
-        return _behind_the_door(function)
-
-    def close(self) -> None:
-        """Nothing to close: the connection belongs to the command's own thread."""
-        os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
-
-
 async def _nothing() -> None:
     """What is done where nothing has to be."""
-
-
-def _behind_the_door(function: Callable[[], T]) -> T:
-    """Run `function`, and once more where the database gave up (a lost connection, a deadlock): a unit is repeated from its rows."""
-    for left in reversed(range(TRIES)):
-        if connection.errors_occurred:
-            close_old_connections()  # a connection that broke is replaced; asking a sound one each time costs a round trip
-        try:
-            with across_tenants("engine"):
-                return function()
-        except (OperationalError, InterfaceError) as error:
-            if not left:
-                raise
-            log.warning("database_unit_repeated", error=str(error).strip(), left=left)
-            sleep(RETRY_AFTER)
-    raise AssertionError("unreachable")
 
 
 class Engine:
@@ -131,6 +78,7 @@ class Engine:
         self._placer: Placer | None = None
         self._reconciler: reconcile.Reconciler | None = None
         self._tenure = Tenure(may_send)
+        self._heart = database.beside()
         self.comparer: Comparer | None = None
         self._machine = SystemClock()
         self._watches, self._gate = True, Readiness()
@@ -232,10 +180,13 @@ class Engine:
                 await self.sessions.leave(self._listening.pop(key))
 
     async def heartbeat(self) -> None:
-        """Show that this engine lives."""
+        """Show that this engine lives, also while a unit of its work takes long; not where one hangs, for then it does not."""
         assert self.process is not None
+        if self.database.is_stuck:
+            log.error("engine_unit_hangs", engine=str(self.id))
+            return
         process, begun = self.process, monotonic()
-        await self.database(lambda: engines.heartbeat(process, self._machine))
+        await self._heart(lambda: engines.heartbeat(process, self._machine))
         self._tenure.renewed(begun)
 
     async def poll(self) -> None:
@@ -347,6 +298,8 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop in good order: what is under way comes to its end, and what this engine held is free."""
+        if self._heart is not self.database:
+            self._heart.close()  # a beat that is under way must not come after the end
         try:
             if self.comparer is not None:
                 await self.comparer.end()

@@ -231,6 +231,15 @@ class TellsHistory(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsReturns(Protocol):
+    """A session that listens to a stream which may break, and says when it is whole again."""
+
+    def returns(self, say: Callable[[], None]) -> None:
+        """Have `say` called whenever the account is on its venue's stream again after it was not."""
+        ...
+
+
 class Venue(Protocol):
     """An exchange or broker."""
 

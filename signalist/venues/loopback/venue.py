@@ -134,6 +134,9 @@ class LoopbackSession:
         self._listening.join(self._signer, wake)
         self._wakes.append(wake)
 
+    def returns(self, say: Callable[[], None]) -> None:
+        self._listening.returns(self._signer.ref, say)
+
     async def close(self) -> None:
         while self._wakes:
             self._listening.leave(self._signer.ref, self._wakes.pop())
