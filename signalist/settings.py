@@ -87,6 +87,8 @@ INSTALLED_APPS = [
     "signalist.live",
     "signalist.engine",
     "signalist.api",
+    "signalist.downloads",
+    "signalist.privacy",
 ]
 
 AUTH_USER_MODEL = "tenants.User"

@@ -19,6 +19,7 @@ urlpatterns = [
     path("", include("signalist.risk.urls")),
     path("", include("signalist.accounts.urls")),
     path("", include("signalist.api.urls")),
+    path("", include("signalist.privacy.urls")),
     path("", include("tenants.urls")),
     path("", include("tenants.security.urls")),
     path("accounts/", include("allauth.urls")),

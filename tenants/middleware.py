@@ -13,6 +13,7 @@ from tenants.selectors import membership_in
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
 CONNECTIONS_PATH = "/connections/"
+MY_DATA_PATHS = ("/my-data/", "/downloads/")
 API_PATH = "/api/"
 # Where another provider is asked, which must not be done inside a transaction.
 PROVIDERS_PATH = "/accounts/google/"
@@ -23,7 +24,8 @@ class TenantMiddleware:
 
     The staff's admin goes across tenants, to read: `across_tenants("staff")`. An author's pages are about all followers of a
     strategy and open a door of their own, which shows counts. So do the pages of connections: they ask venues, and nobody waits for a
-    network with a transaction open. Programs say with their key which workspace they mean, whoever is logged in beside them.
+    network with a transaction open. Programs say with their key which workspace they mean, whoever is
+    logged in beside them. Who leaves may be in several workspaces.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -40,7 +42,7 @@ class TenantMiddleware:
         if membership is None:
             return self._next(request)
         request.tenant, request.membership = membership.tenant, membership
-        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH)):
+        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, *MY_DATA_PATHS)):
             return self._next(request)
         with viewing(membership.tenant_id):
             return self._next(request)
