@@ -87,6 +87,9 @@ INSTALLED_APPS = [
     "signalist.marketplace",
     "signalist.live",
     "signalist.engine",
+    "signalist.api",
+    "signalist.downloads",
+    "signalist.privacy",
 ]
 
 AUTH_USER_MODEL = "tenants.User"

@@ -13,6 +13,8 @@ from tenants.selectors import chosen, memberships_of
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
 CONNECTIONS_PATH = "/connections/"
+MY_DATA_PATHS = ("/my-data/", "/downloads/")
+API_PATH = "/api/"
 # Where another provider is asked, which must not be done inside a transaction.
 PROVIDERS_PATH = "/accounts/google/"
 # Where a guest comes in, from whichever workspace they are in.
@@ -24,7 +26,8 @@ class TenantMiddleware:
 
     The staff's admin goes across tenants, to read: `across_tenants("staff")`. An author's pages are about all followers of a
     strategy and open a door of their own, which shows counts. So do the pages of connections: they ask venues, and nobody waits for a
-    network with a transaction open.
+    network with a transaction open. Programs say with their key which workspace they mean, whoever is
+    logged in beside them. Who leaves may be in several workspaces.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -33,7 +36,7 @@ class TenantMiddleware:
     def __call__(self, request: Any) -> HttpResponse:
         request.tenant = request.membership = None
         request.memberships = []
-        if not request.user.is_authenticated:
+        if request.path.startswith(API_PATH) or not request.user.is_authenticated:
             return self._next(request)
         if request.path.startswith(STAFF_PATH):
             with across_tenants("staff"):
@@ -43,7 +46,7 @@ class TenantMiddleware:
         if membership is None:
             return self._next(request)
         request.tenant, request.membership = membership.tenant, membership
-        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, INVITATIONS_PATH)):
+        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, INVITATIONS_PATH, *MY_DATA_PATHS)):
             return self._next(request)
         with viewing(membership.tenant_id):
             return self._next(request)

@@ -122,7 +122,10 @@ class TenantSwitch(_Switch, TenantRow):
 
 
 class TenantSwitchChange(_Change, TenantRow):
-    """A change of the switch of a tenant, of an account or of a subscription."""
+    """A change of the switch of a tenant, of an account or of a subscription. Of an entry that is never changed the name alone goes when
+    its owner is deleted."""
+
+    names_people: ClassVar[str] = "who"
 
     account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
     subscription = models.ForeignKey(Subscription, null=True, on_delete=models.PROTECT, related_name="+")
