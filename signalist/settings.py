@@ -42,6 +42,8 @@ CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEY
 
 # Orders at real venues with real money. Nothing in this version asks for it to be true.
 LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
+# A loopback venue (play money, `signalist/venues/loopback/`) to which accounts may be connected; none by default.
+LOOPBACK_URL = environment.web_address("SIGNALIST_LOOPBACK_URL", environment.text("SIGNALIST_LOOPBACK_URL", ""))
 # An order by hand worth more than this, in its account's currency, wants the password again (EXE-29).
 STEP_UP_NOTIONAL = environment.integer("SIGNALIST_STEP_UP_NOTIONAL", 25_000, minimum=0)
 

@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("signalist.execution.urls")),
     path("", include("signalist.markets.urls")),
     path("", include("signalist.risk.urls")),
+    path("", include("signalist.accounts.urls")),
     path("", include("tenants.urls")),
     path("", include("tenants.security.urls")),
     path("", include("tenants.workspaces.urls")),

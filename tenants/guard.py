@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tenants.doors import OutsideTenant, ShutToWriting, announce, current
+from tenants.doors import OutsideTenant, ShutToWriting, announce, current, is_only_looking
 from tenants.roles import ENGINE, KEYHOLDING
 
 _IDLE = 0  # psycopg's TransactionStatus: no transaction has begun yet
@@ -32,7 +32,7 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
                 f"This statement touches tenant data outside acting_for and across_tenants: {sql[:120]}"
             )
         return execute(sql, params, many, context)
-    if door.shut_to_writing and writing().match(sql) and tenant_statement().search(sql):
+    if is_only_looking() and writing().match(sql) and tenant_statement().search(sql):
         raise ShutToWriting("Nothing can be changed from here: this is a look at somebody else's workspace.")
     if connection.vendor == "postgresql" and not (
         door.purpose and door.purpose not in KEYHOLDING and _is_engine(connection)

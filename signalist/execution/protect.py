@@ -114,8 +114,8 @@ def _due(
     executions = {e.pk: e for e in fast.select_ids(Execution, sorted({p.entry_execution_id for p in positions}))}
     attach_causes(list(executions.values()))
     for position in positions:
-        position.entry_execution = executions[position.entry_execution_id]
-        position.account = accounts[position.account_id]
+        fast.relate(position, "entry_execution", executions[position.entry_execution_id])
+        fast.relate(position, "account", accounts[position.account_id])
     return positions, left
 
 

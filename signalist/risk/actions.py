@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from signalist.accounts.models import Account, AccountState
+from signalist.audit.writing import record
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.events.outbox import Fact, emit
@@ -126,6 +127,13 @@ def switch(
         payload: dict[str, Any] = {"layer": where.layer.value, "what": where.name, "state": state.value}
         payload |= {"before": before[0], "reason": reason, "by": who}
         emit([Fact("kill_switched", where.tenant_id, now, payload)])
+        record(
+            "switch.thrown" if state != AccountState.ACTIVE else "switch.released",
+            tenant_id=where.tenant_id,
+            user_id=None if by is None else by.pk,
+            target=f"{where.layer.value} {where.name}",
+            details={"before": before[0], "state": state.value, "reason": reason, "operator": operator},
+        )
         if state != AccountState.HALTED:
             _let_out(where)
         ring_on_commit("place", "decide", "protect")

@@ -56,9 +56,9 @@ def prepare() -> tuple[ModuleType, ModuleType, ModuleType]:
     del sys.modules["frames"], sys.modules["interface"]
     ours = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
     sys.modules.update(ours)
-    ours["signalist.domain"].indicators = load("signalist.domain.indicators", HERE.parent / "domain" / "indicators.py")  # type: ignore[attr-defined]
+    ours["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
     author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
-    for name in (*ours, "signalist.domain.indicators"):
+    for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
         del sys.modules[name]
     os.environ.clear()
     sys.argv[:] = [interface.STRATEGY]
