@@ -31,7 +31,7 @@ from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
 from signalist.engine.missing import look_for_missed
-from signalist.engine.strategies import StrategyPool
+from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
 from signalist.execution import engines
 from signalist.execution.decided import undecided
@@ -138,8 +138,9 @@ class LiveEngine:
             await self.engine.stop()
 
     def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What goes on beside the work: showing that the engine lives, hearing other processes, and the heartbeat outside."""
+        """What goes on beside the work: signs of life, the walls there are, hearing other processes, and the heartbeat outside."""
         yield self._beat()
+        yield self._tell_walls()
         yield Listening(self.engine.wakes, self.engine.news.set).listen()
         if self._keywatch is not None:
             yield self._keywatch.keep()
@@ -147,6 +148,15 @@ class LiveEngine:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
             ).keep()
+
+    async def _tell_walls(self) -> None:
+        """Enter once which walls stand around strategies here; it also warms the process that their runs are forked from."""
+        entry = self.engine.entry
+        level, refusal = await asyncio.to_thread(walls_here)
+        try:
+            await self._database(lambda: engines.sandboxed(entry, level=level, refusal=refusal))
+        except (OperationalError, InterfaceError) as error:
+            log.warning("sandbox_level_not_noted", error=str(error).strip())
 
     async def _undecided(self) -> str:
         return await self._database(lambda: undecided(self._clock.now()))

@@ -42,8 +42,8 @@ def test_inviting_joining_changing_a_role_and_ending_a_log_in(cast: Cast) -> Non
         assert Membership.objects.get(user=cast.gus, tenant=cast.acme).role == "TRADER"
 
 
-def test_invitations_and_log_ins_are_closed_to_the_engine(cast: Cast) -> None:
-    for table in ("tenants_invitation", "tenants_loginsession", "mfa_authenticator"):
+def test_log_ins_and_second_factors_are_closed_to_the_engine(cast: Cast) -> None:
+    for table in ("tenants_loginsession", "tenants_staffsession", "mfa_authenticator"):
         with connection.cursor() as cursor:
             cursor.execute("SELECT has_table_privilege('signalist_engine', %s, 'SELECT')", [table])
             assert not cursor.fetchone()[0], table
