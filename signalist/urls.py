@@ -25,6 +25,7 @@ urlpatterns = [
     path("", include("tenants.urls")),
     path("", include("tenants.security.urls")),
     path("", include("tenants.workspaces.urls")),
+    path("", include("tenants.staff.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]
