@@ -53,6 +53,7 @@ TRIED_ONCE = (
     "tests/flows/test_replay.py::test_the_same_input",
     "tests/flows/test_venue_messages.py",
     "tests/strategies/test_confirmations.py",
+    "tests/strategies/test_gate.py",
     "tests/strategies/test_library.py",
     "tests/venues/test_errors.py",
     "tests/venues/test_http.py",
