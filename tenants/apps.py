@@ -11,8 +11,9 @@ class TenantsConfig(AppConfig):
     name = "tenants"
 
     def ready(self) -> None:
+        from signalist.audit import writing
         from signalist.db import scope
-        from tenants.doors import current
+        from tenants.doors import current, door_to_the_log
         from tenants.guard import attach
         from tenants.rls import after_migrate, before_migrate
 
@@ -21,6 +22,7 @@ class TenantsConfig(AppConfig):
             return None if door is None else door.tenant_id
 
         scope.asks(behind_the_door)
+        writing.opens_doors(door_to_the_log)
         connection_created.connect(attach, dispatch_uid="tenants.guard")
         pre_migrate.connect(before_migrate, dispatch_uid="tenants.rls.before")
         post_migrate.connect(after_migrate, dispatch_uid="tenants.rls")

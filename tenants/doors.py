@@ -7,7 +7,7 @@ row-level security: the guard tells the database who is behind the door at the f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +81,16 @@ def own_memberships(user_id: int) -> Iterator[None]:
     """Read the memberships of one user, before a tenant is chosen (log-in, workspace switcher)."""
     with _opened(Door(user_id=user_id)):
         yield
+
+
+def door_to_the_log(tenant_id: int | None) -> AbstractContextManager[None]:
+    """Around an entry of the audit log: the door that is open, if it is not another tenant's, else one for that entry."""
+    door = _door.get()
+    if door is None or (door.user_id is not None and not transaction.get_connection().in_atomic_block):
+        return across_tenants("audit") if tenant_id is None else acting_for(tenant_id)
+    if tenant_id is not None and door.tenant_id not in (None, tenant_id):
+        raise OutsideTenant("What is recorded here belongs to another tenant than the one behind the door.")
+    return nullcontext()
 
 
 def announce(connection: Any, door: Door | None) -> None:

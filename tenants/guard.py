@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tenants.doors import OutsideTenant, announce, current
-from tenants.roles import ENGINE
+from tenants.roles import ENGINE, KEYHOLDING
 
 _IDLE = 0  # psycopg's TransactionStatus: no transaction has begun yet
 _ABOUT_TABLES = "CREATE ALTER DROP COMMENT PRAGMA GRANT REVOKE VACUUM ANALYZE REINDEX"
@@ -31,7 +31,9 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
             raise OutsideTenant(
                 f"This statement touches tenant data outside acting_for and across_tenants: {sql[:120]}"
             )
-    elif connection.vendor == "postgresql" and not (door.purpose and _is_engine(connection)):
+    elif connection.vendor == "postgresql" and not (
+        door.purpose and door.purpose not in KEYHOLDING and _is_engine(connection)
+    ):
         raw = connection.connection
         if raw.autocommit and tenant_statement().search(sql):
             # The announcement ends with its transaction, so a statement that would stand alone gets one around it.

@@ -12,13 +12,17 @@ from tenants.selectors import membership_in
 
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
+CONNECTIONS_PATH = "/connections/"
+# Where another provider is asked, which must not be done inside a transaction.
+PROVIDERS_PATH = "/accounts/google/"
 
 
 class TenantMiddleware:
     """Puts `tenant` and `membership` on the request (None without a log-in or a workspace) and opens the door.
 
     The staff's admin goes across tenants, to read: `across_tenants("staff")`. An author's pages are about all followers of a
-    strategy and open a door of their own, which shows counts.
+    strategy and open a door of their own, which shows counts. So do the pages of connections: they ask venues, and nobody waits for a
+    network with a transaction open.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -35,7 +39,7 @@ class TenantMiddleware:
         if membership is None:
             return self._next(request)
         request.tenant, request.membership = membership.tenant, membership
-        if request.path.startswith(AUTHORS_PATH):
+        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH)):
             return self._next(request)
         with viewing(membership.tenant_id):
             return self._next(request)

@@ -125,12 +125,25 @@ class Membership(TenantRow):
         return f"{self.role} {self.user_id} of {self.tenant_id}"
 
 
-class Credential(TenantRow):
-    """A sealed secret for a venue. `sealed` maps field names to base64 of nonce and ciphertext; only `tenants.vault` opens it."""
+class Validity(models.TextChoices):
+    """What the venue last said of a credential: UNKNOWN until it was asked."""
 
-    # The engine sees a secret only where an account uses it.
+    UNKNOWN = "UNKNOWN"
+    VALID = "VALID"
+    INVALID = "INVALID"
+
+
+class Credential(TenantRow):
+    """A sealed secret for a venue. `sealed` maps field names to base64 of nonce and ciphertext; only `tenants.vault` opens it.
+
+    `rights` are those that the venue reported, `egress` the address that it saw us come from, `checked_at` when it was last asked. One
+    that was revoked stays as a row, with nothing sealed in it: what traded with it points there.
+    """
+
+    # The engine sees a secret only where an account uses it, and all of them to seal them anew or to revoke them.
     engine_policy: ClassVar[str] = (
         "EXISTS (SELECT 1 FROM accounts_account a WHERE a.credential_id = tenants_credential.id)"
+        " OR current_setting('app.across', true) IN ('key rotation', 'mass revocation')"  # tenants.roles.KEYHOLDING
     )
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -140,10 +153,26 @@ class Credential(TenantRow):
     key_version = models.PositiveIntegerField()
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=utc_now)
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    sealed_at = models.DateTimeField(default=utc_now)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_why = models.CharField(max_length=200, blank=True)
+    validity = models.CharField(max_length=7, choices=Validity.choices, default=Validity.UNKNOWN)
+    invalid_why = models.CharField(max_length=200, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    rights = models.JSONField(default=list)
+    egress = models.CharField(max_length=45, blank=True)
+    unsealed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(TenantRow.Meta):
-        constraints = [models.UniqueConstraint(fields=["tenant", "venue", "label"], name="credential_label_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "venue", "label"],
+                condition=models.Q(revoked_at__isnull=True),
+                name="credential_label_unique",
+            )
+        ]
+        indexes = [models.Index(fields=["key_version", "id"], name="credential_by_key")]
 
     def __str__(self) -> str:
         return f"{self.venue} {self.label}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from signalist.domain.errors import DomainError
 from signalist.sandbox.outcomes import Failed
 from signalist.sandbox.process import StrategyProcess
+from signalist.strategies.house import is_house
 from signalist.strategies.models import Strategy, StrategyVersion
 from tenants.models import User
 
@@ -44,7 +45,7 @@ def published(
 
 
 def _version(strategy: Strategy, source: str, given: Mapping[str, object]) -> StrategyVersion:
-    with StrategyProcess(source, given) as process:
+    with StrategyProcess(source, given, house=is_house(source)) as process:
         manifest = process.manifest()
     if isinstance(manifest, Failed):
         raise DomainError(f"The strategy {strategy.slug!r} does not load: {manifest.message}.")

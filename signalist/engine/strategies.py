@@ -1,4 +1,4 @@
-"""Keeps one warm sandboxed process per strategy version and shows it the candles of its schedule."""
+"""Keeps a door into the sandbox per strategy version and shows the strategy the candles of its schedule."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.markets.selectors import CandleWindow, Shown
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran, RanWhole
 from signalist.sandbox.process import StrategyProcess
+from signalist.sandbox.warm import CannotStart, zygote
+from signalist.strategies.house import is_house
 from signalist.strategies.models import StrategyRun, StrategyVersion
 
 
@@ -19,6 +21,15 @@ class Answer:
 
     outcome: Ran | Failed
     reference: Decimal
+
+
+def walls_here() -> tuple[str, str]:
+    """The level of the walls around strategies on this machine, and why a stranger's code is refused, if it is; blocking."""
+    try:
+        walls = zygote("lean").walls()
+    except CannotStart as reason:
+        return "weak", f"No strategy can be run here: {reason}."
+    return walls.level, walls.refusal or ""
 
 
 class StrategyPool:
@@ -59,7 +70,7 @@ class StrategyPool:
     def _process(self, version: StrategyVersion) -> StrategyProcess:
         if version.pk not in self._processes:
             self._processes[version.pk] = StrategyProcess(
-                version.source, version.parameters, time_limit=self._time_limit
+                version.source, version.parameters, time_limit=self._time_limit, house=is_house(version.source)
             )
         return self._processes[version.pk]
 

@@ -67,6 +67,12 @@ def beat_outside(engine: EngineProcess, clock: Clock, *, well: bool, said: str) 
         )
 
 
+def sandboxed(engine: EngineProcess, *, level: str, refusal: str) -> None:
+    """Note which walls stand around the strategies that this engine runs, and why a stranger's are refused, if they are."""
+    with unit("engine.sandboxed"):
+        EngineProcess.objects.filter(pk=engine.pk).update(sandbox=level, sandbox_said=refusal[:300])
+
+
 def ended(engine: EngineProcess, clock: Clock) -> None:
     """This engine stops in good order."""
     with unit("engine.ended"):

@@ -33,6 +33,7 @@ LATELY = timedelta(hours=1)
 GRACE = timedelta(seconds=10)
 """So long a run may take to show after its candle closed, and a stop to rest at the venue after its position opened."""
 MOST_SCHEDULES = 50
+SANDBOX_LEVELS = ("namespaces", "filters", "weak")
 
 
 class Pulse(StrEnum):
@@ -65,15 +66,32 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The walls around strategies, of the engine that has the fewest: the level, and why a stranger's code is refused, if it is."""
+
+    level: str
+    refusal: str
+
+    @property
+    def words(self) -> str:
+        """The level for a reader."""
+        return {
+            "namespaces": "System calls and files are filtered, in namespaces of their own",
+            "filters": "System calls and files are filtered",
+        }.get(self.level, self.refusal)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineHealth:
     """The engines as one: `seen_at` is when one of them last showed that it lives, None if there never was one. `beat` is the newest
-    heartbeat outside the host, None where none is configured or none was due yet."""
+    heartbeat outside the host, None where none is configured or none was due yet; `sandbox` None where no engine has said it yet."""
 
     pulse: Pulse
     seen_at: datetime | None
     age: timedelta | None
     market_clock: bool
     beat: Beat | None = None
+    sandbox: Sandbox | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +166,9 @@ def engine_health() -> EngineHealth:
     pulse = Pulse.ONLINE if age <= BEATS else Pulse.DEGRADED
     beats = [Beat(e.beat_at, e.beat_well, e.beat_said, e.beats_failed) for e in living if e.beat_at is not None]
     newest_beat = max(beats, key=lambda beat: beat.at, default=None)
-    return EngineHealth(pulse, seen_at, age, any(engine.clock == "market" for engine in living), newest_beat)
+    said = [Sandbox(e.sandbox, e.sandbox_said) for e in living if e.sandbox]
+    sandbox = max(said, key=lambda one: SANDBOX_LEVELS.index(one.level), default=None)
+    return EngineHealth(pulse, seen_at, age, any(engine.clock == "market" for engine in living), newest_beat, sandbox)
 
 
 def present(engine: EngineHealth | None = None) -> datetime:

@@ -11,6 +11,8 @@ class EngineProcess(models.Model):
     """One engine process. `boot` names the machine's present boot, so that (boot, pid) is checked only where it means something.
 
     `beat_at`, `beat_well` and `beat_said` tell what came of its last heartbeat outside the host, `beats_failed` how many in a row failed.
+    `sandbox` is the level of the walls around its strategies (`filters`, `namespaces`, `weak`; empty before it is known), `sandbox_said`
+    why a stranger's code is refused there.
     `clock` is what market time is for it, `feeds` the market that it feeds, if any; a market is fed by one living engine.
     """
 
@@ -26,6 +28,8 @@ class EngineProcess(models.Model):
     beat_at = models.DateTimeField(null=True)
     beat_well = models.BooleanField(default=False)
     beat_said = models.CharField(max_length=200, blank=True, default="")
+    sandbox = models.CharField(max_length=12, blank=True, default="")
+    sandbox_said = models.CharField(max_length=300, blank=True, default="")
     beats_failed = models.PositiveIntegerField(default=0)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""One running child process: ask it, with a deadline and limits on all that comes back, and kill it."""
+"""One run's process, seen from outside: ask it, with a deadline and limits on all that comes back, and have it killed."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 from signalist.clock import monotonic
 
-from . import frames, spawner
+from . import frames
 from .frames import Frame
 from .outcomes import Failed, FailureKind
+from .warm import Zygote
 
-_RUNNER = Path(__file__).with_name("runner.py")
 _BOOT_SECONDS = 60.0
-_SOCKET_BUFFER = 1 << 20
 _CHUNK = 65_536
 _MESSAGE_LENGTH = 600
 _GOODBYE_SECONDS = 1.0
 _KILL_SECONDS = 5.0
-_GLANCE_SECONDS = 0.002
+_CHANNEL_CLOSED = "The strategy closed the channel that its signals travel on."
 # What a child may say of itself; anything else in a FAILED frame is a forged one.
 _REPORTED = {
-    FailureKind.SYNTAX, FailureKind.DECLARATION, FailureKind.RAISED, FailureKind.BAD_OUTPUT, FailureKind.MEMORY,
+    FailureKind.SYNTAX, FailureKind.DECLARATION, FailureKind.FORBIDDEN, FailureKind.RAISED, FailureKind.BAD_OUTPUT, FailureKind.MEMORY,
 }  # fmt: skip
 
 
@@ -41,61 +37,58 @@ class Refusal(Exception):
 
 
 class Child:
-    """A process that runs one strategy. Raises OSError when it cannot be started; not safe to use from two threads at once."""
+    """A process that runs one strategy. Raises CannotStart when there is none to be had; not safe to use from two threads at once."""
 
-    def __init__(self, *, seconds: float, memory: int, output: int) -> None:
+    def __init__(self, zygote: Zygote, *, seconds: float, memory: int, output: int) -> None:
         self._output_limit = output
         self._number = 0
         self.printed = bytearray()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
-            ours.setblocking(False)
-            try:
-                self._process = spawner.start(lambda: _popen(theirs.fileno(), memory, seconds))
-            except OSError:
-                ours.close()
-                raise
-        assert self._process.stdout is not None
-        self._socket = ours
-        self._printer: int | None = self._process.stdout.fileno()
-        os.set_blocking(self._printer, False)
+        self.never_began = False
+        """Whether it was found out that the sandbox was gone before there was a process: the run may be tried again."""
+        self._ends = zygote.run(memory, seconds)
+        self._socket = self._ends.channel
+        self._printer: int | None = self._ends.printer
+        self._pid: int | None = None
+        self._status: int | None = None
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(self._printer, select.POLLIN)
 
     @property
     def pid(self) -> int:
-        return self._process.pid
-
-    def boot(self) -> Failed | None:
-        """Wait until the interpreter and numpy are loaded."""
-        answer = self._exchange([], Frame.READY, 0, _BOOT_SECONDS)
-        if not isinstance(answer, Failed):
-            return None
-        reason = self.printed.decode(errors="replace").strip().rpartition("\n")[2]
-        return Failed(answer.kind, readable(f"Starting Python for the strategy failed. {answer.message} {reason}"))
+        """Its process id; 0 when the sandbox was gone before there was a process, an error's number below zero when there was no room."""
+        if self._pid is None:
+            self._pid = self._told(_BOOT_SECONDS)
+        return self._pid or 0
 
     def has_ended(self) -> bool:
         """Whether it is gone, between two requests."""
-        return self._unasked() == b"" or self._exited()
+        return self._unasked() == b""
 
     def speaks_unasked(self) -> bool:
         """Whether it has sent something that nobody asked for."""
         return bool(self._unasked())
 
-    def ask(self, kind: Frame, body: list[bytes], expected: Frame, size: int, seconds: float) -> bytearray | Failed:
-        """Send one request and return the body of its reply, `expected` and of at most `size` bytes, within `seconds`."""
+    def ask(
+        self, kind: Frame, body: list[bytes], expected: Frame, size: int, seconds: float, *, setup: bytes = b""
+    ) -> bytearray | Failed:
+        """Send one request and return the body of its reply, `expected` and of at most `size` bytes, within `seconds`.
+
+        `setup` goes before it as a message of its own, which has no reply.
+        """
         self._number = (self._number + 1) % 2**32
         header = frames.HEADER.pack(kind, self._number, sum(len(part) for part in body))
-        return self._exchange(frames.pieces([header, *body]), expected, size, seconds)
+        first = [frames.HEADER.pack(Frame.SETUP, self._number, len(setup)), setup] if setup else []
+        return self._exchange(frames.pieces([*first, header, *body]), expected, size, seconds)
 
     def kill(self) -> None:
-        """End the child and its process group at once, and release what it held."""
-        self._reap()
-        self._socket.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        """End the child at once, wait until it is gone, and release what it held."""
+        self._shut()
+        self._ends.close()
+
+    def leave(self) -> None:
+        """Release a child that has answered; it is ended without waiting for that."""
+        self._ends.close()
 
     def _exchange(self, request: list[bytes], expected: Frame, size: int, seconds: float) -> bytearray | Failed:
         deadline = monotonic() + seconds
@@ -185,53 +178,41 @@ class Child:
 
     def _ended(self) -> Refusal:
         """Why the channel ended in the middle of an exchange."""
-        deadline = monotonic() + _GOODBYE_SECONDS
-        while not self._exited() and monotonic() < deadline:
-            select.select([], [], [], _GLANCE_SECONDS)
+        if self._status is None and self.pid >= 0:
+            self._status = self._told(_GOODBYE_SECONDS)
         self._drain()
-        status = self._reap() if self._exited() else frames.CHANNEL_LOST
+        if self.pid < 0:
+            return Refusal(FailureKind.DIED, f"No process could be had for the strategy ({os.strerror(-self.pid)}).")
+        if self._status is None:
+            lost = self._shut()
+            if lost is None:
+                self.never_began = self._pid is None
+                return Refusal(FailureKind.DIED, "The sandbox ended while the strategy ran.")
+            return Refusal(FailureKind.BAD_OUTPUT, _CHANNEL_CLOSED)
+        status = self._status
         if status == frames.CHANNEL_LOST:
-            return Refusal(FailureKind.BAD_OUTPUT, "The strategy closed the channel that its signals travel on.")
+            return Refusal(FailureKind.BAD_OUTPUT, _CHANNEL_CLOSED)
         if status == -signal.SIGXCPU:
             return Refusal(FailureKind.TIMED_OUT, "The strategy used up its processor time.")
         how = f"on signal {-status} ({signal.strsignal(-status)})" if status < 0 else f"with exit status {status}"
         return Refusal(FailureKind.DIED, f"The strategy's process ended {how}.")
 
-    def _exited(self) -> bool:
-        """Whether the process is dead; it is not reaped, so that its number still names its group for `_reap`."""
-        if self._process.returncode is not None:
-            return True
+    def _shut(self) -> int | None:
+        """Have it killed, and wait until it is; returns its exit status, None when the sandbox itself is gone."""
+        if self._status is None and self.pid > 0:
+            with suppress(OSError):
+                self._ends.status.shutdown(socket.SHUT_WR)
+            self._status = self._told(_KILL_SECONDS)
+        return self._status
+
+    def _told(self, seconds: float) -> int | None:
+        """The next number on the run's status within `seconds`; None when there is none."""
+        self._ends.status.settimeout(seconds)
         try:
-            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:  # someone else in this process has reaped it
-            return True
-
-    def _reap(self) -> int:
-        """Kill what is left of the process group and return the child's exit status (negative: the signal that ended it)."""
-        if self._process.returncode is None:
-            # The group may be gone already, which is what is wanted.
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            try:
-                return self._process.wait(_KILL_SECONDS)
-            except subprocess.TimeoutExpired:  # stuck in the kernel; it is reaped with the next process that is started
-                return -signal.SIGKILL
-        return self._process.returncode
-
-
-def _popen(descriptor: int, memory: int, seconds: float) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-I", "-B", str(_RUNNER), str(descriptor), str(os.getpid()), str(memory), str(seconds)]
-    return subprocess.Popen(  # noqa: S603  # our own interpreter and file; the strategy travels over the channel
-        arguments,
-        env={},
-        cwd="/",
-        close_fds=True,
-        pass_fds=(descriptor,),
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+            said = self._ends.status.recv(frames.STATUS.size)
+        except OSError:
+            return None
+        return int(frames.STATUS.unpack(said)[0]) if len(said) == frames.STATUS.size else None
 
 
 def _reported(body: bytearray) -> Failed:

@@ -3,7 +3,7 @@
 Both sides read this file; the child loads it by path, so it imports only the standard library. A frame is a header (kind, the number
 of the request that it belongs to, length of the body) and a body:
 
- READY, LOAD, DECLARED, BIND, BOUND, FAILED   UTF-8 JSON
+ LOAD, DECLARED, BIND, BOUND, SETUP, FAILED    UTF-8 JSON; SETUP (source and values, for the next run) is not answered
  LAST, ALL                                    n as u64, then the closes as int64[n] and open, high, low, close, volume as float64[n]
  ROW                                          one bar: four flag bytes, six float64
  ARRAYS                                       four flag columns of n bytes, six columns of float64[n]
@@ -18,6 +18,10 @@ from enum import IntEnum
 
 HEADER = struct.Struct("<BIQ")
 COUNT = struct.Struct("<Q")
+# To the process that children are forked from: bytes of memory, seconds of processor time. From it: a child's id, then its end; an id
+# below zero is the number of the error for which there is no child.
+START = struct.Struct("<Qd")
+STATUS = struct.Struct("<i")
 ROW_BODY = struct.Struct("<4?6d")
 CANDLE_COLUMNS = ("time", "open", "high", "low", "close", "volume")
 FLAG_COLUMNS = ("enter_long", "exit_long", "enter_short", "exit_short")
@@ -35,7 +39,7 @@ CHANNEL_LOST = 71
 class Frame(IntEnum):
     """The kinds of frames."""
 
-    READY = 1
+    SETUP = 1
     LOAD = 2
     DECLARED = 3
     BIND = 4

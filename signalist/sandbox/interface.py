@@ -13,6 +13,7 @@ from typing import Any
 
 STRATEGY = "<strategy>"
 MESSAGE_LENGTH = 500
+REFUSED = "A strategy has no files, network, processes or signals: the sandbox refused what it asked for"
 TYPE_NAMES = {int: "int", float: "float", bool: "bool", str: "str"}
 
 
@@ -28,8 +29,9 @@ class RefusedError(Exception):
 class Strategy:
     """One strategy file. It is executed afresh for every request, so that no run can depend on the one before it."""
 
-    def __init__(self, author: ModuleType, source: str) -> None:
+    def __init__(self, author: ModuleType, allowed: ModuleType, source: str) -> None:
         self._author = author
+        self._builtins = allowed.given_builtins()
         self._code = compiled(source)
         self._values: dict[str, Any] = {}
 
@@ -47,9 +49,13 @@ class Strategy:
             raise RefusedError("declaration", "parameters must be a dict from names to Parameter(...).")
         return [self._declaration(name, parameter) for name, parameter in parameters.items()]
 
+    def keep(self, values: dict[str, Any]) -> None:
+        """The values of the parameters for the runs to come."""
+        self._values = values
+
     def history(self, values: dict[str, Any]) -> int:
         """Keep `values` for the runs to come and return how many bars the strategy needs with them."""
-        self._values = values
+        self.keep(values)
         history = self._module().history
         bars = history(self._parameters()) if callable(history) else history
         if isinstance(bars, bool) or not hasattr(bars, "__index__"):
@@ -70,6 +76,7 @@ class Strategy:
 
     def _module(self) -> ModuleType:
         module = ModuleType("strategy")
+        module.__dict__["__builtins__"] = self._builtins
         sys.modules["strategy"] = module
         exec(self._code, module.__dict__)  # noqa: S102  # what this process is for
         return module
@@ -132,8 +139,12 @@ def failure(error: BaseException) -> dict[str, Any]:
         if trace.tb_frame.f_code.co_filename == STRATEGY:
             line = trace.tb_lineno
         trace = trace.tb_next
-    kind = "memory" if isinstance(error, MemoryError) else "raised"
-    return {"kind": kind, "message": f"{type(error).__name__}: {message[:MESSAGE_LENGTH]}", "line": line}
+    said = f"{type(error).__name__}: {message[:MESSAGE_LENGTH]}"
+    if type(error).__name__ == "ForbiddenError":
+        return {"kind": "forbidden", "message": message[:MESSAGE_LENGTH], "line": line}
+    if isinstance(error, PermissionError):
+        return {"kind": "forbidden", "message": f"{REFUSED} ({said})", "line": line}
+    return {"kind": "memory" if isinstance(error, MemoryError) else "raised", "message": said, "line": line}
 
 
 def text(value: object) -> bytes:

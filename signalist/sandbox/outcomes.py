@@ -14,11 +14,13 @@ class FailureKind(StrEnum):
     SYNTAX = "syntax"  # the file is not Python
     DECLARATION = "declaration"  # the file lacks or misdeclares `parameters`, `history` or `signals`
     PARAMETERS = "parameters"  # the values given do not fit the declared parameters
+    FORBIDDEN = "forbidden"  # it asked for what no strategy gets: an import, a file, the network, a process
     RAISED = "raised"  # the strategy's code raised
     TIMED_OUT = "timed_out"
     BAD_OUTPUT = "bad_output"  # an answer that means nothing, or a broken or forged reply
     TOO_MUCH_OUTPUT = "too_much_output"  # printed more than allowed
     MEMORY = "memory"
+    REFUSED = "refused"  # this machine cannot hold a stranger's code, so it was not run
     DIED = "died"  # the process ended, or could not be started
 
 

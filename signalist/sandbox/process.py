@@ -19,16 +19,18 @@ from . import frames
 from .child import Child, readable
 from .frames import Frame
 from .outcomes import Failed, FailureKind, Ran, RanWhole
+from .warm import CannotStart, Zygote, zygote
 
 _SPEC_KEYS = {"name", "type", "default", "minimum", "maximum", "help", "choices"}
 
 
 class StrategyProcess:
-    """One warm child process for one strategy file with one set of parameter values.
+    """Runs one strategy file with one set of parameter values, each run in a process of its own behind the sandbox's walls.
 
-    The child is started when it is first needed and again after every failure. Calls from several threads wait for each other.
-    `time_limit` is wall seconds for one call (starting Python does not count), `memory_limit` bytes of address space,
-    `output_limit` bytes that the strategy may print in one call.
+    `house` is code of our own library: it is run on a machine without all walls, too, and keeps its process from run to run until it
+    fails (its file is executed afresh all the same). Calls from several threads wait for each other. `time_limit` is wall seconds for
+    one call (starting Python does not count), `memory_limit` bytes beyond what Python and numpy take, `output_limit` bytes that the
+    strategy may print in one call. `of` is the process to fork from, where it is not this process's usual one.
     """
 
     def __init__(
@@ -37,9 +39,13 @@ class StrategyProcess:
         parameters: Mapping[str, object],
         *,
         time_limit: float = 5.0,
-        memory_limit: int = 1 << 30,
+        memory_limit: int = 1 << 29,
         output_limit: int = 1 << 20,
+        house: bool = False,
+        of: Zygote | None = None,
     ) -> None:
+        self._house = house
+        self._zygote = of or zygote("pandas" if "pandas" in source else "lean")
         self._source = source
         self._given = dict(parameters)
         self._seconds = time_limit
@@ -49,6 +55,7 @@ class StrategyProcess:
         self._manifest: StrategyManifest | None = None
         self._lock = threading.Lock()
         self._printed = ""
+        self._too_late = False
 
     def __enter__(self) -> StrategyProcess:
         return self
@@ -71,8 +78,7 @@ class StrategyProcess:
     def manifest(self) -> StrategyManifest | Failed:
         """What the strategy declares, with its values and its history."""
         with self._lock:
-            ready = self._ready()
-            return ready if isinstance(ready, Failed) else ready[1]
+            return self._ready()
 
     def last(self, arrays: CandleArrays) -> Ran | Failed:
         """The signals of the newest of `arrays`, from the newest `history` candles; none while there are fewer."""
@@ -80,12 +86,12 @@ class StrategyProcess:
             ready = self._ready()
             if isinstance(ready, Failed):
                 return ready
-            child, manifest = ready
+            manifest = ready
             if len(arrays) < manifest.history:
                 return Ran((), 0.0)
             window = arrays.tail(manifest.history)
             started = monotonic()
-            body = self._ask(child, Frame.LAST, _candles(window), Frame.ROW, frames.ROW_BODY.size)
+            body = self._run(Frame.LAST, window, Frame.ROW, frames.ROW_BODY.size)
             if isinstance(body, Failed):
                 return body
             if len(body) != frames.ROW_BODY.size:
@@ -102,12 +108,12 @@ class StrategyProcess:
             ready = self._ready()
             if isinstance(ready, Failed):
                 return ready
-            child, manifest = ready
+            manifest = ready
             bars = len(arrays)
             if bars < manifest.history:
                 return RanWhole(SignalArrays.of(bars, {}), 0.0)
             started = monotonic()
-            body = self._ask(child, Frame.ALL, _candles(arrays), Frame.ARRAYS, frames.arrays_size(bars))
+            body = self._run(Frame.ALL, arrays, Frame.ARRAYS, frames.arrays_size(bars))
             if isinstance(body, Failed):
                 return body
             if len(body) != frames.arrays_size(bars):
@@ -123,30 +129,28 @@ class StrategyProcess:
         with self._lock:
             self._stop()
 
-    def _ready(self) -> tuple[Child, StrategyManifest] | Failed:
-        """A child that has the strategy loaded, started if need be."""
+    def _ready(self) -> StrategyManifest | Failed:
+        """The manifest, from a process started for it if need be."""
         self._printed = ""
         if self._child is not None and self._child.speaks_unasked():
             return self._refuse("The strategy's process sent something that was not asked for.")
         if self._child is not None and self._child.has_ended():
             self._stop()
-        if self._child is None or self._manifest is None:
-            failed = self._start()
-            if failed is not None:
+        if self._manifest is None:
+            declared = self._declared()
+            if self._was_too_late():
+                declared = self._declared()
+            if isinstance(declared, Failed):
                 self._stop()
-                return failed
-        assert self._child is not None
-        assert self._manifest is not None
-        return self._child, self._manifest
+                return declared
+            self._manifest = declared
+            self._rest()
+        return self._manifest
 
-    def _start(self) -> Failed | None:
-        try:
-            child = self._child = Child(seconds=self._seconds, memory=self._memory, output=self._output)
-        except OSError as error:
-            return Failed(FailureKind.DIED, f"The strategy's process could not be started: {error}.")
-        failed = child.boot()
-        if failed is not None:
-            return failed
+    def _declared(self) -> StrategyManifest | Failed:
+        child = self._started()
+        if isinstance(child, Failed):
+            return child
         declared = self._ask(child, Frame.LOAD, _json({"source": self._source}), Frame.DECLARED, frames.TEXT_LIMIT)
         if isinstance(declared, Failed):
             return declared
@@ -162,28 +166,75 @@ class StrategyProcess:
         if isinstance(bound, Failed):
             return bound
         try:
-            self._manifest = StrategyManifest(specs, values, _history(bound))
+            return StrategyManifest(specs, values, _history(bound))
         except DomainError as error:
             return Failed(FailureKind.DECLARATION, readable(str(error)))
-        return None
 
-    def _ask(self, child: Child, kind: Frame, body: list[bytes], expected: Frame, size: int) -> bytearray | Failed:
-        answer = child.ask(kind, body, expected, size, self._seconds)
+    def _started(self) -> Child | Failed:
+        """A child of its own; the house's code keeps it."""
+        try:
+            if not self._house:
+                reason = self._zygote.walls().refusal
+                if reason is not None:
+                    return Failed(FailureKind.REFUSED, readable(reason))
+            # Processor time is counted over a process's life, and the house's lives on.
+            seconds = 0.0 if self._house else self._seconds
+            self._child = Child(self._zygote, seconds=seconds, memory=self._memory, output=self._output)
+        except (CannotStart, OSError) as error:
+            return Failed(FailureKind.DIED, readable(f"The strategy's process could not be started: {error}."))
+        return self._child
+
+    def _run(self, kind: Frame, arrays: CandleArrays, expected: Frame, size: int) -> bytearray | Failed:
+        """One request with candles, once more where the warm process was gone before it began."""
+        body = self._asked(kind, arrays, expected, size)
+        if self._was_too_late():
+            body = self._asked(kind, arrays, expected, size)
+        if not isinstance(body, Failed):
+            self._rest()
+        return body
+
+    def _asked(self, kind: Frame, arrays: CandleArrays, expected: Frame, size: int) -> bytearray | Failed:
+        """The answer of a child; one that knows nothing yet is told source and values first."""
+        child, setup = self._child, b""
+        if child is None:
+            assert self._manifest is not None
+            setup = json.dumps({"source": self._source, "values": self._manifest.values}).encode()
+            started = self._started()
+            if isinstance(started, Failed):
+                return started
+            child = started
+        return self._ask(child, kind, _candles(arrays), expected, size, setup)
+
+    def _was_too_late(self) -> bool:
+        """Whether the last child never began; said once."""
+        was, self._too_late = self._too_late, False
+        return was
+
+    def _ask(
+        self, child: Child, kind: Frame, body: list[bytes], expected: Frame, size: int, setup: bytes = b""
+    ) -> bytearray | Failed:
+        answer = child.ask(kind, body, expected, size, self._seconds, setup=setup)
         self._printed += child.printed.decode(errors="replace")
         if isinstance(answer, Failed):
+            self._too_late = child.never_began
             self._stop()
         return answer
 
     def _refuse(self, message: str) -> Failed:
-        """The failure of a strategy whose answer means nothing; its process is not used again."""
+        """The failure of a strategy whose answer means nothing; a process that it has is not used again."""
         self._stop()
         return Failed(FailureKind.BAD_OUTPUT, message)
+
+    def _rest(self) -> None:
+        """After an answer: a stranger's process has done its work."""
+        if not self._house and self._child is not None:
+            self._child.leave()
+            self._child = None
 
     def _stop(self) -> None:
         if self._child is not None:
             self._child.kill()
         self._child = None
-        self._manifest = None
 
 
 def _candles(arrays: CandleArrays) -> list[bytes]:

@@ -1,70 +1,52 @@
-"""The child's side of the sandbox: a script that runs one strategy file for its parent, request by request, until the channel closes.
+"""The child's side of the sandbox: runs one strategy file for its parent, request by request, until the channel closes.
 
-It is started by path with `python -I`, an empty environment and one socket; see frames.py for what goes over it.
+Loaded by path in the process that children are forked from; see frames.py for what goes over the channel.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import importlib.util
 import json
 import os
-import resource
-import signal
-import socket
+import random
 import sys
 from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-OPEN_FILES = 64
-PR_SET_PDEATHSIG = 1
-SOCKET_BUFFER = 1 << 20
+# What a child does before it gets its run, so that the run finds it warm: a fork shares memory page by page at the first touch.
+_EXERCISE = """
+from signalist_strategy import Parameter, Signals, indicators
+parameters = {"bars": Parameter(int, 3, min=2, max=50)}
+def history(parameters):
+    return parameters.bars + 1
+def signals(candles, parameters):
+    mean = indicators.sma(candles.close, parameters.bars)
+    high = indicators.rolling_max(candles.high, parameters.bars)
+    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.bars)
+    return Signals(enter_long=indicators.crossed_above(candles.close, mean), exit_long=candles.close > high, stop_long=candles.close - atr)
+"""
+_TINY = "parameters = {}\ndef signals(candles, parameters):\n    return [one for one in candles if one > 3]\n"
 
 
-def load(name: str, path: Path) -> ModuleType:
-    """Import one of our own files under `name`, whatever the import path says."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is missing.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def exercise(interface: ModuleType, author: ModuleType, allowed: ModuleType) -> Any:
+    """The exercise as a strategy, made once."""
+    made = interface.Strategy(author, allowed, _EXERCISE)
+    made.keep({"bars": 3})
+    return made
 
 
-def confine(parent: int) -> None:
-    """Tie this process to its parent's life and take from it what no strategy needs."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-
-
-def prepare() -> tuple[ModuleType, ModuleType, ModuleType]:
-    """Import numpy, make `signalist_strategy` importable and return the wire format, the interface and that module."""
-    # A thread pool per child would reserve memory for nothing, and may not be started at all. The C library reads these once.
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = "1"
-    frames, interface = load("frames", HERE / "frames.py"), load("interface", HERE / "interface.py")
-    del sys.modules["frames"], sys.modules["interface"]
-    ours = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
-    sys.modules.update(ours)
-    ours["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
-    author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
-    for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
-        del sys.modules[name]
-    os.environ.clear()
-    sys.argv[:] = [interface.STRATEGY]
-    gc.collect()
-    gc.freeze()
-    return frames, interface, author
+def begin(interface: ModuleType, warming: Any) -> None:
+    """Make a forked process one of its own: fresh streams, and random numbers that are the same in every run."""
+    numpy = sys.modules["numpy"]
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    interface.compiled(_TINY)
+    closes = numpy.arange(1.0, 65.0)
+    warming.run([numpy.arange(64), closes, closes + 1, closes - 1, closes, closes])
+    random.seed(0)  # noqa: TID251  # of a process that makes one run
+    numpy.random.seed(0)
+    gc.enable()
 
 
 class Channel:
@@ -72,8 +54,7 @@ class Channel:
 
     def __init__(self, frames: ModuleType, descriptor: int) -> None:
         self._frames = frames
-        self._socket = socket.socket(fileno=descriptor)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+        self._descriptor = descriptor
 
     def header(self) -> tuple[int, int, int] | None:
         """Wait for a request; None when the parent has closed the channel."""
@@ -88,7 +69,9 @@ class Channel:
         message = [self._frames.HEADER.pack(frame, number, size), *parts]
         try:
             for piece in self._frames.pieces(message):
-                self._socket.sendall(piece)
+                left = memoryview(piece)
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
         except OSError:
             os._exit(self._frames.CHANNEL_LOST)
 
@@ -97,7 +80,7 @@ class Channel:
         buffer = memoryview(bytearray(size))
         filled = 0
         while filled < size:
-            count = self._socket.recv_into(buffer[filled:])
+            count = os.readv(self._descriptor, [buffer[filled:]])
             if count == 0:
                 return buffer[:0]
             filled += count
@@ -108,23 +91,26 @@ class Server:
     """Answers the parent's requests one after the other."""
 
     def __init__(
-        self, frames: ModuleType, interface: ModuleType, author: ModuleType, channel: Channel, seconds: float
+        self, frames: ModuleType, interface: ModuleType, author: ModuleType, allowed: ModuleType, channel: Channel
     ) -> None:
         self._frames = frames
         self._interface = interface
         self._author = author
+        self._allowed = allowed
         self._channel = channel
-        self._seconds = seconds
         self._strategy: Any = None
+        self._setup = b""
 
     def serve(self) -> None:
-        """Say that the process is ready, then answer until the channel closes."""
-        self._channel.send(self._frames.Frame.READY, 0)
+        """Answer until the channel closes."""
         while (header := self._channel.header()) is not None:
             kind, number, size = header
             try:
-                self._allow_processor_time()
-                frame, parts = self._answer(kind, self._channel.body(size))
+                given = self._channel.body(size)
+                if kind == self._frames.Frame.SETUP:
+                    self._setup = bytes(given)
+                    continue
+                frame, parts = self._answer(kind, given)
             except BaseException as error:  # noqa: BLE001  # SystemExit and KeyboardInterrupt too: the strategy raised them
                 frame, parts = self._frames.Frame.FAILED, [self._interface.text(self._interface.failure(error))]
             # A strategy may have closed or replaced its own streams; what it loses is its own print.
@@ -136,8 +122,12 @@ class Server:
     def _answer(self, kind: int, body: memoryview) -> tuple[int, list[bytes]]:
         known = self._frames.Frame
         if kind == known.LOAD:
-            self._strategy = self._interface.Strategy(self._author, json.loads(bytes(body))["source"])
+            self._strategy = self._interface.Strategy(self._author, self._allowed, json.loads(bytes(body))["source"])
             return known.DECLARED, [self._interface.text(self._strategy.declared())]
+        if self._setup:
+            given, self._setup = json.loads(self._setup), b""
+            self._strategy = self._interface.Strategy(self._author, self._allowed, given["source"])
+            self._strategy.keep(given["values"])
         if self._strategy is None:
             raise RuntimeError("no strategy has been loaded")
         if kind == known.BIND:
@@ -168,23 +158,3 @@ class Server:
         return flags + [
             nothing if answer[name] is None else answer[name].tobytes() for name in self._frames.NUMBER_COLUMNS
         ]
-
-    def _allow_processor_time(self) -> None:
-        """Let this request use its time and a little more; the parent's own deadline comes first unless the parent is stopped."""
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + self._seconds) + 2, hard))
-
-
-def main() -> None:
-    descriptor, parent, memory = (int(argument) for argument in sys.argv[1:4])
-    seconds = float(sys.argv[4])
-    confine(parent)
-    frames, interface, author = prepare()
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    Server(frames, interface, author, Channel(frames, descriptor), seconds).serve()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

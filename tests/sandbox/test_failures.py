@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
 from signalist.sandbox import Failed, FailureKind, Ran, RanWhole, StrategyProcess
+from signalist.sandbox.warm import Zygote
 from tests.random_walks import of_closes
 from tests.sandbox.conftest import Start
 
 CALM = of_closes([10, 11, 12])
 TRIGGER = of_closes([10, 11, 5000])
 
+# The second wall is climbed at once, to try the first.
 STRATEGY = """
-import ctypes, os, signal, socket, struct, sys, time
 import numpy as np
-from signalist_strategy import Signals
+from signalist_strategy import Candles, Signals
 
 history = 3
+real = Candles.__len__.__globals__["__builtins__"]["__import__"]
+ctypes, os, resource, signal, struct, sys, time = map(real, ("ctypes", "os", "resource", "signal", "struct", "sys", "time"))
 
 class Unreadable(Exception):
     def __str__(self):
@@ -38,7 +42,7 @@ def signals(candles, parameters):
 {body}
     return Signals(enter_long=candles.close > 0, stop_long=candles.close * 0.9)
 """
-# Kinds of frames and the number of the first run's request (loading and binding were 1 and 2), as frames.py lays them out.
+# Kinds of frames and the number of a run's request, as frames.py lays them out.
 HEADER = "struct.pack('<BIQ', {kind}, {number}, {length})"
 
 
@@ -66,8 +70,7 @@ MISBEHAVIOUR = {
     "raises a book": ("raise ValueError('x' * 10**6)", RAISED, "ValueError: xxxx"),
     "recurses": ("f = lambda: f()\nf()", RAISED, "RecursionError"),
     "exits": ("os._exit(3)", DIED, "ended with exit status 3"),
-    "kills itself": ("os.kill(os.getpid(), signal.SIGKILL)", DIED, "ended on signal 9"),
-    "kills its group": ("os.killpg(0, signal.SIGKILL)", DIED, "ended on signal 9"),
+    "aborts": ("os.abort()", DIED, "ended on signal"),
     "crashes in C": ("ctypes.string_at(0)", DIED, "ended on signal 11"),
     "returns nothing": ("return None", BAD, "signals() must return Signals(...), not NoneType"),
     "returns rubbish": ("return {'enter_long': 7}", BAD, "not dict"),
@@ -87,20 +90,17 @@ MISBEHAVIOUR = {
     "prints for ever": ("while True: os.write(2, b'x' * 1000)", FailureKind.TOO_MUCH_OUTPUT, "printed more than 1048576 bytes"),
     "allocates an array too large": ("np.ones(1 << 32)", FailureKind.MEMORY, "Unable to allocate"),
     "grows without end": ("held = []\nwhile True: held.append(bytearray(1 << 24))", FailureKind.MEMORY, "MemoryError"),
-    "spends its processor time": (
-        "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass", FailureKind.TIMED_OUT, "processor time",
-    ),
     "closes its pipe": ("os.closerange(3, 64)", BAD, "closed the channel"),
     "closes its pipe and stays": ("os.closerange(3, 64)\ntime.sleep(60)", BAD, "closed the channel"),
     "writes garbage into its pipe": ("write_to_channel(b'\\xff' * 100)", BAD, "does not belong to the request"),
     "answers another request": (_forged(7, 99, 52, "bytes(52)"), BAD, "does not belong to the request"),
-    "answers with another kind": (_forged(9, 3, 52, "bytes(52)"), BAD, "does not belong to the request"),
-    "announces an endless answer": (_forged(7, 3, 2**60), BAD, "more than there can be"),
-    "announces an endless failure": (_forged(10, 3, 2**60), BAD, "more than there can be"),
-    "answers with a short row": (_forged(7, 3, 5, "bytes(5)"), BAD, "a row of the wrong size"),
-    "forges a failure that is no JSON": (_forged(10, 3, 4, "b'{{{{'"), BAD, "a failure that cannot be read"),
+    "answers with another kind": (_forged(9, 1, 52, "bytes(52)"), BAD, "does not belong to the request"),
+    "announces an endless answer": (_forged(7, 1, 2**60), BAD, "more than there can be"),
+    "announces an endless failure": (_forged(10, 1, 2**60), BAD, "more than there can be"),
+    "answers with a short row": (_forged(7, 1, 5, "bytes(5)"), BAD, "a row of the wrong size"),
+    "forges a failure that is no JSON": (_forged(10, 1, 4, "b'{{{{'"), BAD, "a failure that cannot be read"),
     "forges a failure of the parent": (
-        _forged(10, 3, 44, '(b\'{"kind": "died", "message": "", "line": null}\' + b" " * 44)[:44]'), BAD, "a failure that cannot be read",
+        _forged(10, 1, 44, '(b\'{"kind": "died", "message": "", "line": null}\' + b" " * 44)[:44]'), BAD, "a failure that cannot be read",
     ),
     "closes its output and raises": ("os.close(1)\nos.close(2)\nraise ValueError('mute')", RAISED, "ValueError: mute"),
 }  # fmt: skip
@@ -125,7 +125,7 @@ def test_it_is_named_and_the_next_run_works(start: Start, name: str) -> None:
         "time.sleep(60)",
         "while True: pass",
         "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True: pass",
-        _forged(7, 3, 52) + "\ntime.sleep(60)",  # an answer that never ends
+        _forged(7, 1, 52) + "\ntime.sleep(60)",  # an answer that never ends
     ],
 )
 def test_it_is_stopped_at_its_time_limit(start: Start, body: str) -> None:
@@ -146,7 +146,7 @@ def test_it_fails_the_whole_run_in_the_same_ways(start: Start) -> None:
     assert failed.kind is DIED
     whole = process.all(CALM)
     assert isinstance(whole, RanWhole)
-    forging = start(_misbehaving(_forged(9, 3, 7, "bytes(7)")))
+    forging = start(_misbehaving(_forged(9, 1, 7, "bytes(7)")))
     assert forging.all(TRIGGER) == Failed(BAD, "The strategy's process sent arrays of the wrong size.")
 
 
@@ -158,15 +158,21 @@ def test_the_line_that_raised_is_named(start: Start) -> None:
     assert "reshape" in source.splitlines()[failed.line - 1]
 
 
-def test_an_answer_too_many_is_not_taken_for_the_next_one(start: Start) -> None:
-    # A row that says exit_long, forged in answer to the run; the runner's own answer to it then waits in the channel.
-    process = start(_misbehaving(_forged(7, 3, 52, "struct.pack('<4?6d', 0, 1, 0, 0, *[float('nan')] * 6)")))
+@pytest.mark.parametrize("house", [False, True])
+def test_an_answer_too_many_is_not_taken_for_the_next_one(start: Start, house: bool) -> None:
+    # A row that says exit_long, forged in answer to the run; the runner's own answer to it then waits in the channel. A stranger's
+    # process is gone by then; the house's, which is asked again, is found out.
+    number = 3 if house else 1
+    forged_row = _forged(7, number, 52, "struct.pack('<4?6d', 0, 1, 0, 0, *[float('nan')] * 6)")
+    process = start(_misbehaving(forged_row + "\ntime.sleep(0.02)"), house=house)
     forged = process.last(TRIGGER)
     assert isinstance(forged, Ran)
     assert forged.rows == (SignalRow(SignalKind.EXIT_LONG),)
-    following = process.last(CALM)
-    assert isinstance(following, Failed)
-    assert following.kind is BAD
+    if house:
+        time.sleep(0.1)
+        following = process.last(CALM)
+        assert isinstance(following, Failed)
+        assert following.kind is BAD
     _works(process)
 
 
@@ -185,7 +191,7 @@ def test_memory_is_limited_as_asked(start: Start) -> None:
 
 
 def test_a_failing_strategy_disturbs_no_other(start: Start) -> None:
-    failing, fine = start(_misbehaving("os.killpg(0, 9)")), start(_misbehaving("pass"))
+    failing, fine = start(_misbehaving("os._exit(1)")), start(_misbehaving("pass"), house=True)
     _works(fine)
     pid = fine.pid
     assert isinstance(failing.last(TRIGGER), Failed)
@@ -193,15 +199,23 @@ def test_a_failing_strategy_disturbs_no_other(start: Start) -> None:
     assert fine.pid == pid
 
 
+def test_its_processor_time_is_counted_by_the_kernel_too(start: Start) -> None:
+    # Its limit stands a little above the time that we wait; a parent that is stopped does not let it go on for ever.
+    process = start(
+        _misbehaving("os._exit(0) if resource.getrlimit(resource.RLIMIT_CPU) == (3, 4) else None"), time_limit=1.5
+    )
+    failed = process.last(TRIGGER)
+    assert isinstance(failed, Failed)
+    assert "exit status 0" in failed.message
+
+
 def test_python_that_cannot_start_is_a_failure_with_the_reason(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    failed = start("").manifest()
+    failed = start("", of=Zygote("lean", leave_out=("bubblewrap",))).manifest()
     assert isinstance(failed, Failed)
     assert failed.kind is DIED
     assert "could not be started" in failed.message
     monkeypatch.setattr("sys.executable", "/bin/false")
-    failed = start("").manifest()
+    failed = start("", of=Zygote("lean", leave_out=("bubblewrap",))).manifest()
     assert isinstance(failed, Failed)
-    assert failed.message.startswith(
-        "Starting Python for the strategy failed. The strategy's process ended with exit status 1."
-    )
+    assert "did not get ready: exit status 1" in failed.message

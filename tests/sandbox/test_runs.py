@@ -165,8 +165,8 @@ def test_a_run_starts_from_a_fresh_file(start: Start) -> None:
     assert strengths == [0.1, 0.1, 0.1]
 
 
-def test_the_process_stays_warm_between_runs(start: Start) -> None:
-    process = start(BREAKOUT)
+def test_the_house_s_own_process_stays_warm_between_runs(start: Start) -> None:
+    process = start(BREAKOUT, house=True)
     process.last(of_closes([1, 2, 3, 4]))
     pid = process.pid
     for _ in range(20):
