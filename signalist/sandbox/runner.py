@@ -37,13 +37,17 @@ def exercise(interface: ModuleType, author: ModuleType, allowed: ModuleType) -> 
 
 
 def begin(interface: ModuleType, warming: Any) -> None:
-    """Make a forked process one of its own: fresh streams, and random numbers that are the same in every run."""
+    """Make a forked process one of its own: fresh streams, and random numbers that are the same in every run.
+
+    `warming` is the exercise of a process that has time for it.
+    """
     numpy = sys.modules["numpy"]
-    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-    interface.compiled(_TINY)
-    closes = numpy.arange(1.0, 65.0)
-    warming.run([numpy.arange(64), closes, closes + 1, closes - 1, closes, closes])
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: PTH123, SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: PTH123, SIM115
+    if warming is not None:
+        interface.compiled(_TINY)
+        closes = numpy.arange(1.0, 65.0)
+        warming.run([numpy.arange(64), closes, closes + 1, closes - 1, closes, closes])
     random.seed(0)  # noqa: TID251  # of a process that makes one run
     numpy.random.seed(0)
     gc.enable()
