@@ -42,8 +42,8 @@ def begin(interface: ModuleType, warming: Any) -> None:
     `warming` is the exercise of a process that has time for it.
     """
     numpy = sys.modules["numpy"]
-    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
     if warming is not None:
         interface.compiled(_TINY)
         closes = numpy.arange(1.0, 65.0)

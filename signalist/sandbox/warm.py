@@ -110,7 +110,7 @@ class Zygote:
         raise AssertionError
 
     def bare_fork(self) -> socket.socket:
-        """Have it fork a child that only sends one byte on the line that is returned: what runs are measured against. Raises CannotStart."""
+        """Have it fork a child that only sends a byte on the line returned: what runs are measured against. Raises CannotStart."""
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             given = array.array("i", (theirs.fileno(),))
