@@ -21,6 +21,7 @@ except Misconfigured as problem:
 from channels.routing import ProtocolTypeRouter
 from django.db import DatabaseError
 
+from signalist.audit.triggers import Disarmed, assert_armed
 from signalist.dashboard import fragments as dashboard
 from signalist.live.regions import Region, register
 from signalist.live.routing import sockets
@@ -33,7 +34,8 @@ if settings.WEB:
     try:
         become(WEB)
         refuse_privileged()
-    except OverPrivileged as problem:
+        assert_armed()
+    except (OverPrivileged, Disarmed) as problem:
         raise SystemExit(str(problem)) from None
     except DatabaseError as problem:
         raise SystemExit(f"The database does not answer: {str(problem).strip().splitlines()[0]}") from None

@@ -42,6 +42,8 @@ CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEY
 
 # Orders at real venues with real money. Nothing in this version asks for it to be true.
 LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
+# A loopback venue (play money, `signalist/venues/loopback/`) to which accounts may be connected; none by default.
+LOOPBACK_URL = environment.web_address("SIGNALIST_LOOPBACK_URL", environment.text("SIGNALIST_LOOPBACK_URL", ""))
 # An order by hand worth more than this, in its account's currency, wants the password again (EXE-29).
 STEP_UP_NOTIONAL = environment.integer("SIGNALIST_STEP_UP_NOTIONAL", 25_000, minimum=0)
 
@@ -65,16 +67,21 @@ INSTALLED_APPS = [
     "django_q",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.mfa",
     "tenants",
     "signalist.db",
     "signalist.display",
     "signalist.events",
+    "signalist.audit",
     "signalist.markets",
     "signalist.accounts",
     "signalist.strategies",
     "signalist.trading",
     "signalist.risk",
     "signalist.execution",
+    "signalist.backtests",
     "signalist.dashboard",
     "signalist.marketplace",
     "signalist.live",
@@ -91,6 +98,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "signalist.display.middleware.HeadersMiddleware",
     "signalist.display.middleware.MaintenanceMiddleware",
+    "signalist.audit.middleware.OriginMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -99,6 +107,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tenants.security.middleware.SessionsMiddleware",
     "tenants.middleware.TenantMiddleware",
 ]
 
@@ -197,7 +206,50 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "Signalist: "
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 ACCOUNT_SESSION_REMEMBER = None  # the log-in form asks
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_ADAPTER = "tenants.adapters.OurAccounts"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# How long what was proven once more holds for critical actions (ACC-06), in seconds.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = environment.integer("SIGNALIST_STEP_UP_SECONDS", 300, minimum=30, maximum=3600)
+MFA_ADAPTER = "tenants.adapters.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute wrong
 SESSION_COOKIE_AGE = 14 * 24 * 3600
+# Without a page being asked for, a log-in ends after so long; of more log-ins at a time the one that was seen longest ago ends (ACC-16).
+SESSION_IDLE_MINUTES = environment.integer("SIGNALIST_SESSION_IDLE_MINUTES", 720, minimum=5)
+MAX_SESSIONS = environment.integer("SIGNALIST_MAX_SESSIONS", 10, minimum=1)
+
+# Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client
+# id nothing is offered. An address that the provider has verified is the same person here.
+_google_id = environment.text("GOOGLE_CLIENT_ID", "")
+_google_at = environment.web_address(
+    "OIDC_AUTHORIZE_URL", environment.text("OIDC_AUTHORIZE_URL", "https://accounts.google.com/o/oauth2/v2/auth")
+)
+SOCIALACCOUNT_ADAPTER = "tenants.adapters.OtherProvider"
+SOCIALACCOUNT_PROVIDERS = {
+    "google": {
+        "APPS": [
+            {
+                "name": environment.text("OIDC_NAME", "Google"),
+                "client_id": _google_id,
+                "secret": environment.secret("GOOGLE_CLIENT_SECRET") or "",
+            }
+        ]
+        if _google_id
+        else [],
+        "SCOPE": ["openid", "profile", "email"],
+        "OAUTH_PKCE_ENABLED": True,
+        "EMAIL_AUTHENTICATION": True,
+        "AUTHORIZE_URL": _google_at,
+        "ACCESS_TOKEN_URL": environment.text("OIDC_TOKEN_URL", "https://oauth2.googleapis.com/token"),
+        "ID_TOKEN_ISSUER": environment.text("OIDC_ISSUER", "https://accounts.google.com"),
+        "IDENTITY_URL": environment.text("OIDC_USERINFO_URL", "https://www.googleapis.com/oauth2/v2/userinfo"),
+        "CERTS_URL": environment.text("OIDC_CERTS_URL", "https://www.googleapis.com/oauth2/v1/certs"),
+    }
+}
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+# A browser takes the redirect to the provider for the target of the form that led to it.
+FORM_TARGETS = ["/".join(_google_at.split("/")[:3])] if _google_id else []
 
 EMAIL_BACKEND = environment.text(
     "SIGNALIST_EMAIL_BACKEND",

@@ -17,7 +17,10 @@ urlpatterns = [
     path("", include("signalist.execution.urls")),
     path("", include("signalist.markets.urls")),
     path("", include("signalist.risk.urls")),
+    path("", include("signalist.accounts.urls")),
     path("", include("tenants.urls")),
-    path("accounts/", include("allauth.account.urls")),
+    path("", include("tenants.security.urls")),
+    path("", include("tenants.workspaces.urls")),
+    path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

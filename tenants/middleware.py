@@ -8,17 +8,23 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from tenants.doors import across_tenants, viewing
-from tenants.selectors import membership_in
+from tenants.selectors import chosen, memberships_of
 
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
+CONNECTIONS_PATH = "/connections/"
+# Where another provider is asked, which must not be done inside a transaction.
+PROVIDERS_PATH = "/accounts/google/"
+# Where a guest comes in, from whichever workspace they are in.
+INVITATIONS_PATH = "/invitations/"
 
 
 class TenantMiddleware:
     """Puts `tenant` and `membership` on the request (None without a log-in or a workspace) and opens the door.
 
     The staff's admin goes across tenants, to read: `across_tenants("staff")`. An author's pages are about all followers of a
-    strategy and open a door of their own, which shows counts.
+    strategy and open a door of their own, which shows counts. So do the pages of connections: they ask venues, and nobody waits for a
+    network with a transaction open.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -26,16 +32,18 @@ class TenantMiddleware:
 
     def __call__(self, request: Any) -> HttpResponse:
         request.tenant = request.membership = None
+        request.memberships = []
         if not request.user.is_authenticated:
             return self._next(request)
         if request.path.startswith(STAFF_PATH):
             with across_tenants("staff"):
                 return self._next(request)
-        membership = membership_in(request.user.pk, request.session.get("tenant"))
+        request.memberships = memberships_of(request.user.pk)
+        membership = chosen(request.memberships, request.session.get("tenant"))
         if membership is None:
             return self._next(request)
         request.tenant, request.membership = membership.tenant, membership
-        if request.path.startswith(AUTHORS_PATH):
+        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, INVITATIONS_PATH)):
             return self._next(request)
         with viewing(membership.tenant_id):
             return self._next(request)

@@ -13,6 +13,7 @@ from django.db.models.functions import Lower
 
 from signalist.clock import utc_now
 from signalist.db.fields import ExactDecimalField
+from tenants import belonging  # noqa: F401 models of this app, in a file of their own
 from tenants.doors import required
 from tenants.rows import TenantRow
 
@@ -104,12 +105,13 @@ class Role(models.TextChoices):
 
 
 class Membership(TenantRow):
-    """A user in a tenant, with a role and personal trading limits (ACC-08)."""
+    """A user in a tenant, with a role and personal trading limits (ACC-08). One ADMIN at most owns the workspace."""
 
     tenant_policy: ClassVar[str] = "tenant_id = {tenant} OR user_id = {user}"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.TRADER)
+    is_owner = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     max_daily_trades = models.PositiveIntegerField(default=100)
     max_position_fraction = ExactDecimalField(default=Decimal("0.1"))
@@ -119,18 +121,36 @@ class Membership(TenantRow):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "user"], name="membership_unique"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+            models.UniqueConstraint(fields=["tenant"], condition=models.Q(is_owner=True), name="membership_one_owner"),
+            models.CheckConstraint(
+                condition=models.Q(is_owner=False) | models.Q(role=Role.ADMIN, is_active=True),
+                name="membership_owner_is_admin",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.role} {self.user_id} of {self.tenant_id}"
 
 
-class Credential(TenantRow):
-    """A sealed secret for a venue. `sealed` maps field names to base64 of nonce and ciphertext; only `tenants.vault` opens it."""
+class Validity(models.TextChoices):
+    """What the venue last said of a credential: UNKNOWN until it was asked."""
 
-    # The engine sees a secret only where an account uses it.
+    UNKNOWN = "UNKNOWN"
+    VALID = "VALID"
+    INVALID = "INVALID"
+
+
+class Credential(TenantRow):
+    """A sealed secret for a venue. `sealed` maps field names to base64 of nonce and ciphertext; only `tenants.vault` opens it.
+
+    `rights` are those that the venue reported, `egress` the address that it saw us come from, `checked_at` when it was last asked. One
+    that was revoked stays as a row, with nothing sealed in it: what traded with it points there.
+    """
+
+    # The engine sees a secret only where an account uses it, and all of them to seal them anew or to revoke them.
     engine_policy: ClassVar[str] = (
         "EXISTS (SELECT 1 FROM accounts_account a WHERE a.credential_id = tenants_credential.id)"
+        " OR current_setting('app.across', true) IN ('key rotation', 'mass revocation')"  # tenants.roles.KEYHOLDING
     )
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -140,10 +160,26 @@ class Credential(TenantRow):
     key_version = models.PositiveIntegerField()
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=utc_now)
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    sealed_at = models.DateTimeField(default=utc_now)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_why = models.CharField(max_length=200, blank=True)
+    validity = models.CharField(max_length=7, choices=Validity.choices, default=Validity.UNKNOWN)
+    invalid_why = models.CharField(max_length=200, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    rights = models.JSONField(default=list)
+    egress = models.CharField(max_length=45, blank=True)
+    unsealed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(TenantRow.Meta):
-        constraints = [models.UniqueConstraint(fields=["tenant", "venue", "label"], name="credential_label_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "venue", "label"],
+                condition=models.Q(revoked_at__isnull=True),
+                name="credential_label_unique",
+            )
+        ]
+        indexes = [models.Index(fields=["key_version", "id"], name="credential_by_key")]
 
     def __str__(self) -> str:
         return f"{self.venue} {self.label}"

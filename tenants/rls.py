@@ -23,10 +23,12 @@ _SETTINGS = {
 }
 # The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party, nor with what
 # engines note of venues.
-_NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_")
+_LOG_INS = ("tenants_loginsession", "tenants_invitation", "tenants_staffsession")
+_NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_", *_LOG_INS)
 _NOT_FOR_WEB = ("accounts_paper", "accounts_venue")
 # The switches over everybody are thrown by `manage.py kill`, as the engine; pages show them.
-_ONLY_READ_BY_WEB = ("risk_shared",)
+# The chain of the audit log is the engine's; the web appends entries.
+_ONLY_READ_BY_WEB = ("risk_shared", "audit_link", "audit_head")
 # An author is told how many followers did what with a signal, and the middle of their slippage and delay.
 _COUNTED_FOR_AUTHORS = ("trading_execution", "trading_order", "trading_fill")
 _MIGRATION = "migration"
@@ -95,12 +97,16 @@ def _police(cursor: Any, model: type[models.Model], present: set[str]) -> None:
         policies["tail_rows"] = ("SELECT", TAIL, "true")
     if WEB in present and (purposes := _web_purposes(table)):
         policies["web_across"] = ("SELECT", WEB, f"current_setting('app.across', true) IN ({purposes})")
+    if append := getattr(model, "append_policy", ""):
+        rule = append.format(**_SETTINGS, across="current_setting('app.across', true)")
+        policies["anybody_appends"] = ("INSERT", "PUBLIC", rule)
     cursor.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
     cursor.execute(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY')
     for name, (command, role, rule) in policies.items():
-        check = f"WITH CHECK ({rule})" if command == "ALL" else ""
+        using = "" if command == "INSERT" else f"USING ({rule})"
+        check = "" if command == "SELECT" else f"WITH CHECK ({rule})"
         cursor.execute(f'DROP POLICY IF EXISTS {name} ON "{table}"')
-        cursor.execute(f'CREATE POLICY {name} ON "{table}" FOR {command} TO {role} USING ({rule}) {check}')
+        cursor.execute(f'CREATE POLICY {name} ON "{table}" FOR {command} TO {role} {using} {check}')
     cursor.execute(f'DROP POLICY IF EXISTS engine_retires ON "{table}"')
     if ENGINE in present and (old := getattr(model, "engine_may_delete", "")):
         # Restrictive: what the other policies admit, this one must admit too.

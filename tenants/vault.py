@@ -27,7 +27,7 @@ class CannotUnseal(Exception):
 def seal(credential: Credential, secrets: Mapping[str, str]) -> None:
     """Put `secrets` into `credential` under the newest key, in place of what it held. The caller saves it."""
     keys: dict[int, bytes] = settings.CREDENTIAL_KEYS
-    version = max(keys)
+    version = newest_key()
     cipher = AESGCM(keys[version])
     sealed = {}
     for field, secret in secrets.items():
@@ -37,17 +37,41 @@ def seal(credential: Credential, secrets: Mapping[str, str]) -> None:
     credential.sealed, credential.key_version = sealed, version
 
 
+def reseal(credential: Credential) -> bool:
+    """Seal anew, under the newest key, what an older one sealed; whether that was to do. The caller saves it. Raises CannotUnseal.
+
+    Unlike `unsealed` it opens what was deactivated, too: its key has to go as well.
+    """
+    if credential.key_version == newest_key():
+        return False
+    cipher = AESGCM(_key(credential.key_version))
+    seal(credential, {field: _opened(cipher, credential, field, value) for field, value in credential.sealed.items()})
+    return True
+
+
+def newest_key() -> int:
+    """The version that seals."""
+    return max(settings.CREDENTIAL_KEYS)
+
+
+def key_versions() -> tuple[int, ...]:
+    """The versions in the keyring, the oldest first."""
+    return tuple(sorted(settings.CREDENTIAL_KEYS))
+
+
+def _key(version: int) -> bytes:
+    key: bytes | None = settings.CREDENTIAL_KEYS.get(version)
+    if key is None:
+        raise CannotUnseal(f"Key version {version} is not in CREDENTIAL_KEYS; add it back to the keyring.")
+    return key
+
+
 @contextmanager
 def unsealed(credential: Credential) -> Iterator[dict[str, str]]:
     """The secrets in clear for the length of the `with`. Raises CannotUnseal."""
     if not credential.is_active or credential.revoked_at is not None:
         raise CannotUnseal("The credential was revoked; connect the account again.")
-    key = settings.CREDENTIAL_KEYS.get(credential.key_version)
-    if key is None:
-        raise CannotUnseal(
-            f"Key version {credential.key_version} is not in CREDENTIAL_KEYS; add it back to the keyring."
-        )
-    cipher = AESGCM(key)
+    cipher = AESGCM(_key(credential.key_version))
     secrets = {field: _opened(cipher, credential, field, value) for field, value in credential.sealed.items()}
     try:
         yield secrets

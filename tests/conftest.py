@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import pytest_django
 from django.conf import settings
+from django.db import connections
 from django.test import TransactionTestCase
 
 from tests import emptying
@@ -31,6 +32,8 @@ BESIDE = "beside the project"
 # What knows no database, or is about processes and files whatever the database, is tried once, with SQLite; with PostgreSQL only where
 # a marker expression asks for it.
 TRIED_ONCE = (
+    "tests/audit/test_verify_command.py",
+    "tests/backtests/",
     "tests/domain/",
     "tests/sandbox/",
     "tests/simulation/test_planted.py",
@@ -51,6 +54,9 @@ TRIED_ONCE = (
     "tests/flows/test_replay.py::test_another_seed",
     "tests/flows/test_replay.py::test_the_same_input",
     "tests/flows/test_venue_messages.py",
+    "tests/people/test_other_provider.py",
+    "tests/people/test_second_factors.py",
+    "tests/strategies/test_confirmations.py",
     "tests/strategies/test_library.py",
     "tests/venues/test_errors.py",
     "tests/venues/test_http.py",
@@ -65,10 +71,30 @@ TransactionTestCase._fixture_teardown = lambda case: emptying.empty()  # type: i
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
+def django_db_keepdb() -> bool:
+    """The database is there before Django looks for it."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The tests of this process get a copy of the database that is migrated once for all."""
+    from tests import templates
+
+    templates.lay_test_database()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Generator[None]:
     """The database of the test run, with what migrations have put there noted."""
+    from tests import templates
+
     with django_db_blocker.unblock():
         emptying.remember_what_is_given()
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+        templates.remove_test_database()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,6 +102,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: in a real browser; left out unless asked for, as by `make browser`")
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    if not hasattr(config, "workerinput"):
+        from tests import templates
+
+        templates.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind: the workers have ended."""
+    if not hasattr(config, "workerinput"):
+        from tests import templates
+
+        templates.end()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from django.db import connection, transaction
 
+from signalist.audit import triggers
 from tenants.doors import across_tenants
 
 _given: set[str] = set()
@@ -25,6 +26,9 @@ def empty() -> None:
     with across_tenants("tests"):
         tables = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - _given
         filled = _filled(tables)
+        recorded = not set(triggers.LEDGERS).isdisjoint(filled)
+        if recorded:
+            triggers.disarm()
         with transaction.atomic(), connection.cursor() as cursor:
             for table in filled:
                 cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
@@ -32,6 +36,8 @@ def empty() -> None:
         if filled and (left := _filled(filled)):
             with connection.cursor() as cursor:
                 cursor.execute(f"TRUNCATE {', '.join(map(connection.ops.quote_name, left))} CASCADE")
+        if recorded:
+            triggers.arm()
 
 
 def _filled(tables: Collection[str]) -> list[str]:

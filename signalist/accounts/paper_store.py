@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import TypeVar
 
 from django.db import transaction
@@ -26,6 +27,7 @@ _ORDER = (
 _TAPE = (
     "ref client_order_id venue_order_id symbol side status order_quantity filled reason time fill_id quantity price fee balance available"
 ).split()
+_order_values, _tape_values = attrgetter(*_ORDER), attrgetter(*_TAPE)
 
 
 class PaperStore:
@@ -140,33 +142,42 @@ class PaperStore:
                 key="client_order_id",
             ),
             fast.Update(
-                [rows.PaperAccount(ref=a.ref, cash=a.cash) for a in book.accounts.values() if a.changed],
+                [fast.new(rows.PaperAccount, ref=a.ref, cash=a.cash) for a in book.accounts.values() if a.changed],
                 ("cash",),
                 key="ref",
             ),
             fast.Insert(
                 [
-                    rows.PaperPosition(ref=p.ref, symbol=p.symbol, quantity=p.quantity, value=p.value, margin=p.margin)
+                    fast.new(
+                        rows.PaperPosition,
+                        ref=p.ref,
+                        symbol=p.symbol,
+                        quantity=p.quantity,
+                        value=p.value,
+                        margin=p.margin,
+                    )
                     for p in changed
                 ],
                 "ON CONFLICT (ref, symbol) DO UPDATE SET "
                 "quantity = excluded.quantity, value = excluded.value, margin = excluded.margin",
             ),
-            fast.Insert([rows.PaperTape(**{n: getattr(line, n) for n in _TAPE}) for line in book.tape]),
+            fast.Insert(
+                [fast.new(rows.PaperTape, **dict(zip(_TAPE, _tape_values(line), strict=True))) for line in book.tape]
+            ),
         )
 
 
 def _order(row: rows.PaperOrder) -> PaperOrder:
-    values = {name: getattr(row, name) for name in _ORDER}
+    values = dict(zip(_ORDER, _order_values(row), strict=True))
     values["side"], values["type"], values["status"] = Side(row.side), OrderType(row.type), OrderStatus(row.status)
     return PaperOrder(**values, new=False)
 
 
 def _line(row: rows.PaperTape) -> TapeRow:
-    values = {name: getattr(row, name) for name in _TAPE}
+    values = dict(zip(_TAPE, _tape_values(row), strict=True))
     values["side"], values["status"] = Side(row.side), OrderStatus(row.status)
     return TapeRow(**values)
 
 
 def _order_row(order: PaperOrder) -> rows.PaperOrder:
-    return rows.PaperOrder(**{name: getattr(order, name) for name in _ORDER})
+    return fast.new(rows.PaperOrder, **dict(zip(_ORDER, _order_values(order), strict=True)))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from signalist.venues.base import Capabilities, Session, Venue
+from signalist.venues.base import Capabilities, Session, TellsReturns, Venue
 from signalist.venues.errors import BadCredential
 
 
@@ -31,8 +31,12 @@ class Sessions:
         self._open: dict[tuple[str, str], Session] = {}
         self._wakes: dict[tuple[str, str], Callable[[], None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self.dropped: set[tuple[str, str]] = set()
-        """Accounts (venue, ref) whose session was lost since somebody last looked here and emptied it."""
+        self.doubted: set[tuple[str, str]] = set()
+        """Accounts whose venue has refused their key since somebody last looked here and emptied it."""
+        self._unheard: set[tuple[str, str]] = set()
+        self.interrupted: set[tuple[str, str]] = set()
+        """Accounts (venue, ref) whose session was lost, whose stream was joined anew, or whose venue answers again after it did not, since
+        somebody last looked here and emptied it: what was said meanwhile may not have been heard."""
 
     def capabilities(self, venue: str) -> Capabilities:
         """What the venue can do. Raises BadCredential where it is not served."""
@@ -46,14 +50,15 @@ class Sessions:
                 raise BadCredential("Live accounts are refused; this installation trades on paper only.")
             self._open[key] = self._venue(account.venue).open(account.venue_ref)
             if key in self._wakes:
-                self._open[key].listen(self._wakes[key])
+                self._listen(key, self._wakes[key])
         return self._open[key]
 
     def listen(self, account: OpensAs, wake: Callable[[], None]) -> None:
         """Have `wake` called whenever the account's venue has something new to report, also after its session was opened anew."""
-        session = self.of(account)
-        self._wakes[account.venue, account.venue_ref] = wake
-        session.listen(wake)
+        self.of(account)
+        key = (account.venue, account.venue_ref)
+        self._wakes[key] = wake
+        self._listen(key, wake)
 
     def rouse(self, account: OpensAs) -> None:
         """Have whoever listens to the account read its reports again: it can make more of them now."""
@@ -61,22 +66,43 @@ class Sessions:
         if wake is not None:
             wake()
 
+    def heard(self, account: OpensAs, *, well: bool) -> None:
+        """The account's venue was asked, and has answered or not."""
+        key = (account.venue, account.venue_ref)
+        if not well:
+            self._unheard.add(key)
+        elif key in self._unheard:
+            self._unheard.discard(key)
+            self.interrupted.add(key)
+
     def drop(self, account: OpensAs) -> None:
         """Forget the account's session, which its venue has ended; the next use opens it anew, and listens where this one did."""
         session = self._open.pop((account.venue, account.venue_ref), None)
-        self.dropped.add((account.venue, account.venue_ref))
+        self.interrupted.add((account.venue, account.venue_ref))
         if session is not None:
             closing = asyncio.get_running_loop().create_task(session.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
+    def doubt(self, account: OpensAs, error: Exception) -> None:
+        """Note where a venue refuses a key: whether it does so for good is asked separately."""
+        if isinstance(error, BadCredential):
+            self.doubted.add((account.venue, account.venue_ref))
+
     async def leave(self, account: OpensAs) -> None:
         """Close the account's session and listen to it no more: somebody else talks to its venue now."""
         key = (account.venue, account.venue_ref)
         self._wakes.pop(key, None)
+        self._unheard.discard(key)
         session = self._open.pop(key, None)
         if session is not None:
             await session.close()
+
+    def _listen(self, key: tuple[str, str], wake: Callable[[], None]) -> None:
+        session = self._open[key]
+        session.listen(wake)
+        if isinstance(session, TellsReturns):
+            session.returns(lambda: self.interrupted.add(key))
 
     def _venue(self, code: str) -> Venue:
         venue = self._venues.get(code)

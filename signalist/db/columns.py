@@ -99,6 +99,11 @@ def instance(model: type[M], names: Sequence[str], values: Sequence[Any]) -> M:
     return row
 
 
+def relate(row: models.Model, name: str, other: models.Model | None) -> None:
+    """Give `row` the row that its foreign key `name` points to already, without the checks of an assignment."""
+    row._state.fields_cache[name] = other
+
+
 # --- Reading -------------------------------------------------------------------------------------
 
 
@@ -121,8 +126,12 @@ def _reading(field: Any) -> Convert | None:
         return None if on_postgresql() else Decimal
     if isinstance(kind, models.DateTimeField):
         return None if on_postgresql() else utc
-    if isinstance(kind, models.JSONField) and on_postgresql():
-        return None
+    if isinstance(kind, models.JSONField):
+        return None if on_postgresql() else json.loads
+    if isinstance(kind, models.UUIDField):
+        return None if on_postgresql() else UUID
+    if isinstance(kind, models.BooleanField):
+        return None  # both drivers give booleans for columns that are declared so
     column = Col(field.model._meta.db_table, field)
     steps = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
     return _conversion(steps, column) if steps else None
@@ -187,10 +196,16 @@ def _plain_decimal(value: Decimal) -> str:
 
 
 def _canonical_decimal(value: Decimal) -> str:
+    if type(value) is Decimal and value and value.is_finite() and value.adjusted() < _WHOLE:
+        stored = value.quantize(QUANTUM, context=WIDE)
+        if stored == value:
+            return format(stored, "f")
     return format(exact(value).quantize(QUANTUM, context=WIDE), "f")
 
 
 def _naive_text(value: datetime) -> str:
+    if value.tzinfo is UTC:
+        return str(value)[: -len("+00:00")]
     return str(value.astimezone(UTC).replace(tzinfo=None))
 
 

@@ -24,7 +24,7 @@ M = TypeVar("M", bound=models.Model)
 
 # SQLite's default limit of variables in a statement is 32,766; a batch stays far below with any of our tables. PostgreSQL gets a document.
 _ROWS_AT_ONCE = {False: 200, True: 1000}
-new, utc = columns_of.new, columns_of.utc
+new, relate, utc = columns_of.new, columns_of.relate, columns_of.utc
 _TEXT, _BINARY = 0, 1  # psycopg's Format
 _NAMED = "NULLIF(current_setting('app.tenant_id', true), '')::bigint"
 

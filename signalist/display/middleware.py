@@ -17,6 +17,8 @@ POLICY = (
 )
 # Django's admin draws some of its widgets with inline styles; it is for staff alone.
 ADMIN_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+# Where somebody may be sent on to another provider's log-in by the answer to a form.
+DOORS = ("/accounts/", "/invitations/")
 ALWAYS_OPEN = ("/health", "/static/")
 
 
@@ -29,6 +31,8 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._next(request)
         policy = ADMIN_POLICY if request.path.startswith("/admin/") else POLICY
+        if settings.FORM_TARGETS and request.path.startswith(DOORS):
+            policy = policy.replace("form-action 'self'", " ".join(("form-action 'self'", *settings.FORM_TARGETS)))
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"

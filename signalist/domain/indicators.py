@@ -5,7 +5,8 @@ the series: a window of n bars is put together from blocks of 1, 2, 4, 8 … bar
 is therefore the same to the last bit over `history` bars (live) and over years (backtest), which no running sum can promise, and a
 window costs about 2·log2(n) passes instead of n. A flat series has exactly its own price as its mean.
 
-This file is also given to strategies in the sandbox: it imports nothing but numpy.
+What is built on these stands in averages.py, oscillators.py, channels.py, volumes.py and higher.py; indicator_library.py names all of it.
+These files are also given to strategies in the sandbox: they import nothing but numpy and each other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 # combine(newer, older, c, w): the fold of c + w bars from those of the newer c and the older w.
-_Combine = Callable[[Floats, Floats, int, int], Floats]
+Combine = Callable[[Floats, Floats, int, int], Floats]
 
 # An average keeps as many bars as are needed for the weight of all older ones to fall below this share.
 _EMA_REMAINDER = 1e-12
@@ -28,7 +29,7 @@ _EMA_REMAINDER = 1e-12
 
 def sma(values: ArrayLike, n: int) -> Floats:
     """The mean of the newest `n` values. First value at bar n-1."""
-    return _weighted_mean(_floats(values), _period(n), decay=1.0)
+    return _weighted_mean(floats(values), period(n), decay=1.0)
 
 
 def ema(values: ArrayLike, n: int, bars: int | None = None) -> Floats:
@@ -38,20 +39,20 @@ def ema(values: ArrayLike, n: int, bars: int | None = None) -> Floats:
     (1 - 2 / (n + 1)) ** age, normalised. With the default window both agree to 1e-12 of the prices' range. First value at bar bars-1.
     """
     return _weighted_mean(
-        _floats(values), ema_bars(n) if bars is None else _period(bars), decay=1.0 - 2.0 / (_period(n) + 1)
+        floats(values), ema_bars(n) if bars is None else period(bars), decay=1.0 - 2.0 / (period(n) + 1)
     )
 
 
 def ema_bars(n: int) -> int:
     """How many bars `ema(values, n)` looks at: older ones would weigh less than 1e-12 together."""
-    decay = 1.0 - 2.0 / (_period(n) + 1)
+    decay = 1.0 - 2.0 / (period(n) + 1)
     return 1 if decay == 0.0 else math.ceil(math.log(_EMA_REMAINDER) / math.log(decay))
 
 
 def true_range(high: ArrayLike, low: ArrayLike, close: ArrayLike) -> Floats:
     """The range of each bar including the gap from the bar before (Wilder 1978). First value at bar 1: bar 0 has no bar before."""
     before = previous(close)
-    return np.asarray(np.maximum(_floats(high), before) - np.minimum(_floats(low), before), dtype=np.float64)
+    return np.asarray(np.maximum(floats(high), before) - np.minimum(floats(low), before), dtype=np.float64)
 
 
 def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, n: int) -> Floats:
@@ -67,7 +68,7 @@ def rsi(values: ArrayLike, n: int) -> Floats:
 
     100 · up / (up + down) with simple means; 50 where nothing moved. Wilder's smoothing would never forget its start.
     """
-    series = _floats(values)
+    series = floats(values)
     change = series - previous(series)
     up = sma(np.maximum(change, 0.0), n)
     moved = up + sma(np.maximum(-change, 0.0), n)
@@ -78,17 +79,17 @@ def rsi(values: ArrayLike, n: int) -> Floats:
 
 def rolling_sum(values: ArrayLike, n: int) -> Floats:
     """The sum of the newest `n` values. First value at bar n-1."""
-    return _fold(_floats(values), _period(n), lambda newer, older, c, w: newer + older)
+    return fold(floats(values), period(n), lambda newer, older, c, w: newer + older)
 
 
 def rolling_max(values: ArrayLike, n: int) -> Floats:
     """The highest of the newest `n` values, nan where one of them is nan. First value at bar n-1."""
-    return _fold(_floats(values), _period(n), lambda newer, older, c, w: np.maximum(newer, older))
+    return fold(floats(values), period(n), lambda newer, older, c, w: np.maximum(newer, older))
 
 
 def rolling_min(values: ArrayLike, n: int) -> Floats:
     """The lowest of the newest `n` values, nan where one of them is nan. First value at bar n-1."""
-    return _fold(_floats(values), _period(n), lambda newer, older, c, w: np.minimum(newer, older))
+    return fold(floats(values), period(n), lambda newer, older, c, w: np.minimum(newer, older))
 
 
 def rolling_std(values: ArrayLike, n: int) -> Floats:
@@ -96,32 +97,32 @@ def rolling_std(values: ArrayLike, n: int) -> Floats:
 
     Means and squared deviations of blocks are merged pairwise (Chan, Golub, LeVeque 1979), so that nothing cancels at high prices.
     """
-    series = _floats(values)
+    series = floats(values)
 
     def merged(newer: Floats, older: Floats, c: int, w: int) -> Floats:
         apart = older[0] - newer[0]
         return np.stack((newer[0] + apart * (w / (c + w)), newer[1] + older[1] + apart * apart * (c * w / (c + w))))
 
-    squares: Floats = _fold(np.stack((series, np.zeros_like(series))), _period(n), merged)[1]
+    squares: Floats = fold(np.stack((series, np.zeros_like(series))), period(n), merged)[1]
     return np.asarray(np.sqrt(squares / n), dtype=np.float64)
 
 
 def previous(values: ArrayLike, bars: int = 1) -> Floats:
     """The values of `bars` bars before; nan where there is none."""
-    series = _floats(values)
+    series = floats(values)
     shifted = np.full(series.shape, np.nan)
-    shifted[_period(bars) :] = series[:-bars]
+    shifted[period(bars) :] = series[:-bars]
     return shifted
 
 
 def crossed_above(values: ArrayLike, line: ArrayLike) -> Flags:
     """Where `values` are above `line` (an array or one number) and were not at the bar before. Never at bar 0 or beside a nan."""
-    return _crossed(*np.broadcast_arrays(_floats(values), _numbers(line)))
+    return _crossed(*np.broadcast_arrays(floats(values), _numbers(line)))
 
 
 def crossed_below(values: ArrayLike, line: ArrayLike) -> Flags:
     """Where `values` are below `line` (an array or one number) and were not at the bar before. Never at bar 0 or beside a nan."""
-    series, other = np.broadcast_arrays(_floats(values), _numbers(line))
+    series, other = np.broadcast_arrays(floats(values), _numbers(line))
     return _crossed(other, series)
 
 
@@ -144,10 +145,10 @@ def _weighted_mean(series: Floats, n: int, decay: float) -> Floats:
         mean += newer
         return mean
 
-    return _fold(series, n, merged)
+    return fold(series, n, merged)
 
 
-def _fold(values: Floats, n: int, combine: _Combine) -> Floats:
+def fold(values: Floats, n: int, combine: Combine) -> Floats:
     """Fold each run of `n` bars (last axis) to one value at its newest bar, from blocks whose widths are the binary digits of n.
 
     A trimmed array of span s starts at the value of bar s-1. `folded` spans the newest `c` bars and `block` the next older `w`.
@@ -167,7 +168,8 @@ def _fold(values: Floats, n: int, combine: _Combine) -> Floats:
     return result
 
 
-def _floats(values: ArrayLike) -> Floats:
+def floats(values: ArrayLike) -> Floats:
+    """`values` as a series of floats. Raises ValueError for anything but one value per bar."""
     series = np.asarray(values, dtype=np.float64)
     if series.ndim != 1:
         raise ValueError(f"An indicator takes one value per bar, not an array of shape {series.shape}.")
@@ -178,7 +180,8 @@ def _numbers(values: ArrayLike) -> Floats:
     return np.asarray(values, dtype=np.float64)
 
 
-def _period(n: int) -> int:
+def period(n: int) -> int:
+    """`n` as a number of bars. Raises ValueError for what is none."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"A number of bars must be a whole number of 1 or more, not {n!r}.")
     return int(n)

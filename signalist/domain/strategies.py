@@ -217,6 +217,10 @@ class SignalArrays:
         """What is said at one bar (a negative index counts from the newest)."""
         return BarSignals(*(getattr(self, field.name)[index].item() for field in fields(self)))
 
+    def cut(self, begin: int, end: int) -> SignalArrays:
+        """What is said at the bars from index `begin` to before `end`."""
+        return SignalArrays(*(getattr(self, field.name)[begin:end] for field in fields(self)))
+
     def silent_before(self, bar: int) -> SignalArrays:
         """These signals with none at the bars below `bar`: what live says too, which waits for its whole history."""
         silenced: dict[str, Any] = {name: _silenced(getattr(self, name), bar) for name in FLAG_FIELDS}

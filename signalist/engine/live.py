@@ -17,14 +17,18 @@ from typing import Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from signalist.accounts.keyholding import Keys
 from signalist.accounts.paper_store import PaperStore
 from signalist.accounts.sessions import Sessions
+from signalist.audit.linking import Linker
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
+from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
+from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
-from signalist.engine.loop import Database, Engine
+from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
 from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool, walls_here
@@ -47,6 +51,7 @@ LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
 TAKE_OVER_EVERY = 1.0
 MISSED_EVERY = 5.0
+LINK_EVERY = 2.0
 MINUTE = timeframe("1m")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,7 +74,8 @@ class MarketClock:
 class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
-    `others` are venues of play money by their code, beside the paper venue, which it always serves.
+    `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
+    accounts by stored credentials find the secrets.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class LiveEngine:
         *,
         synthetic: bool = False,
         others: Mapping[str, Venue] = MappingProxyType({}),
+        keys: Keys | None = None,
     ) -> None:
         self._clock = clock
         self._database = Database()
@@ -88,9 +95,13 @@ class LiveEngine:
         venues: dict[str, Venue] = {PAPER: PaperVenue(self._exchange), **others}
         sessions = Sessions(venues, paper=frozenset(venues))
         self.engine = Engine(sessions, clock, self._database, StrategyPool(), patient=False)
+        self._keywatch = None if keys is None else KeyWatch(keys, sessions, self.engine)
+        if self._keywatch is not None:
+            self.engine.before_listening = self._keywatch.look
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
         self._minute: datetime | None = None
+        self._linker = Linker()
         self._stopping = asyncio.Event()
         self._due: dict[str, float] = {}
 
@@ -131,6 +142,8 @@ class LiveEngine:
         yield self._beat()
         yield self._tell_walls()
         yield Listening(self.engine.wakes, self.engine.news.set).listen()
+        if self._keywatch is not None:
+            yield self._keywatch.keep()
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
@@ -171,6 +184,8 @@ class LiveEngine:
             await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _turn(self) -> None:
+        if self._is_due("link", LINK_EVERY):
+            await self._database(self._link)
         if await self._has_moved() or self._is_due("look", LOOK_EVERY):
             await self._market_moves()
         if self._synthetic is not None and self._synthetic.is_behind:
@@ -202,6 +217,13 @@ class LiveEngine:
         if self._minute is not None and minute > self._minute:
             await self._database(lambda: snapshot(minute))
         self._minute = minute
+
+    def _link(self) -> None:
+        """Link what was recorded, by the machine's clock: the audit log is about people, whatever the market's time."""
+        known = self._linker.broken
+        self._linker.link(SystemClock().now())
+        if self._linker.broken and self._linker.broken != known:
+            log.error("audit_chain_broken", tenants=self._linker.broken, do="run manage.py verify_audit")
 
     def _open_accounts(self) -> None:
         """Open at the paper venue what people have asked for; an account that the venue knows stays as it is."""

@@ -1,25 +1,24 @@
 """The engine: drives the stages of one process. Stages never call each other; they ring, and the loop comes.
 
-All database work is synchronous and goes through the engine's own single thread, each piece behind the door `engine`.
+All database work is synchronous and goes through the engine's own single thread (`engine.database`), each piece behind the door `engine`;
+only the heartbeat has one of its own where the database lets two write.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
-from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import InterfaceError, OperationalError
 
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
+from signalist.engine.database import Database
 from signalist.engine.strategies import StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile
 from signalist.execution.compare import Comparer
@@ -40,12 +39,7 @@ from signalist.strategies.models import StrategyRun
 from signalist.strategies.selectors import forget_schedules
 from signalist.venues.errors import VenueError
 from signalist.venues.transport.fence import Tenure
-from tenants.doors import across_tenants
 
-T = TypeVar("T")
-
-TRIES = 5
-RETRY_AFTER = 0.2
 TURNS = 5
 LAST_WORDS = 5.0
 """Seconds that an engine which stops gives to what is under way at venues."""
@@ -53,51 +47,8 @@ LAST_WORDS = 5.0
 log = logger(__name__)
 
 
-class Database:
-    """The engine's door to the database: one writer thread, each call behind `across_tenants("engine")`."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
-
-    async def __call__(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _behind_the_door, function)
-
-    def close(self) -> None:
-        """Close the thread and its connection."""
-        self._thread.submit(connections.close_all).result()
-        self._thread.shutdown()
-
-
-class DatabaseInline(Database):
-    """The same door without a thread, for a replay at full speed: there is nothing else that the loop could do meanwhile."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Django refuses synchronous queries under a running loop, because they would block it: here that is the point.
-        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-    async def __call__(self, function: Callable[[], T]) -> T:
-        return _behind_the_door(function)
-
-    def close(self) -> None:
-        """Nothing to close: the connection belongs to the command's own thread."""
-        os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
-
-
-def _behind_the_door(function: Callable[[], T]) -> T:
-    """Run `function`, and once more where the database gave up (a lost connection, a deadlock): a unit is repeated from its rows."""
-    for left in reversed(range(TRIES)):
-        if connection.errors_occurred:
-            close_old_connections()  # a connection that broke is replaced; asking a sound one each time costs a round trip
-        try:
-            with across_tenants("engine"):
-                return function()
-        except (OperationalError, InterfaceError) as error:
-            if not left:
-                raise
-            log.warning("database_unit_repeated", error=str(error).strip(), left=left)
-            sleep(RETRY_AFTER)
-    raise AssertionError("unreachable")
+async def _nothing() -> None:
+    """What is done where nothing has to be."""
 
 
 class Engine:
@@ -122,10 +73,12 @@ class Engine:
         self.wakes: Wakes = wakes
         self.process: EngineProcess | None = None
         self.news = asyncio.Event()
+        self.before_listening: Callable[[], Awaitable[None]] = _nothing
         self._patient, self._turn = patient, 0
         self._placer: Placer | None = None
         self._reconciler: reconcile.Reconciler | None = None
         self._tenure = Tenure(may_send)
+        self._heart = database.beside()
         self.comparer: Comparer | None = None
         self._machine = SystemClock()
         self._watches, self._gate = True, Readiness()
@@ -211,6 +164,8 @@ class Engine:
         held: dict[int, int] = await self.database(lambda: leases.held(self.id))
         await self._leave(held)
         fresh = held.keys() - self._listening.keys()
+        if fresh:
+            await self.before_listening()
         for account in await self.database(lambda: fast.select_ids(Account, sorted(fresh))):
             self._listen(account)
         if self.comparer is not None:
@@ -225,10 +180,13 @@ class Engine:
                 await self.sessions.leave(self._listening.pop(key))
 
     async def heartbeat(self) -> None:
-        """Show that this engine lives."""
+        """Show that this engine lives, also while a unit of its work takes long; not where one hangs, for then it does not."""
         assert self.process is not None
+        if self.database.is_stuck:
+            log.error("engine_unit_hangs", engine=str(self.id))
+            return
         process, begun = self.process, monotonic()
-        await self.database(lambda: engines.heartbeat(process, self._machine))
+        await self._heart(lambda: engines.heartbeat(process, self._machine))
         self._tenure.renewed(begun)
 
     async def poll(self) -> None:
@@ -340,6 +298,8 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop in good order: what is under way comes to its end, and what this engine held is free."""
+        if self._heart is not self.database:
+            self._heart.close()  # a beat that is under way must not come after the end
         try:
             if self.comparer is not None:
                 await self.comparer.end()
@@ -373,6 +333,11 @@ class Engine:
         await asyncio.gather(placer.under_way.end(0.0), reconciler.end(0.0))
         await placer.write()
         await reconciler.write()
+
+    def hear_anew(self, account_ids: Iterable[int]) -> None:
+        """Listen to these accounts anew at the next watch: what opens them has come or gone."""
+        for key in account_ids:
+            self._listening.pop(key, None)
 
     def _listen(self, account: Account) -> None:
         if account.pk not in self._listening:

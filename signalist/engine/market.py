@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signalist.clock import Clock, monotonic
-from signalist.engine.loop import Database
+from signalist.engine.database import Database
 from signalist.execution import engines
 from signalist.execution.models import EngineProcess
 from signalist.markets.synthetic import SyntheticFeed

@@ -18,7 +18,8 @@ from signalist.db.wakes import wakes
 from signalist.domain.candles import Candle
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import Timeframe
-from signalist.engine.loop import DatabaseInline, Engine
+from signalist.engine.database import DatabaseInline
+from signalist.engine.loop import Engine
 from signalist.engine.strategies import StrategyPool
 from signalist.engine.venues import PublicMarket, paper_exchange
 from signalist.failpoints import failpoint

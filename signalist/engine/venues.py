@@ -12,7 +12,7 @@ from signalist.clock import Clock
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import Timeframe
-from signalist.engine.loop import Database
+from signalist.engine.database import Database
 from signalist.markets.models import Candle, Instrument, LatestPrice
 from signalist.venues.paper.exchange import PaperExchange, SymbolBar
 from signalist.venues.paper.matching_desk import Terms

@@ -123,7 +123,7 @@ def _candidates(engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int,
     orders = fast.select(Order, _WAITING.format(mine=held), [put_off, *behind, *holder, limit], lock="skip")
     known = instruments({order.instrument_id for order in orders})
     for order in orders:
-        order.instrument = known[order.instrument_id]
+        fast.relate(order, "instrument", known[order.instrument_id])
     return orders
 
 

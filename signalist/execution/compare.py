@@ -89,7 +89,8 @@ class Comparer:
         return self._looking.has_answers or self._taking_down.has_answers
 
     def hold(self, accounts: Collection[Account]) -> None:
-        """These are the accounts to look at from now on. New ones are due: those that trade now, the others within `EVERY`."""
+        """These are the accounts to look at from now on. New ones are due, as are those that were not heard for a while: those that trade
+        now, the others within `EVERY`."""
         self._held = {account.pk: account for account in accounts}
         for known in (self._due, self._suspected):
             for key in known.keys() - self._held.keys():
@@ -102,12 +103,17 @@ class Comparer:
     async def look(self) -> None:
         """Begin the looks that are due."""
         now = self._clock.now()
-        dropped, self._sessions.dropped = self._sessions.dropped, set()
-        self.wants([a.pk for a in self._held.values() if (a.venue, a.venue_ref) in dropped])
-        fresh = [key for key in sorted(self._held) if key not in self._due]
+        interrupted, self._sessions.interrupted = self._sessions.interrupted, set()
+        fresh = [
+            key
+            for key, a in sorted(self._held.items())
+            if key not in self._due or (a.venue, a.venue_ref) in interrupted
+        ]
         if fresh:
             busy: set[int] = await self._in_database(lambda: at_stake(fresh))
-            self._due |= {key: now if key in busy else now + EVERY * _share(self._held[key]) for key in fresh}
+            latest = now + EVERY
+            turns = {key: now if key in busy else now + EVERY * _share(self._held[key]) for key in fresh}
+            self._due |= {key: min(at, self._due.get(key, latest)) for key, at in turns.items()}
         room = AT_ONCE - len(self._looking)
         due = sorted((at, key) for key, at in self._due.items() if at <= now and key not in self._looking)
         chosen = [key for _, key in due[:room]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -46,13 +46,19 @@ from signalist.trading.transitions import ORDER_STATE, move
 
 BATCH = 400
 _RANK = "CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END"
-_WAITING = f"status = 'PENDING' AND ({_RANK}, id) > (%s, %s) AND {{mine}} ORDER BY {_RANK}, id LIMIT %s"
+_WAITING = (
+    f"status = 'PENDING' AND (not_before IS NULL OR not_before <= %s) AND ({_RANK}, id) > (%s, %s) AND {{mine}}"
+    f" ORDER BY {_RANK}, id LIMIT %s"
+)
+HALTED_AGAIN = timedelta(seconds=15)
+"""So soon an exit that a halt keeps waiting is looked at again. Its end asks for them at once (`risk.actions`)."""
 _RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "plan", "decided_at")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch writes; `waiting` are the (subscription, kind) of the exits that it leaves to wait."""
+    """What a batch writes; `waiting` are the (subscription, kind) of the exits that it leaves to wait, `put_off` those of them that
+    nothing but the end of a halt lets out."""
 
     decided: list[Execution] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
@@ -60,6 +66,7 @@ class Outcome:
     closing: list[Position] = field(default_factory=list)
     withdrawn: list[Order] = field(default_factory=list)
     waiting: set[tuple[int, str]] = field(default_factory=set)
+    put_off: list[Execution] = field(default_factory=list)
     replaced: Mapping[int, instructions.Replaced] = field(default_factory=dict)
 
 
@@ -87,7 +94,8 @@ def _decide_batch(
     with unit("decide.batch"):
         # Those that another engine is deciding are passed over.
         held, holder = leases.of(engine)
-        executions = fast.select(Execution, _WAITING.format(mine=held), [*behind, *holder, limit], lock="skip")
+        due = fast.prepared(Execution, "not_before", now)
+        executions = fast.select(Execution, _WAITING.format(mine=held), [due, *behind, *holder, limit], lock="skip")
         if not executions:
             return 0, None
         known = picture(executions, now)
@@ -121,7 +129,9 @@ def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
     elif closing or position.is_closing:
         _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
     elif _is_halted(execution, known):
-        _wait(execution, known, outcome)
+        if _wait(execution, known, outcome):
+            execution.not_before = known.now + HALTED_AGAIN
+            outcome.put_off.append(execution)
     else:
         _close(execution, position, orders, known, outcome)
 
@@ -133,15 +143,16 @@ def _is_halted(execution: Execution, known: Picture) -> bool:
     return restraint is not None and restraint.is_halt and not emergency
 
 
-def _wait(execution: Execution, known: Picture, outcome: Outcome) -> None:
+def _wait(execution: Execution, known: Picture, outcome: Outcome) -> bool:
     """What the entry fills is what there is to close: wait for its fate, or for the end of a halt. One that waits is enough, however
-    often a strategy says it."""
+    often a strategy says it: False where this one is not needed."""
     place = (execution.subscription_id, execution.kind)
     older = any(key < execution.pk and kind == execution.kind for key, kind in known.exits_waiting.get(place[0], ()))
     if execution.signal is not None and (older or place in outcome.waiting):
         _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
-    else:
-        outcome.waiting.add(place)
+        return False
+    outcome.waiting.add(place)
+    return True
 
 
 def _close(execution: Execution, position: Position, orders: Sequence[Order], known: Picture, outcome: Outcome) -> None:
@@ -372,6 +383,7 @@ def _write(outcome: Outcome, known: Picture) -> None:
         held.order_id = held.order.pk
     fast.write_together(
         fast.Update(outcome.decided, _RECORD),
+        fast.Update(outcome.put_off, ("not_before",)),
         fast.Insert(known.new_days, "ON CONFLICT DO NOTHING"),
         fast.Update(outcome.withdrawn, ORDER_STATE),
         fast.Update(outcome.closing, ("is_closing",)),

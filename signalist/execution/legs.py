@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from signalist.db import fast
 from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side
 from signalist.domain.signals import Direction
 from signalist.execution.protection_plan import Wanted
@@ -99,7 +100,8 @@ def leg_order(position: Position, wanted: Wanted, n: int, now: datetime) -> Orde
 def closing_order(position: Position, leg: Leg, n: int, quantity: Decimal, now: datetime) -> Order:
     """A market order that reduces the position, under the name of its entry execution."""
     order_id, tag = order_ids(position.entry_execution, leg, n)
-    return Order(
+    return fast.new(
+        Order,
         tenant_id=position.tenant_id,
         account_id=position.account_id,
         subscription_id=position.subscription_id,

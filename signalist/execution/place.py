@@ -152,6 +152,7 @@ async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Erran
         failpoint("place.called")
     except VenueError as error:
         errand.error = error
+        sessions.doubt(errand.account, error)
         if error.next is Next.RECONNECT:
             sessions.drop(errand.account)
     except TimeoutError:

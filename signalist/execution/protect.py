@@ -36,7 +36,7 @@ from signalist.execution.legs import (
 from signalist.execution.protection_plan import plan_of, wanted_legs
 from signalist.execution.vanishing import MAX_LOST_STOPS, books_differ
 from signalist.markets.selectors import instruments
-from signalist.trading.dust import write_off
+from signalist.trading.dust import netted_away, write_off
 from signalist.trading.keys import order_ids
 from signalist.trading.models import STILL_ACTIVE, Execution, InstructionKind, Order, Position
 from signalist.trading.selectors import attach_causes
@@ -84,8 +84,13 @@ def _protect_batch(
         numbers = _numbers(sorted({position.entry_execution_id for position in positions}))
         filled = _filled_rungs([position for position in positions if position.is_open and plan_of(position).ladder])
         changes = Changes(now)
+        netted = netted_away(positions)
         for position in positions:
             venue = abilities(position.account.venue)
+            if position.pk in netted:
+                position.protection_due = False
+                _write_off(position, active[position.pk], changes)
+                continue
             _look_after(position, active[position.pk], numbers, filled.get(position.pk, {}), venue, changes)
         _write(positions, changes)
     return positions, left
@@ -109,8 +114,8 @@ def _due(
     executions = {e.pk: e for e in fast.select_ids(Execution, sorted({p.entry_execution_id for p in positions}))}
     attach_causes(list(executions.values()))
     for position in positions:
-        position.entry_execution = executions[position.entry_execution_id]
-        position.account = accounts[position.account_id]
+        fast.relate(position, "entry_execution", executions[position.entry_execution_id])
+        fast.relate(position, "account", accounts[position.account_id])
     return positions, left
 
 
@@ -206,7 +211,7 @@ def _see_closed(
 def _write_off(position: Position, active: Sequence[Order], changes: Changes) -> None:
     """Give up what is too small to be closed, once nothing works at the venue that may still change how much it is."""
     for order in active:
-        if Leg(order.leg).protects:
+        if Leg(order.leg).protects or (order.leg == Leg.EXIT and order.state is OrderStatus.CREATED):
             withdraw(order, changes, "what is left is too small for it")
     if all(order.state.is_final for order in active):
         changes.dust.append(position)

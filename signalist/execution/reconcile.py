@@ -171,6 +171,7 @@ async def _reports(sessions: Sessions, account: Account, cursor: str) -> Reports
         within = sessions.capabilities(account.venue).answer_within
         async with asyncio.timeout(within):
             answer = await sessions.of(account).reports(cursor)
+        sessions.heard(account, well=True)
         failpoint("reconcile.called")
         return answer
     except Exception as error:  # noqa: BLE001 one venue that breaks must not keep the others from being read
@@ -203,6 +204,8 @@ def _rouse(looks: Sequence[Look], doubtful: Sequence[tuple[Order, Account]], ses
 
 
 def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
+    sessions.doubt(account, error)
+    sessions.heard(account, well=False)
     if isinstance(error, VenueError) and error.next is Next.RECONNECT:
         sessions.drop(account)
     log.warning("venue_not_asked", account=account.pk, venue=account.venue, error=type(error).__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from signalist.accounts.models import Account
@@ -12,9 +12,9 @@ from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.execution import leases
 from signalist.markets.selectors import instruments
+from signalist.trading import dust
 from signalist.trading.comparing import Books
 from signalist.trading.discrepancies import AccountLook
-from signalist.trading.dust import given_up
 from signalist.trading.models import STILL_ACTIVE, AccountBalance, Order, Position, Trade
 from signalist.trading.noting import foreign_sums, standing
 
@@ -32,7 +32,8 @@ def books_of(
         orders[order.account_id].append(order)
     for position in fast.select_ids(Position, ids, "is_open", column="account_id"):
         positions[position.account_id].append(position)
-    left = given_up(ids)
+    pieces = dust.pieces(ids)
+    left = dust.sums(pieces)
     cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, ids, column="account_id")}
     looks = {look.account_id: look for look in fast.select_ids(AccountLook, ids, column="account_id")}
     differing = standing(ids)
@@ -50,6 +51,7 @@ def books_of(
                 orders=orders[key],
                 positions=positions[key],
                 dust={symbols[instrument_id]: quantity for instrument_id, quantity in left.get(key, {}).items()},
+                worth=_worth([p for p in pieces if p.account_id == key], left.get(key, {}), looks.get(key)),
                 symbols=symbols,
                 standing=differing.get(key, []),
                 look=looks.get(key),
@@ -59,6 +61,10 @@ def books_of(
         )
         for key in ids
     }
+
+
+def _worth(pieces: Sequence[Position], left: Mapping[int, Decimal], look: AccountLook | None) -> Decimal:
+    return dust.worth(pieces, left, None if look is None else look.looked_at)
 
 
 def at_stake(account_ids: Sequence[int]) -> set[int]:

@@ -38,7 +38,8 @@ class Price:
 def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> None:
     """Store closed candles and the prices seen with them. One that is there already is left as it is: a candle closes once."""
     candles = [
-        rows.Candle(
+        fast.new(
+            rows.Candle,
             instrument_id=c.instrument_id,
             timeframe=c.frame.code,
             close_time=c.candle.close_time,
@@ -67,7 +68,7 @@ def take_prices(prices: Sequence[Price]) -> None:
 
 
 def _latest(prices: Sequence[Price]) -> fast.Insert:
-    latest = [rows.LatestPrice(instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices]
+    latest = [fast.new(rows.LatestPrice, instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices]
     return fast.Insert(latest, "ON CONFLICT (instrument_id) DO UPDATE SET price = excluded.price, at = excluded.at")
 
 

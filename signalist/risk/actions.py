@@ -9,13 +9,14 @@ from typing import Any
 from django.db import transaction
 
 from signalist.accounts.models import Account, AccountState
+from signalist.audit.writing import record
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.events.outbox import Fact, emit
 from signalist.risk.models import REASON, Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
 from signalist.risk.restraints import STRICTNESS
 from signalist.strategies.models import Strategy
-from signalist.trading.models import Position, Subscription
+from signalist.trading.models import Execution, ExecutionStatus, Position, Subscription
 from tenants.models import Tenant, User
 
 
@@ -126,8 +127,30 @@ def switch(
         payload: dict[str, Any] = {"layer": where.layer.value, "what": where.name, "state": state.value}
         payload |= {"before": before[0], "reason": reason, "by": who}
         emit([Fact("kill_switched", where.tenant_id, now, payload)])
+        record(
+            "switch.thrown" if state != AccountState.ACTIVE else "switch.released",
+            tenant_id=where.tenant_id,
+            user_id=None if by is None else by.pk,
+            target=f"{where.layer.value} {where.name}",
+            details={"before": before[0], "state": state.value, "reason": reason, "operator": operator},
+        )
+        if state != AccountState.HALTED:
+            _let_out(where)
         ring_on_commit("place", "decide", "protect")
     return True
+
+
+def _let_out(where: Where) -> None:
+    """Have the exits that waited for the end of a halt looked at now; what another layer halts still is put off again."""
+    of_layer: dict[Layer, dict[str, Any]] = {
+        Layer.STRATEGY: {"subscription__strategy": where.strategy},
+        Layer.TENANT: {"tenant_id": where.tenant_id},
+        Layer.ACCOUNT: {"account": where.account},
+        Layer.SUBSCRIPTION: {"subscription": where.subscription},
+    }
+    about = of_layer.get(where.layer, {})
+    waiting = Execution.objects.filter(status=ExecutionStatus.PENDING, not_before__isnull=False, **about)
+    waiting.update(not_before=None)
 
 
 def _stands(where: Where) -> str:

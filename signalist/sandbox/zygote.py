@@ -61,13 +61,11 @@ class Ours:
             setattr(self, name, load(name, HERE / f"{name}.py"))
         packages = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
         sys.modules.update(packages)
-        packages["signalist.domain"].indicators = load(  # type: ignore[attr-defined]
-            "signalist.domain.indicators", HERE.parent / "domain" / "indicators.py"
-        )
+        packages["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
         self.author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
         for name in ("frames", "allowed", "interface", "seccomp", "landlock", "walls", "runner"):
             del sys.modules[name]
-        for name in (*packages, "signalist.domain.indicators"):
+        for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
             del sys.modules[name]
 
 

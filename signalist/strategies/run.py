@@ -55,7 +55,14 @@ def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
     with statement_unit("run.claim"):
         won = fast.tuples(*_claim_statement(engine, now))
     runs = [
-        StrategyRun(pk=key, schedule_id=schedule_id, candle_close=fast.utc(close), engine=engine, claimed_at=now)
+        fast.new(
+            StrategyRun,
+            id=key,
+            schedule_id=schedule_id,
+            candle_close=fast.utc(close),
+            engine=engine,
+            claimed_at=now,
+        )
         for key, schedule_id, close, status in won
         if status == RunStatus.CLAIMED
     ]
@@ -134,7 +141,8 @@ def _signal(run: StrategyRun, row: SignalRow, reference: Decimal, now: datetime)
     def part(value: float | None) -> Decimal | None:
         return None if value is None else Decimal(repr(float(value))).quantize(QUANTUM)
 
-    return Signal(
+    return fast.new(
+        Signal,
         public_id=uuid.uuid5(NAMESPACE, key),
         run=run,
         schedule=schedule,

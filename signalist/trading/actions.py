@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from signalist.accounts.models import Account, AccountState
+from signalist.audit.writing import record
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.domain.money import plain
@@ -97,7 +98,7 @@ def subscribe(
             subscription.public_id = public_id
         subscription.save()
         _follow(subscription, 1)
-        emit([_changed("subscribed", subscription, now, by)])
+        _tell("subscribed", subscription, now, by)
     return subscription
 
 
@@ -240,7 +241,7 @@ def change_terms(subscription: Subscription, terms: Terms, now: datetime, by: Us
         after = _chosen(stored)
         changes = {name: [before[name], after[name]] for name in TERMS if before[name] != after[name]}
         if changes:
-            emit([_changed("subscription_changed", stored, now, by, changes=changes)])
+            _tell("subscription_changed", stored, now, by, changes=changes)
     apply(subscription, terms)
 
 
@@ -258,7 +259,7 @@ def cancel(subscription: Subscription, now: datetime, by: User | None = None) ->
         if Order.objects.filter(_ENTERING, subscription=subscription).update(cancel_wanted=True):
             ring_on_commit("place")
         _follow(subscription, -1)
-        emit([_changed("subscription_cancelled", subscription, now, by)])
+        _tell("subscription_cancelled", subscription, now, by)
 
 
 def _set(
@@ -277,7 +278,7 @@ def _set(
         if not changed:
             raise Refused("", f"The subscription is not {allowed.label.lower()}; reload the page to see its state.")
         subscription.status, subscription.paused_at = to, paused_at
-        emit([_changed(fact, subscription, now, by)])
+        _tell(fact, subscription, now, by)
 
 
 def _locked(account_id: int) -> Account:
@@ -307,8 +308,16 @@ def _chosen(subscription: Subscription) -> dict[str, str | None]:
     return {name: texts.get(name) for name in TERMS}
 
 
-def _changed(kind: str, subscription: Subscription, now: datetime, by: User | None, **more: Any) -> Fact:
+def _tell(kind: str, subscription: Subscription, now: datetime, by: User | None, **more: Any) -> None:
+    """Write the event of a change and, where a person made it, the line of the audit log."""
     payload = {"subscription": str(subscription.public_id), "status": str(subscription.status), **more}
     if by is not None:
         payload["by"] = str(by.public_id)
-    return Fact(kind, subscription.tenant_id, now, payload)
+        record(
+            f"subscription.{kind.removeprefix('subscription_')}",
+            tenant_id=subscription.tenant_id,
+            user_id=by.pk,
+            target=str(subscription.public_id),
+            details=more,
+        )
+    emit([Fact(kind, subscription.tenant_id, now, payload)])

@@ -36,9 +36,10 @@ def adopt(row: Discrepancy, account: Account, now: datetime) -> str:
         return "It concerns nothing that we hold."
     positions = fast.select_ids(Position, [account.pk], "is_open", column="account_id", lock="update")
     held = [p for p in positions if p.instrument_id == row.instrument_id]
-    if sum((_signed(p) for p in held), ZERO) + beside(row) != row.ours:
+    ours = sum((_signed(p) for p in held), ZERO)
+    if ours + beside(row) != row.ours:
         return "Our books have moved since the last look. Look at the new numbers first."
-    closing = Side.SELL if row.ours > 0 else Side.BUY
+    closing = Side.SELL if (ours or row.ours) > 0 else Side.BUY  # what lies beside may have another sign
     fills = _fills(row, abs(row.ours - row.theirs), closing, now)
     if not fills:
         return "The venue told no fill that explains it: name the price at which it was closed."

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from signalist.accounts.models import Account
+from signalist.audit.writing import record
 from signalist.domain.errors import DomainError
 from signalist.domain.money import plain
 from signalist.events.outbox import Fact, emit
@@ -71,6 +72,14 @@ def answer(row: Discrepancy, said: str, price: Decimal | None, now: datetime, by
             "by": str(by.public_id),
         }
         emit([Fact("difference_answered", row.tenant_id, now, payload)])
+        told = {"kind": row.kind, "answer": said, "price": payload["price"]}
+        record(
+            "difference.answered",
+            tenant_id=row.tenant_id,
+            user_id=by.pk,
+            target=str(row.public_id),
+            details=told,
+        )
 
 
 def _check_price(row: Discrepancy, price: Decimal | None, now: datetime) -> None:

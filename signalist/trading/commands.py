@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from signalist.accounts.models import Account
+from signalist.audit.writing import record
 from signalist.domain.errors import DomainError
 from signalist.domain.orders import NAMESPACE
 from signalist.events.outbox import Fact, emit
@@ -59,6 +60,14 @@ def same_command(kind: InstructionKind, account: Account, key: str, **wanted: An
 
 
 def told(instruction: Instruction, now: datetime, **more: Any) -> None:
-    """Write the event of a command that was given."""
+    """Write the event of a command that was given and, where a person gave it, the line of the audit log."""
     payload = {"instruction": str(instruction.public_id), "kind": str(instruction.kind), **more}
+    if instruction.by_id is not None:
+        record(
+            f"command.{str(instruction.kind).lower()}",
+            tenant_id=instruction.tenant_id,
+            user_id=instruction.by_id,
+            target=str(instruction.public_id),
+            details={"account": str(instruction.account.public_id), "reason": instruction.reason, **more},
+        )
     emit([Fact("instruction_given", instruction.tenant_id, now, payload)])

@@ -39,7 +39,8 @@ class Snapshot:
 @dataclass(slots=True)
 class Books:
     """Our side of one account. `orders` are active, `named` those that the snapshot names; `foreign` is by difference what strangers'
-    fills come to; `earned` what trades brought since the last look that agreed; `dust` is by symbol what we gave up and the venue holds."""
+    fills come to; `earned` what trades brought since the last look that agreed; `dust` is by symbol what we gave up and the venue holds,
+    `worth` what it cost: where the venue nets it with a position, it books a result of it that no trade of ours has."""
 
     cursor: str
     orders: Sequence[Order]
@@ -50,6 +51,7 @@ class Books:
     foreign: Mapping[int, Decimal]
     earned: Decimal = ZERO
     dust: Mapping[str, Decimal] = field(default_factory=dict)
+    worth: Decimal = ZERO
     named: Mapping[str, Order] = field(default_factory=dict)
 
     @property
@@ -105,7 +107,7 @@ def compare(books: Books, snapshot: Snapshot) -> Found:
     unexplained = any(s.subject == POSITION for s in sights) or any(d.subject == POSITION for d in books.standing)
     quiet = not moving and not unexplained
     expected = _expected(books) if quiet else None
-    if expected is not None and abs(snapshot.balance.total - expected) >= CENT:
+    if expected is not None and abs(snapshot.balance.total - expected) >= CENT + books.worth:
         lacks = snapshot.balance.total < expected
         sights.append(Sight(Kind.BALANCE_GAP, "", BALANCE, expected, snapshot.balance.total, pauses=lacks))
     return Found(sights, moving, sums, _turned_up(books, snapshot), quiet, expected)
@@ -211,24 +213,32 @@ def position_sums(books: Books, theirs: Sequence[NetPosition]) -> list[dict[str,
 
 
 def _position(books: Books, line: Mapping[str, Any]) -> list[Sight]:
-    symbol, ours, theirs = line["symbol"], Decimal(line["ours"]) + Decimal(line["own"]), Decimal(line["venue"])
+    symbol, own, theirs = line["symbol"], Decimal(line["own"]), Decimal(line["venue"])
+    ours = Decimal(line["ours"]) + own
     standing = next((d for d in books.standing if d.place == (symbol, POSITION) and d.state == State.OPEN), None)
     foreign = None if standing is None else books.foreign.get(standing.pk)
     if foreign is None and theirs in (ours, Decimal(line["ours"])):
         return []
-    kind = position_kind(ours, theirs, foreign)
+    kind = position_kind(ours, theirs, foreign, own)
     told = "yes" if foreign is not None and foreign == theirs - ours else ""
     return [Sight(kind, symbol, POSITION, ours, theirs, {"told": told})]
 
 
-def position_kind(ours: Decimal, theirs: Decimal, foreign: Decimal | None) -> Kind:
-    """What a gap between signed quantities looks like; `foreign` is what strangers' fills come to, None where none was told."""
+def position_kind(ours: Decimal, theirs: Decimal, foreign: Decimal | None, own: Decimal = ZERO) -> Kind:
+    """What a gap between signed quantities looks like; `foreign` is what strangers' fills come to, None where none was told, and `own`
+    that part of `ours` which lies beside our positions."""
     if ours == theirs:
         return Kind.UNKNOWN_FILL
-    if ours and abs(theirs) < abs(ours) and theirs * ours >= 0:
-        explained = theirs == 0 or foreign == theirs - ours
+    # What lies beside may lie the other way round: then the venue's number has another sign when all of ours is closed.
+    if _is_less(theirs, ours) or _is_less(theirs - own, ours - own):
+        explained = theirs in (0, own) or foreign == theirs - ours
         return Kind.MANUAL_CLOSE if explained else Kind.POSITION_SMALLER
     return Kind.POSITION_LARGER
+
+
+def _is_less(theirs: Decimal, ours: Decimal) -> bool:
+    """Whether, of what we hold, the venue holds a part or nothing."""
+    return ours != 0 and abs(theirs) < abs(ours) and theirs * ours >= 0
 
 
 # --- Money ---------------------------------------------------------------------------------------

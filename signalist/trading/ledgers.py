@@ -95,4 +95,5 @@ def attach(orders: Sequence[Order]) -> None:
     attach_causes(list(executions.values()), subscriptions=False)
     known = instruments({order.instrument_id for order in orders})
     for order in orders:
-        order.execution, order.instrument = executions[order.execution_id], known[order.instrument_id]
+        fast.relate(order, "execution", executions[order.execution_id])
+        fast.relate(order, "instrument", known[order.instrument_id])

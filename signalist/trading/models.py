@@ -208,7 +208,7 @@ class Execution(TenantRow):
     """The decision record: one subscription's answer to one signal or instruction, by which rule and with which numbers.
 
     `capital` is what an entry that was taken was sized by, `plan` how its position is protected (None: by its stop and target alone);
-    the subscription's own may change later.
+    the subscription's own may change later. `not_before`: when an exit that a halt keeps waiting is looked at again.
     """
 
     tenant = _unindexed_tenant()
@@ -227,6 +227,7 @@ class Execution(TenantRow):
     capital = ExactDecimalField(null=True)
     plan = models.JSONField(null=True)
     deadline = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)
 
@@ -239,7 +240,7 @@ class Execution(TenantRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["status"], name="execution_pending", condition=Q(status="PENDING")),
+            models.Index(fields=["not_before"], name="execution_pending", condition=Q(status="PENDING")),
             models.Index(fields=["subscription", "decided_at"], name="execution_by_day"),
             models.Index(fields=["tenant", "id"], name="execution_newest"),
         ]

@@ -21,9 +21,9 @@ def attach_causes(executions: Sequence[Execution], *, subscriptions: bool = True
     }
     known = schedules({signal.schedule_id for signal in signals.values()})
     for signal in signals.values():
-        signal.schedule = known[signal.schedule_id]
+        fast.relate(signal, "schedule", known[signal.schedule_id])
     for execution in executions:
         if subscriptions:
-            execution.subscription = found[execution.subscription_id]
-        execution.signal = signals.get(execution.signal_id or 0)
-        execution.instruction = instructions.get(execution.instruction_id or 0)
+            fast.relate(execution, "subscription", found[execution.subscription_id])
+        fast.relate(execution, "signal", signals.get(execution.signal_id or 0))
+        fast.relate(execution, "instruction", instructions.get(execution.instruction_id or 0))

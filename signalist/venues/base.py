@@ -204,12 +204,39 @@ class Session(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRights:
+    """What a venue lets a key do, in our words ("read", "trade", "withdraw", or the venue's own for what has none), and the address that
+    it saw us come from, "" where it does not say."""
+
+    rights: frozenset[str]
+    seen_from: str = ""
+
+
+@runtime_checkable
+class TellsRights(Protocol):
+    """A session that can be asked what its key may do."""
+
+    async def rights(self) -> KeyRights:
+        """The rights of the key as they are now. Raises BadCredential where it is no longer one."""
+        ...
+
+
 @runtime_checkable
 class TellsHistory(Protocol):
     """A session that can be asked what orders there were."""
 
     async def history(self, symbol: str, since: datetime) -> tuple[PastOrder, ...]:
         """All orders of the account in `symbol` that the venue has taken since then, open or over, oldest first."""
+        ...
+
+
+@runtime_checkable
+class TellsReturns(Protocol):
+    """A session that listens to a stream which may break, and says when it is whole again."""
+
+    def returns(self, say: Callable[[], None]) -> None:
+        """Have `say` called whenever the account is on its venue's stream again after it was not."""
         ...
 
 

@@ -109,6 +109,6 @@ def test_the_process_is_killed_right_behind_the_commit(tmp_path: Path, failpoint
     assert _run(tmp_path, failpoint) == (-signal.SIGKILL, "", committed)
 
 
-@pytest.mark.parametrize("failpoint", ["", "protect.committed", "place.committed:3", "place"])
+@pytest.mark.parametrize("failpoint", ["protect.committed", "place.committed:3"])
 def test_a_place_that_is_not_passed_kills_nobody(tmp_path: Path, failpoint: str) -> None:
     assert _run(tmp_path, failpoint) == (0, "reached the end", ["decide", "place", "place", "measure"])

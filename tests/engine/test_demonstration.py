@@ -18,13 +18,13 @@ from tests.engine.up import PATIENCE, Up
 from tests.flows.books import assert_books_balance
 from tests.flows.commands import OwnDatabase, engine, manage
 
-MINUTES = "45"
+MINUTES = "24"
 NEWEST = "SELECT MAX(close_time) FROM markets_candle WHERE timeframe = '10s'"
 
 
 @pytest.fixture(scope="module")
 def demo(module_database: OwnDatabase) -> OwnDatabase:
-    """A database with three quarters of an hour of the demonstration."""
+    """A database with some minutes of the demonstration."""
     said = manage(module_database, "demo", "--minutes", MINUTES)
     assert said.status == 0, said.err
     for log_in in LOG_INS:
@@ -113,8 +113,8 @@ def test_production_refuses_it(own_database: OwnDatabase) -> None:
     "at", ["place.answers.committed:2", pytest.param("feed.candles.committed:31", marks=pytest.mark.soak)]
 )
 def test_a_load_that_was_killed_is_gone_on_with(own_database: OwnDatabase, at: str) -> None:
-    assert manage(own_database, "demo", "--minutes", "30", SIGNALIST_FAILPOINT=at).was_killed
-    said = manage(own_database, "demo", "--minutes", "30")
+    assert manage(own_database, "demo", "--minutes", "12", SIGNALIST_FAILPOINT=at).was_killed
+    said = manage(own_database, "demo", "--minutes", "12")
     assert said.status == 0, said.err
     ((count, first, last),) = own_database.rows(
         "SELECT COUNT(*), MIN(close_time), MAX(close_time) FROM markets_candle WHERE timeframe = '10s'"
@@ -133,7 +133,7 @@ def test_a_market_that_has_begun_without_the_demonstration_is_joined_by_it(own_d
         2,
         f"An engine already runs on this database (process {process.pid}); stop it first.",
     )
-    said = manage(own_database, "demo")
+    said = manage(own_database, "demo", "--minutes", "12")
     assert said.status == 0, said.err
     assert one(own_database, "SELECT COUNT(DISTINCT tenant_id) FROM trading_subscription") == len(OTHERS) + 1
     assert manage(own_database, "demo").err == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,9 +18,10 @@ from signalist.accounts.models import Account, PaperAccount
 from signalist.clock import ReplayClock, SystemClock, utc_now
 from signalist.db.wakes import wakes
 from signalist.domain.synthetic import TEN_SECONDS
+from signalist.engine import database as database_module
 from signalist.engine import live as live_module
+from signalist.engine.database import Database
 from signalist.engine.live import LiveEngine
-from signalist.engine.loop import Database
 from signalist.engine.market import SyntheticMarket
 from signalist.execution import engines
 from signalist.execution.models import EngineProcess
@@ -37,12 +39,15 @@ class TestHeartbeat:
     """An engine that does not show that it lives is taken over while it trades on."""
 
     @pytest.fixture
-    async def running(
-        self, transactional_db: None, monkeypatch: pytest.MonkeyPatch
-    ) -> AsyncIterator[asyncio.Task[None]]:
-        """An engine at work, which beats often."""
+    async def at_work(self, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> LiveEngine:
+        """An engine that beats often, once it runs."""
         monkeypatch.setattr(live_module, "HEARTBEAT_EVERY", 0.05)
-        engine = LiveEngine(SystemClock())
+        return LiveEngine(SystemClock())
+
+    @pytest.fixture
+    async def running(self, at_work: LiveEngine) -> AsyncIterator[asyncio.Task[None]]:
+        """That engine, at work."""
+        engine = at_work
         task = asyncio.create_task(engine.run())
         yield task
         engine.stop()
@@ -58,6 +63,24 @@ class TestHeartbeat:
         await elsewhere(end)
         assert await _seen_after(utc_now()), "it has given up showing that it lives"
         assert not running.done()
+
+    async def test_it_goes_on_beside_a_long_unit_and_ends_with_one_that_hangs(
+        self, at_work: LiveEngine, running: asyncio.Task[None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert await _seen_after(utc_now())
+        over = threading.Event()
+        unit = asyncio.create_task(at_work.engine.database(lambda: over.wait(20)))
+        try:
+            await asyncio.sleep(0.2)
+            beside = connection.vendor == "postgresql"
+            assert await _seen_after(utc_now(), 4.0 if beside else 0.3) is beside, "on SQLite the one writer is at work"
+            monkeypatch.setattr(database_module, "STUCK_AFTER", 0.0)
+            quiet = [not await _seen_after(utc_now(), 0.3) for _ in range(5)]
+            assert any(quiet), "who hangs is taken over from"
+        finally:
+            over.set()
+        assert await unit
+        assert await _seen_after(utc_now())
 
     @pytest.mark.postgresql
     async def test_an_engine_that_cannot_beat_for_another_reason_does_not_work_on(

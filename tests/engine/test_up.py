@@ -56,6 +56,7 @@ def test_nobody_outlives_it_when_it_is_killed(up: Up) -> None:
     until(lambda: up.others() == set(), "all have ended", PATIENCE)
 
 
+@pytest.mark.soak
 def test_for_a_recorded_market_an_empty_database_and_one_command_will_do(databases: Databases, tmp_path: Path) -> None:
     """Whatever market the environment names; and started with `nohup`, it outlives its terminal."""
     database = databases.empty()

@@ -80,11 +80,31 @@ class Databases:
         """A database with everything that `source` holds; nobody may be using it."""
         return self._new(source, source.vendor)
 
+    def copy_as(self, source: OwnDatabase, name: str) -> None:
+        """Make the database `name`, on SQLite a file, in place of what may be there, with everything that `source` holds."""
+        self.remove_named(name)
+        if self._on_server:
+            self._order(f'CREATE DATABASE "{name}" TEMPLATE "{_name(source)}"')
+        else:
+            shutil.copy(urlsplit(source.url).path[1:], name)
+
     def drop(self) -> None:
         """Remove all that were made."""
         for database in self._made:
-            if database.vendor == "postgresql":
-                self._order(f'DROP DATABASE IF EXISTS "{_name(database)}" WITH (FORCE)')
+            self.remove(database)
+
+    def remove(self, database: OwnDatabase) -> None:
+        """Remove a database, even while somebody is connected to it; a file goes with its folder."""
+        if database.vendor == "postgresql":
+            self.remove_named(_name(database))
+
+    def remove_named(self, name: str) -> None:
+        """Remove a database by its name, or the file that it is."""
+        if self._on_server:
+            self._order(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        else:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{name}{suffix}").unlink(missing_ok=True)
 
     def _new(self, source: OwnDatabase | None, vendor: str | None) -> OwnDatabase:
         name = f"flows_{os.getpid()}_{next(_numbers)}"

@@ -9,7 +9,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from tests.flows.commands import Databases, OwnDatabase, manage, of_the_test_run
+from tests import templates
+from tests.flows.commands import Databases, OwnDatabase, of_the_test_run
 from tests.flows.loopback_stage import Nursery, Stage, Venue, staged
 from tests.flows.market_time import FileClock
 from tests.flows.scene import Scene, opened
@@ -24,11 +25,9 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 
 
 @pytest.fixture(scope="session")
-def migrated(databases: Databases) -> OwnDatabase:
+def migrated() -> OwnDatabase:
     """A database with all tables and no rows, to be copied."""
-    database = databases.empty()
-    assert manage(database, "migrate", "--verbosity", "0").status == 0
-    return database
+    return templates.migrated()
 
 
 @pytest.fixture

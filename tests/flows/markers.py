@@ -6,6 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 SIGNALIST = Path(__file__).resolve().parents[2] / "signalist"
@@ -38,39 +39,48 @@ class Marker:
 
 def markers(root: Path = SIGNALIST) -> list[Marker]:
     """Every failpoint in the Python files under `root`; that of a unit stands behind its commit."""
-    found = []
-    for path in _sources(root):
-        for call in _calls(_tree(path)):
-            name, text = _called_name(call), _literal(call)
-            if text is not None and name in UNITS | {"failpoint"}:
-                found.append(Marker(text if name == "failpoint" else f"{text}.committed", _place(path, call)))
-    return found
+    return [marker for path in _sources(root) for marker in _markers(path.name, path.read_text(encoding="utf-8"))]
 
 
 def violations(root: Path) -> list[str]:
     """What in the stages under `root` is not marked, a sentence each."""
     stages = [path for path in _sources(root) if path.name not in BY_PEOPLE]
-    found = [problem for path in stages for problem in _commits(path)]
-    found += [problem for path in stages for problem in _venue_calls(path)]
+    texts = [(path.name, path.read_text(encoding="utf-8")) for path in stages]
+    found = [problem for text in texts for problem in _commits(*text)]
+    found += [problem for text in texts for problem in _venue_calls(*text)]
     named = Counter(marker.name for marker in markers(root))
     found += [f"{name} is the name of {count} places" for name, count in named.items() if count > 1]
+    return found
+
+
+@cache
+def _markers(file: str, text: str) -> list[Marker]:
+    found = []
+    for call in _calls(ast.parse(text, file)):
+        name, said = _called_name(call), _literal(call)
+        if said is not None and name in UNITS | {"failpoint"}:
+            found.append(Marker(said if name == "failpoint" else f"{said}.committed", _place(file, call)))
     return found
 
 
 # --- Commits -------------------------------------------------------------------------------------
 
 
-def _commits(path: Path) -> Iterator[str]:
+@cache
+def _commits(file: str, text: str) -> list[str]:
     """Transactions past a unit, and units whose name is not written out."""
-    tree = _tree(path)
+    return list(_past_a_unit(file, ast.parse(text, file)))
+
+
+def _past_a_unit(file: str, tree: ast.Module) -> Iterator[str]:
     savepoints = {id(node) for node in _savepoints(tree)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute | ast.Name) and _word(node) in PAST_A_UNIT and id(node) not in savepoints:
-            yield f"{_place(path, node)}: {_word(node)} commits past a unit"
+            yield f"{_place(file, node)}: {_word(node)} commits past a unit"
         if isinstance(node, ast.Call) and _called_name(node) in UNITS and _literal(node) is None:
-            yield f"{_place(path, node)}: the name of a unit is not written out"
+            yield f"{_place(file, node)}: the name of a unit is not written out"
         if isinstance(node, ast.With) and _is_unit(node):
-            yield from _nested(path, node)
+            yield from _nested(file, node)
 
 
 def _savepoints(tree: ast.Module) -> Iterator[ast.AST]:
@@ -90,21 +100,24 @@ def _is_unit(node: ast.With) -> bool:
     return any(isinstance(i.context_expr, ast.Call) and _called_name(i.context_expr) in UNITS for i in node.items)
 
 
-def _nested(path: Path, unit: ast.With) -> Iterator[str]:
+def _nested(file: str, unit: ast.With) -> Iterator[str]:
     """A unit within a unit does not commit where its failpoint stands."""
     for statement in unit.body:
         for call in _calls(statement):
             if _called_name(call) in UNITS:
-                yield f"{_place(path, call)}: a unit within a unit"
+                yield f"{_place(file, call)}: a unit within a unit"
 
 
 # --- Calls of venues -----------------------------------------------------------------------------
 
 
-def _venue_calls(path: Path) -> Iterator[str]:
+@cache
+def _venue_calls(file: str, text: str) -> list[str]:
     """Calls of a session that do not stand between two failpoints, nor does every call of the function that makes them."""
-    tree = _tree(path)
-    functions = _functions(tree)
+    return list(_bare_calls(file, _functions(ast.parse(text, file))))
+
+
+def _bare_calls(file: str, functions: Sequence[ast.FunctionDef | ast.AsyncFunctionDef]) -> Iterator[str]:
     for function in functions:
         bare = [call for call in _calls(function) if _is_venue_call(call) and not _between(function, call)]
         if not bare:
@@ -115,7 +128,7 @@ def _venue_calls(path: Path) -> Iterator[str]:
         if not callers or not all(_between(other, call) for other, call in callers):
             for call in bare:
                 assert isinstance(call.func, ast.Attribute)
-                yield f"{_place(path, call)}: {call.func.attr} is called without a failpoint before and behind it"
+                yield f"{_place(file, call)}: {call.func.attr} is called without a failpoint before and behind it"
 
 
 def _is_venue_call(call: ast.Call) -> bool:
@@ -156,10 +169,6 @@ def _sources(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*.py") if "migrations" not in path.parts)
 
 
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
 def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
@@ -182,5 +191,5 @@ def _literal(call: ast.Call) -> str | None:
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
 
-def _place(path: Path, node: ast.AST) -> str:
-    return f"{path.name}:{getattr(node, 'lineno', 0)}"
+def _place(file: str, node: ast.AST) -> str:
+    return f"{file}:{getattr(node, 'lineno', 0)}"

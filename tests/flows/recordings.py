@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,9 @@ def table(path: Path, lines: Sequence[Sequence[object]]) -> Path:
     return path
 
 
-def two_days(folder: Path) -> tuple[Path, list[str]]:
-    """Two days of minutes and the options that cut them out: recorded ones where they are at hand, else a walk of the same length."""
+def minutes_of(hours: int, folder: Path) -> tuple[Path, list[str]]:
+    """So many hours of minutes and the options that cut them out: recorded ones where they are at hand, else a walk of the same length."""
     if BESIDE.is_file():
-        return BESIDE, ["--start", "2022-01-10T00:00:00Z", "--end", "2022-01-12T00:00:00Z"]
-    return walk(folder / "two-days.csv", 2880), []
+        begin = datetime(2022, 1, 10, tzinfo=UTC)
+        return BESIDE, ["--start", begin.isoformat(), "--end", (begin + timedelta(hours=hours)).isoformat()]
+    return walk(folder / "minutes.csv", 60 * hours), []

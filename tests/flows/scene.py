@@ -29,7 +29,8 @@ from signalist.domain.rules import Limits
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
 from signalist.domain.timeframes import timeframe
-from signalist.engine.loop import DatabaseInline, Engine
+from signalist.engine.database import DatabaseInline
+from signalist.engine.loop import Engine
 from signalist.engine.strategies import StrategyPool
 from signalist.engine.venues import PublicMarket, paper_exchange
 from signalist.events.models import Event

@@ -33,7 +33,7 @@ NOON = datetime(2022, 1, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("table", "condition", "behind"),
     [
-        ("trading_execution", decide._WAITING, (-1, 0)),
+        ("trading_execution", decide._WAITING, (NOON, -1, 0)),
         ("trading_order", claims._WAITING, (NOON, -1, 0)),
         ("trading_position", "protection_due AND {mine} ORDER BY opened_at, id LIMIT %s", ()),
     ],

@@ -12,11 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import utc_now
+from signalist.domain.orders import Side
 from signalist.execution import leases
 from signalist.execution.models import EngineProcess
 from signalist.trading.models import Subscription
-from signalist.venues.errors import SessionLost
+from signalist.venues.errors import Busy, NotSent, SessionLost, VenueError
 from signalist.venues.paper.venue import PAPER
+from tests.flows.by_hand import differences, looks, trades
 from tests.flows.scene import LONG, Scene, entry, opened
 from tests.flows.test_leases import Fleet
 from tests.venues.battery import BUY, request
@@ -90,6 +92,46 @@ def test_a_session_that_the_venue_has_ended_is_opened_anew_and_listened_to(scene
     assert listeners(scene, theo) == 1, "nobody would hear of its fills but in turn"
     scene.signal(entry(LONG, "39600", "40800"))
     assert scene.position(theo).is_open
+
+
+@pytest.mark.parametrize("error", [Busy("Too many."), NotSent("The breaker is open."), SessionLost("Log in again.")])
+def test_an_account_that_is_heard_again_is_compared_at_once(scene: Scene, error: VenueError) -> None:
+    theo, vera = scene.subscriber("Theo"), scene.subscriber("Vera")
+    scene.signal(entry(LONG, "39600", "40800"))
+    looks(scene, 2)
+
+    def compared(who: Subscription) -> int:
+        return len(
+            [call for call in scene.venue.calls if (call.method, call.ref) == ("positions", who.account.venue_ref)]
+        )
+
+    before = compared(theo), compared(vera)
+    scene.venue.refuses(error, "reports", ref=theo.account.venue_ref, times=2)
+    for _ in range(2):
+        scene.later(1)
+        scene.poll()
+    assert isinstance(error, SessionLost) or (compared(theo), compared(vera)) == before, "not while it is away"
+    trades(scene, theo, Side.SELL, "2.5")
+    for _ in range(9):
+        scene.later(1)
+        scene.poll()
+    assert compared(vera) == before[1], "nobody else's turn has come"
+    assert [(row.kind, row.account_id) for row in differences()] == [("MANUAL_CLOSE", theo.account_id)]
+
+
+async def test_a_stream_that_was_broken_has_its_accounts_compared() -> None:
+    async with served() as bench:
+        bench.account()
+        sessions = Sessions({bench.venue.code: bench.venue}, paper=frozenset({bench.venue.code}))
+        holder = Account(venue=bench.venue.code, venue_ref="account-1")
+        sessions.listen(holder, lambda: None)
+        listening = bench.venue._listening
+        await until(lambda: listening.box("account-1").live)
+        assert sessions.interrupted == set(), "to join is no return"
+        (stream,) = bench.server.streams._streams.values()
+        stream.wire._transport.abort()
+        await until(lambda: sessions.interrupted == {(bench.venue.code, "account-1")})
+        assert listening.box("account-1").live, "not before it is heard again"
 
 
 def test_an_account_of_a_venue_that_is_not_served_keeps_no_other_from_trading(scene: Scene) -> None:

@@ -20,7 +20,8 @@ from signalist.db.wakes import wakes
 from signalist.domain.orders import OrderType, Side
 from signalist.domain.protection import Plan
 from signalist.domain.rules import Limits
-from signalist.engine.loop import DatabaseInline, Engine
+from signalist.engine.database import DatabaseInline
+from signalist.engine.loop import Engine
 from signalist.engine.strategies import StrategyPool
 from signalist.execution.claims import claim
 from signalist.execution.decide import decide

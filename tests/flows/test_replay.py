@@ -14,7 +14,7 @@ import pytest
 
 from tests.flows.books import assert_books_balance
 from tests.flows.commands import Databases, OwnDatabase, Said, manage, replay
-from tests.flows.recordings import two_days, walk
+from tests.flows.recordings import minutes_of, walk
 
 BARS, SUBSCRIBERS = 280, 5
 LAST_CLOSE = datetime.fromtimestamp(1_700_000_040 + 60 * BARS, UTC)
@@ -150,12 +150,13 @@ def test_without_json_the_report_is_a_list_for_people(finished: Finished, databa
     assert re.search(rf"^digest +{finished.report['digest']}$", told.out, re.MULTILINE)
 
 
-def test_two_days_of_minutes_balance(own_database: OwnDatabase, tmp_path: Path) -> None:
-    recording, cut = two_days(tmp_path)
+@pytest.mark.parametrize("hours", [8, pytest.param(48, marks=pytest.mark.soak)])
+def test_a_day_of_minutes_balances(hours: int, own_database: OwnDatabase, tmp_path: Path) -> None:
+    recording, cut = minutes_of(hours, tmp_path)
     report = replay(own_database, recording, *cut, subscribers=2).report
-    assert report["candles"] == report["runs"] == 2880
-    assert report["signals"] > 150
-    assert report["trades"] > 80
+    assert report["candles"] == report["runs"] == 60 * hours
+    assert report["signals"] > 3 * hours
+    assert report["trades"] > hours
     assert (report["duplicates"], report["unprotected"]) == (0, 0)
     assert_books_balance(own_database)
 

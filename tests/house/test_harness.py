@@ -50,6 +50,7 @@ def suite(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.soak
 def test_a_skip_is_only_reported_where_it_may_be(suite: Path) -> None:
     answer = _pytest(suite)
     assert answer.returncode == 0, answer.stdout
@@ -63,6 +64,7 @@ def test_a_skip_fails_where_nothing_may_skip(suite: Path) -> None:
     assert "Nothing may skip here (SIGNALIST_NO_SKIPS=1), but this did: Skipped: no weather" in answer.stdout
 
 
+@pytest.mark.soak
 def test_recorded_material_that_is_not_there_is_excused(tmp_path: Path) -> None:
     code = "import pytest\ndef test_month(): pytest.skip('the recorded candles are not beside the project')\n"
     (tmp_path / "test_recorded.py").write_text(code)
@@ -71,12 +73,14 @@ def test_recorded_material_that_is_not_there_is_excused(tmp_path: Path) -> None:
     assert "1 skipped" in answer.stdout
 
 
+@pytest.mark.soak
 def test_a_module_that_skips_itself_fails_where_nothing_may_skip(tmp_path: Path) -> None:
     (tmp_path / "test_module.py").write_text("import pytest\npytest.skip('no weather', allow_module_level=True)\n")
     assert _pytest(tmp_path, SIGNALIST_NO_SKIPS="1").returncode not in (0, 5)
     assert _pytest(tmp_path).returncode == 5
 
 
+@pytest.mark.soak
 def test_a_long_suite_runs_when_asked_for(suite: Path) -> None:
     answer = _pytest(suite, "-m", "soak")
     assert "1 passed, 3 deselected" in answer.stdout
@@ -114,7 +118,7 @@ def test_the_command_meets_a_role_that_policies_bind(superuser: str) -> None:
     assert answer.stdout.splitlines() == ["signalist_test False False False True", "signalist"]
 
 
-@pytest.mark.parametrize(("status", "passed_on"), [(0, 0), (5, 5), (NO_SERVER, 1)])
+@pytest.mark.parametrize(("status", "passed_on"), [pytest.param(0, 0, marks=pytest.mark.soak), (5, 5), (NO_SERVER, 1)])
 def test_the_commands_status_is_passed_on(superuser: str, status: int, passed_on: int) -> None:
     assert _run([*THROWAWAY, "sh", "-c", f"exit {status}"], POSTGRES_ADMIN_URL=superuser).returncode == passed_on
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,13 +13,14 @@ from django.test.utils import CaptureQueriesContext
 
 from signalist.accounts.models import Account, AccountState
 from signalist.domain.errors import DomainError
+from signalist.domain.orders import NAMESPACE
 from signalist.execution.actions import Beside, kill
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.risk.actions import Where, switch
 from signalist.risk.models import SharedSwitchChange, TenantSwitchChange
 from signalist.risk.selectors import changes, thrown
-from signalist.trading.models import Execution, Reservation, Subscription
+from signalist.trading.models import Execution, Instruction, InstructionKind, Reservation, Subscription
 from tenants.models import Tenant
 from tests.flows.scene import EXIT_LONG, LONG, Scene, entry
 
@@ -96,6 +98,41 @@ def test_an_exit_waits_for_the_end_of_a_halt_and_is_carried_out_then(world: Scen
     throw(world, layer(name, theo), ACTIVE, "over")
     world.settle()
     assert world.trade(theo).exit_type == "SIGNAL"
+
+
+def commands(theo: Subscription, count: int, now: datetime) -> None:
+    """So many commands to close, each of which waits on its own."""
+    common = {"tenant_id": theo.tenant_id, "account_id": theo.account_id, "subscription_id": theo.pk, "created_at": now}
+    given = Instruction.objects.bulk_create(
+        Instruction(key=f"close-{n}", public_id=uuid.uuid5(NAMESPACE, str(n)), kind=InstructionKind.CLOSE, **common)
+        for n in range(count)
+    )
+    Execution.objects.bulk_create(Execution(instruction=one, kind="EXIT_LONG", **common) for one in given)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_exits_that_wait_under_a_halt_cost_a_ring_nothing(world: Scene, name: str) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    throw(world, layer(name, theo), HALTED)
+    commands(theo, 500 if name == "PLATFORM" else 3, world.clock.now())
+    waiting = Execution.objects.filter(status="PENDING")
+    many = waiting.count()
+    counts = []
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as captured:
+            world.stage(decide)
+        counts.append(len(captured))
+    with CaptureQueriesContext(connection) as captured:
+        world.stage(lambda now: decide(now - timedelta(days=1)))
+    assert counts[1] == len(captured) < 5 < counts[0], "a ring finds nothing to look at, as if nobody waited"
+    world.later(16)
+    world.stage(decide)
+    assert waiting.count() == many, "they are looked at again now and then, and wait on"
+    throw(world, layer(name, theo), REDUCING, "over")
+    world.settle()
+    assert world.trade(theo).exit_type == "MANUAL"
+    assert not waiting.exists()
 
 
 def test_a_rule_of_the_house_never_loosens_what_a_person_has_set(world: Scene) -> None:

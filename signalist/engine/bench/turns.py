@@ -12,8 +12,9 @@ from django.db.backends.signals import connection_created
 
 from signalist.accounts.sessions import Sessions
 from signalist.clock import SystemClock, monotonic
+from signalist.engine.database import Database
 from signalist.engine.live import HEARTBEAT_EVERY, POLL_EVERY, SWEEP_EVERY, TAKE_OVER_EVERY
-from signalist.engine.loop import Database, Engine
+from signalist.engine.loop import Engine
 from signalist.engine.strategies import StrategyPool
 from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
 

@@ -15,7 +15,8 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import SystemClock
 from signalist.db.wakes import wakes
 from signalist.domain.matching import Bar
-from signalist.engine.loop import DatabaseInline, Engine
+from signalist.engine.database import DatabaseInline
+from signalist.engine.loop import Engine
 from signalist.engine.simulation.cast import BEGIN, Cast
 from signalist.engine.simulation.dice import Dice
 from signalist.engine.simulation.faults import Weather

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from signalist.domain import indicators
+from signalist.domain import indicator_library as indicators
 
 __all__ = ["Candles", "Parameter", "Parameters", "Signals", "indicators"]
 

@@ -24,6 +24,7 @@ class Control:
         self._server, self._house = server, server.house
         self._known: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "accounts": self._accounts,
+            "rights": self._rights,
             "instruments": self._instruments,
             "prices": self._prices,
             "bars": self._bars,
@@ -43,6 +44,12 @@ class Control:
         for ref, secret in said["accounts"]:
             self._house.open_account(ref, secret.encode(), said["currency"], Decimal(said["cash"]))
         return {"accounts": len(self._house.holders)}
+
+    def _rights(self, said: Mapping[str, Any]) -> dict[str, int]:
+        """{"refs": […], "rights": [word, …]}: what the keys of these accounts may do from now on."""
+        for ref in said["refs"]:
+            self._house.holders[ref].rights = tuple(map(str, said["rights"]))
+        return {"accounts": len(said["refs"])}
 
     def _instruments(self, said: Mapping[str, Any]) -> dict[str, int]:
         """{"instruments": [{the fields of an InstrumentSpec}, …]}."""

@@ -40,6 +40,7 @@ class Holder:
     covered_at: float | None = None
     floor: int = 0
     used: set[int] = field(default_factory=set)
+    rights: tuple[str, ...] = ("read", "trade")
 
     def takes(self, nonce: int) -> bool:
         """Whether a nonce may be used, once: requests that overtake each other on the way arrive in another order."""
@@ -105,6 +106,7 @@ class House:
             protocol.POSITIONS: lambda holder, _: [[s, str(q)] for s, q in holder.net().items()],
             protocol.OPEN_ORDERS: lambda holder, _: [open_row(o) for o in holder.book.orders.values() if o.is_open],
             protocol.TAKE_DOWN: self._take_down,
+            protocol.RIGHTS: lambda holder, _: list(holder.rights),
         }
 
     def open_account(self, ref: str, secret: bytes, currency: str, cash: Decimal) -> None:

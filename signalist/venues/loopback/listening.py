@@ -33,6 +33,8 @@ class Listening:
         self._boxes: dict[str, Mailbox] = {}
         self._signers: dict[str, Signer] = {}
         self._wakes: dict[str, list[Callable[[], None]]] = {}
+        self._returns: dict[str, list[Callable[[], None]]] = {}
+        self._broken: set[str] = set()
         self._waiting: list[str] = []
         self._asked = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
@@ -52,11 +54,17 @@ class Listening:
         if self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read_for_ever())
 
+    def returns(self, ref: str, say: Callable[[], None]) -> None:
+        """Have `say` called whenever the account, on the stream before, is on it again; until nobody listens to it any more."""
+        self._returns.setdefault(ref, []).append(say)
+
     def leave(self, ref: str, wake: Callable[[], None]) -> None:
         """Call `wake` no more. An account that nobody listens to any more is passed over, and joins anew if somebody does later."""
         self._wakes[ref].remove(wake)
         if not self._wakes[ref]:
             del self._wakes[ref], self._signers[ref]
+            self._returns.pop(ref, None)
+            self._broken.discard(ref)
             self.box(ref).lose()
 
     async def close(self) -> None:
@@ -121,6 +129,10 @@ class Listening:
         # NoAnswer and its kin end this stream too: who is not on it would never hear anything.
         call = Call("POST", JOIN, body, {"Content-Type": "application/json"}, Priority.READ)
         answer = await self._client.http.send(call)
+        for ref in self._broken & answer.said["joined"].keys():
+            self._broken.discard(ref)
+            for say in self._returns.get(ref, ()):
+                say()
         for ref, (length, money) in answer.said["joined"].items():
             if ref in self._signers and self.box(ref).joined(length, parse.balance(money), monotonic()):
                 self._wake(ref)
@@ -135,6 +147,7 @@ class Listening:
         self._wake(ref)
 
     def _lost(self) -> None:
+        self._broken |= {ref for ref in self._wakes if self.box(ref).live}
         for box in self._boxes.values():
             box.lose()
         for ref in self._wakes:

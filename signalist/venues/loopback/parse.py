@@ -9,7 +9,17 @@ from typing import Any
 
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues import errors
-from signalist.venues.base import Ack, Balance, FillReport, NetPosition, OpenOrder, OrderReport, OrderRequest, Reports
+from signalist.venues.base import (
+    Ack,
+    Balance,
+    FillReport,
+    KeyRights,
+    NetPosition,
+    OpenOrder,
+    OrderReport,
+    OrderRequest,
+    Reports,
+)
 from signalist.venues.errors import NoAnswer, VenueError
 
 _ERRORS: Mapping[str, type[VenueError]] = {
@@ -34,6 +44,11 @@ def error(said: Any) -> VenueError:
         return NoAnswer("The venue refused, and did not say why.")
     found = _ERRORS.get(str(said.get("error")), NoAnswer)
     return found(str(said.get("message", ""))[:300])
+
+
+def rights(said: Any) -> KeyRights:
+    """What a key may do, and where the venue saw it come from."""
+    return KeyRights(frozenset(str(word) for word in said["rights"]), str(said["from"]))
 
 
 def said_of(request: OrderRequest) -> dict[str, Any]:

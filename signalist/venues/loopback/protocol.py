@@ -29,12 +29,13 @@ BALANCE = "/v1/balance"
 POSITIONS = "/v1/positions"
 OPEN_ORDERS = "/v1/order/open"
 TAKE_DOWN = "/v1/order/take-down"
+RIGHTS = "/v1/rights"
 TIME = "/v1/time"
 STREAM = "/v1/stream"
 JOIN = "/v1/stream/join"
 CONTROL = "/control/"
 
-PRIVATE = frozenset({PLACE, CANCEL, AMEND, LOOK_UP, REPORTS, BALANCE, POSITIONS, OPEN_ORDERS, TAKE_DOWN})
+PRIVATE = frozenset({PLACE, CANCEL, AMEND, LOOK_UP, REPORTS, BALANCE, POSITIONS, OPEN_ORDERS, TAKE_DOWN, RIGHTS})
 
 BEAT_EVERY = 1.0
 """Seconds between two empty lines of a stream."""

@@ -138,6 +138,8 @@ class Server:
         try:
             in_parts = self.faults.play(holder.ref, request.path, "partial") is not None
             said = self.house.ask(holder, request.path, json.loads(request.body), in_parts=in_parts)
+            if request.path == protocol.RIGHTS:
+                said = {"rights": said, "from": request.wire.peer}
         except VenueError as refused:
             self._refuse(request, refused)
             return

@@ -11,6 +11,7 @@ from signalist.venues.base import (
     Ack,
     Balance,
     Capabilities,
+    KeyRights,
     NetPosition,
     OpenOrder,
     OrderReport,
@@ -119,6 +120,10 @@ class LoopbackSession:
     async def open_orders(self) -> tuple[OpenOrder, ...]:
         return parse.open_orders(await self._client.ask(self._signer, protocol.OPEN_ORDERS, {}, within=self._within))
 
+    async def rights(self) -> KeyRights:
+        said = await self._client.ask(self._signer, protocol.RIGHTS, {}, within=self._within)
+        return parse.rights(said)
+
     async def take_down(self, venue_order_id: str) -> None:
         said = {"venue_id": venue_order_id}
         await self._client.ask(
@@ -128,6 +133,9 @@ class LoopbackSession:
     def listen(self, wake: Callable[[], None]) -> None:
         self._listening.join(self._signer, wake)
         self._wakes.append(wake)
+
+    def returns(self, say: Callable[[], None]) -> None:
+        self._listening.returns(self._signer.ref, say)
 
     async def close(self) -> None:
         while self._wakes:

@@ -65,6 +65,12 @@ class Wire(asyncio.Protocol):
         if self.on_end is not None:
             self.on_end()
 
+    @property
+    def peer(self) -> str:
+        """The address that the connection comes from; "" once it is gone."""
+        found = None if self._transport is None else self._transport.get_extra_info("peername")
+        return str(found[0]) if found else ""
+
     def data_received(self, data: bytes) -> None:
         self._came += data
         while True:

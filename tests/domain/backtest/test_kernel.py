@@ -12,14 +12,13 @@ import pytest
 
 from signalist.domain.backtest.bars import Bars
 from signalist.domain.backtest.kernel import ExitReason, Outcome, trade
-from signalist.domain.backtest.metrics import equity
 from signalist.domain.backtest.terms import BacktestTerms
 from signalist.domain.candles import CandleArrays
 from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec
 from signalist.domain.signals import Direction
 from signalist.domain.strategies import SignalArrays
-from tests.domain.backtest.reference import Reference, ReferenceTrade
+from tests.domain.backtest.comparing import assert_same
 
 D = Decimal
 SPEC = InstrumentSpec(
@@ -272,40 +271,12 @@ def _random_case(seed: int) -> tuple[CandleArrays, SignalArrays, BacktestTerms, 
     return _candles(*bars), signals, terms, spec  # type: ignore[arg-type]
 
 
-def _assert_same(candles: CandleArrays, signals: SignalArrays, terms: BacktestTerms, spec: InstrumentSpec) -> int:
-    """Trade by trade, by equity and by what was passed over. Returns the number of trades."""
-    outcome = _traded(candles, signals, terms, spec)
-    columns = (candles.open, candles.high, candles.low, candles.close)
-    prices = [tuple(spec.price(D(repr(float(price)))) for price in bar) for bar in zip(*columns, strict=True)]
-    said = [signals.at(bar) for bar in range(len(signals))]
-    trades, curve, passed = Reference(terms, spec).run(prices, said)  # type: ignore[arg-type]
-    grid = outcome.grid
-    mine = [
-        ReferenceTrade(
-            fill.direction,
-            fill.entry_bar,
-            fill.exit_bar,
-            grid.quantity(fill.lots),
-            grid.price(fill.entry),
-            grid.price(fill.exit),
-            grid.amount(fill.entry_fee + fill.exit_fee),
-            grid.amount(fill.pnl),
-            fill.reason.value,
-        )
-        for fill in outcome.fills
-    ]
-    assert mine == trades
-    assert outcome.passed_over == dict(passed)
-    np.testing.assert_allclose(equity(outcome), [float(value) for value in curve], rtol=1e-12, atol=1e-9)
-    return len(trades)
-
-
 @pytest.mark.parametrize("first", range(0, 200, 50))
 def test_it_agrees_with_the_slow_reference_on_random_strategies(first: int) -> None:
-    assert sum(_assert_same(*_random_case(seed)) for seed in range(first, first + 50)) > 200
+    assert sum(assert_same(*_random_case(seed)) for seed in range(first, first + 50)) > 200
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(200, 1200, 100))
 def test_it_agrees_with_the_slow_reference_on_many_more(first: int) -> None:
-    assert sum(_assert_same(*_random_case(seed)) for seed in range(first, first + 100)) > 300
+    assert sum(assert_same(*_random_case(seed)) for seed in range(first, first + 100)) > 300

@@ -6,13 +6,17 @@ import asyncio
 import signal
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from signalist import environment
-from signalist.clock import SystemClock
+from signalist.accounts.connectors import connectors
+from signalist.accounts.keyholding import Keys
+from signalist.audit.triggers import Disarmed, assert_armed
+from signalist.clock import Clock, SystemClock
 from signalist.engine.live import LiveEngine, MarketClock
 from signalist.engine.market import SYNTHETIC
 from signalist.execution.engines import AnotherEngine
@@ -48,14 +52,21 @@ class Command(BaseCommand):
         try:
             become_engine()
             refuse_privileged()
-            asyncio.run(
-                self._run(LiveEngine(SystemClock() if clock == "system" else MarketClock(), synthetic=synthetic))
-            )
-        except (AnotherEngine, OverPrivileged) as error:
+            assert_armed()
+            asyncio.run(self._run(SystemClock() if clock == "system" else MarketClock(), synthetic))
+        except (AnotherEngine, OverPrivileged, Disarmed) as error:
             self.stderr.write(str(error))
             sys.exit(2)
 
-    async def _run(self, engine: LiveEngine) -> None:
+    async def _run(self, clock: Clock, synthetic: bool) -> None:
+        # What accounts are connected to by keys; with none served, nobody looks for keys.
+        keys = Keys()
+        others = {
+            code: served.venue_with(partial(keys.secrets_of, code))
+            for code, served in connectors().items()
+            if served.is_play_money
+        }
+        engine = LiveEngine(clock, synthetic=synthetic, others=others, keys=keys if others else None)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
         self.stderr.write("The engine is starting.")

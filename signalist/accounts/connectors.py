@@ -1,0 +1,68 @@
+"""The venues that accounts can be connected to in this installation, and what each asks for.
+
+A venue is added here when the code can trade there; only what stands here can be chosen on a page. What a key is made of is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from signalist.clock import SystemClock
+from signalist.venues.base import Venue
+from signalist.venues.loopback.client import Client
+from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
+
+FORBIDDEN = frozenset({"withdraw"})
+"""Rights with which a key is refused: nothing here needs them, and whoever steals the key would have them."""
+NEEDED = frozenset({"read", "trade"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One thing that a venue's key is made of. `secret`: typed unseen."""
+
+    name: str
+    label: str
+    secret: bool = True
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A venue as a page offers it. `ref_of` tells the account that a key belongs to; `venue_with` opens accounts with secrets that come
+    from a function of the account's name at the venue."""
+
+    code: str
+    name: str
+    is_play_money: bool
+    asks: tuple[Asked, ...]
+    ref_of: Callable[[Mapping[str, str]], str]
+    venue_with: Callable[[Callable[[str], Mapping[str, str]]], Venue]
+    how: str = ""
+
+
+def _loopback(secrets_of: Callable[[str], Mapping[str, str]]) -> Venue:
+    client = Client(settings.LOOPBACK_URL, SystemClock(), size=50)
+    return LoopbackVenue(client, lambda ref: secrets_of(ref)["api_secret"].encode())
+
+
+_LOOPBACK = Connector(
+    LOOPBACK,
+    "Loopback (play money)",
+    True,
+    (
+        Asked("api_key", "API key", secret=False, hint="The account's name at the venue"),
+        Asked("api_secret", "API secret"),
+    ),
+    lambda secrets: secrets["api_key"],
+    _loopback,
+    "Make a key that may read and trade. One that may withdraw is refused.",
+)
+
+
+def connectors() -> dict[str, Connector]:
+    """The venues that this installation serves, by code."""
+    return {_LOOPBACK.code: _LOOPBACK} if settings.LOOPBACK_URL else {}

@@ -1,0 +1,1 @@
+"""Backtests: strategies over recorded candles."""

@@ -1,0 +1,126 @@
+"""Keeps an engine's sessions in line with the keys that they were opened with, and asks venues whether they still accept them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+
+from signalist.accounts.keyholding import Door, Keys, Look
+from signalist.accounts.sessions import Sessions
+from signalist.clock import monotonic
+from signalist.engine.loop import Engine
+from signalist.logs import logger
+from signalist.risk.connections import invalidate
+from signalist.venues.base import KeyRights, TellsRights
+from signalist.venues.errors import BadCredential, VenueError
+from tenants.credentials import Said, checked
+from tenants.models import Credential
+
+log = logger(__name__)
+
+LOOK_EVERY = 0.4
+"""Seconds: what was revoked is dropped within a second."""
+ASK_EVERY = 300.0
+"""Seconds between two questions to a venue whether it accepts a key; sooner where it has refused one."""
+ASKED_AT_ONCE = 20
+
+InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a venue said of a key: its rights, or why it refuses it."""
+
+    door: Door
+    rights: KeyRights | None
+    refused: str = ""
+
+
+class KeyWatch:
+    """Beside one engine; see `keep`."""
+
+    def __init__(self, keys: Keys, sessions: Sessions, engine: Engine, *, ask_every: float = ASK_EVERY) -> None:
+        self._keys, self._sessions, self._engine, self._ask_every = keys, sessions, engine, ask_every
+        self._asked: dict[int, float] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    async def keep(self) -> None:
+        """Look and ask, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self.look()
+                except (OperationalError, InterfaceError) as error:
+                    log.warning("keys_not_looked_at", error=str(error).strip())
+                if self._asking is None or self._asking.done():
+                    self._asking = asyncio.create_task(self.ask(self._due()))
+                await asyncio.sleep(LOOK_EVERY)
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
+
+    async def look(self) -> None:
+        """Take the keys as the rows have them now; sessions that were opened with others end."""
+        seen: Look = await self._engine.database(lambda: self._keys.look(self._engine.id))
+        for door in seen.closed:
+            log.warning("key_dropped", account=door.account_id)
+            await self._sessions.leave(door)
+        for door in seen.renewed:
+            self._sessions.drop(door)
+        self._engine.hear_anew(door.account_id for door in (*seen.opened, *seen.closed))
+        for credential, why in seen.broken:
+            log.error("credential_not_opened", credential=str(credential.public_id))
+            await self._engine.database(lambda row=credential, why=why: invalidate(row, why))  # type: ignore[misc]
+
+    async def ask(self, doors: Iterable[Door]) -> None:
+        """Ask the venues of these accounts what their keys may do, some at a time, and write what they say."""
+        few = asyncio.Semaphore(ASKED_AT_ONCE)
+
+        async def one(door: Door) -> Heard | None:
+            async with few:
+                return await self._ask(door)
+
+        heard = [said for said in await asyncio.gather(*map(one, doors)) if said is not None]
+        for said in heard:
+            await self._engine.database(lambda said=said: _write(said))  # type: ignore[misc]
+
+    def _due(self) -> list[Door]:
+        now, doubted = monotonic(), self._sessions.doubted
+        self._sessions.doubted = set()
+        due = [
+            door
+            for door in self._keys.doors()
+            if (door.venue, door.venue_ref) in doubted or now - self._asked.get(door.account_id, -1e9) > self._ask_every
+        ]
+        self._asked.update({door.account_id: now for door in due})
+        return due
+
+    async def _ask(self, door: Door) -> Heard | None:
+        """What the venue says; None where it could not be asked, which says nothing about the key."""
+        try:
+            session = self._sessions.of(door)
+            async with asyncio.timeout(self._sessions.capabilities(door.venue).answer_within):
+                if isinstance(session, TellsRights):
+                    return Heard(door, await session.rights())
+                await session.balance()
+                return Heard(door, None)
+        except BadCredential as error:
+            return Heard(door, None, str(error) or "it is not valid")
+        except (VenueError, TimeoutError) as error:
+            log.warning("key_not_asked_about", account=door.account_id, error=type(error).__name__)
+            return None
+
+
+def _write(said: Heard) -> None:
+    """Note it, unless the key was replaced or revoked meanwhile."""
+    row = Credential.objects.filter(pk=said.door.credential_id, revoked_at__isnull=True).first()
+    if row is None or row.sealed_at != said.door.sealed_at:
+        return
+    if said.refused:
+        invalidate(row, said.refused)
+    else:
+        checked(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))

@@ -1,0 +1,123 @@
+"""Accounts and the keys that they trade with: connecting, replacing, revoking, and what happens when a venue refuses a key.
+
+Where a key is gone or refused, the account takes no entries from then on (REDUCING), loudly; stops and targets that rest at the venue
+stay there, and exits and protection go on as soon as there is a key again. Resuming is by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import IntegrityError, transaction
+
+from signalist.accounts.models import Account, AccountState
+from signalist.accounts.probe import Probed
+from signalist.clock import utc_now
+from signalist.domain.errors import DomainError
+from signalist.risk.actions import Where, switch
+from tenants import credentials
+from tenants.credentials import Said
+from tenants.doors import across_tenants, acting_for
+from tenants.models import Credential, User
+from tenants.roles import REVOCATION
+
+HOUSE = "Signalist"
+
+
+class Elsewhere(DomainError):
+    """The account at the venue is connected already, here or in another workspace."""
+
+
+@transaction.atomic
+def connect(
+    tenant_id: int, venue: str, label: str, secrets: Mapping[str, str], probed: Probed, by: User
+) -> tuple[Credential, Account]:
+    """Keep a key that was probed, and the account that it opens. Raises NameTaken, Elsewhere."""
+    credential = credentials.store(tenant_id, venue, label, secrets, said_by(probed), by)
+    account = Account.objects.filter(venue=venue, venue_ref=probed.ref).select_related("credential").first()
+    if account is None:
+        return credential, _opened(tenant_id, venue, label, probed, credential)
+    if account.credential is not None and account.credential.revoked_at is None:
+        raise Elsewhere(
+            f"This account is connected already, with the key {account.credential.label!r}; replace that one."
+        )
+    account.credential = credential
+    account.save(update_fields=["credential"])
+    return credential, account
+
+
+def _opened(tenant_id: int, venue: str, label: str, probed: Probed, credential: Credential) -> Account:
+    try:
+        with transaction.atomic():
+            return Account.objects.create(
+                tenant_id=tenant_id,
+                name=label,
+                venue=venue,
+                venue_ref=probed.ref,
+                currency=probed.balance.currency,
+                credential=credential,
+            )
+    except IntegrityError:
+        raise Elsewhere("This account is connected in another workspace. Disconnect it there first.") from None
+
+
+@transaction.atomic
+def replace(credential: Credential, secrets: Mapping[str, str], probed: Probed, by: User) -> None:
+    """Put another key in place of this one. Raises Elsewhere where it belongs to another account at the venue."""
+    for account in accounts_of(credential):
+        if account.venue_ref != probed.ref:
+            raise Elsewhere(f"This key is for another account than {account.name}; connect it under a name of its own.")
+    credentials.replace(credential, secrets, said_by(probed), by)
+
+
+@transaction.atomic
+def revoke(credential: Credential, why: str, by: User | None, *, who: str = "") -> bool:
+    """Forget a key, and let its accounts take no entries from now on; whether there was one to forget."""
+    pause_accounts(credential, f"its key {credential.label!r} was revoked: {why}", by=by, who=who)
+    return credentials.revoke(credential, why, by)
+
+
+@transaction.atomic
+def invalidate(credential: Credential, why: str) -> bool:
+    """The venue refuses a key, or it does not open: its accounts take no entries until somebody has seen to it. Whether that is news."""
+    pause_accounts(credential, f"its key {credential.label!r} does not work: {why}", who=HOUSE)
+    return credentials.refused(credential, why)
+
+
+def accounts_of(credential: Credential) -> list[Account]:
+    """The accounts that trade with it."""
+    return list(Account.objects.filter(credential=credential).order_by("pk"))
+
+
+def pause_accounts(credential: Credential, reason: str, *, by: User | None = None, who: str = "") -> None:
+    """No entries on its accounts, unless they are stopped as strictly already."""
+    for account in accounts_of(credential):
+        switch(Where.of_account(account), AccountState.REDUCING, reason, utc_now(), by=by, who=who, only_stricter=True)
+
+
+def said_by(probed: Probed) -> Said:
+    """What is kept of a probe."""
+    return Said() if probed.rights is None else Said(probed.rights.rights, probed.rights.seen_from)
+
+
+def revoke_all(
+    why: str, *, venue: str = "", tenant_id: int | None = None, who: str = HOUSE, only_count: bool = False
+) -> int:
+    """The drill for a leak: revoke every credential, or those of a venue or workspace, a transaction for each; returns how many.
+
+    What was done stays done where it is ended; run again it does the rest.
+    """
+    with across_tenants(REVOCATION, one_transaction=True):
+        rows = Credential.objects.filter(revoked_at__isnull=True).order_by("pk")
+        if venue:
+            rows = rows.filter(venue=venue)
+        if tenant_id is not None:
+            rows = rows.filter(tenant_id=tenant_id)
+        if only_count:
+            return rows.count()
+        found = list(rows)
+    revoked = 0
+    for row in found:
+        with acting_for(row.tenant_id):
+            revoked += revoke(row, why, None, who=who)
+    return revoked

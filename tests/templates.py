@@ -1,0 +1,76 @@
+"""One database with all tables for a whole test run: made by whoever needs it first, and copied for everybody else.
+
+Migrating takes a dozen seconds of a processor; every worker did it twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+from tests.flows.commands import Databases, OwnDatabase, manage
+
+_RUN = "SIGNALIST_TEST_RUN"
+
+
+def begin() -> None:
+    """Name this test run; its workers are told by their environment."""
+    os.environ[_RUN] = uuid.uuid4().hex[:12]
+
+
+def end() -> None:
+    """Remove what the run has made; its workers have ended."""
+    said = _folder() / "made"
+    if said.is_file():
+        _maker().remove(OwnDatabase(said.read_text(encoding="utf-8")))
+    shutil.rmtree(_folder(), ignore_errors=True)
+
+
+def migrated() -> OwnDatabase:
+    """A database with all tables and no rows but those that migrations put there. It is for copying: nobody may connect to it."""
+    said = _folder() / "made"
+    with _alone():
+        if not said.is_file():
+            made = _maker().empty()
+            answer = manage(made, "migrate", "--verbosity", "0")
+            assert answer.status == 0, answer.err
+            said.write_text(made.url, encoding="utf-8")
+    return OwnDatabase(said.read_text(encoding="utf-8"))
+
+
+def lay_test_database() -> None:
+    """Make the database that Django's tests of this process run on."""
+    source = migrated()
+    with _alone():
+        _maker().copy_as(source, connection.creation._get_test_db_name())
+
+
+def remove_test_database() -> None:
+    """Remove it; nothing may be connected to it any more."""
+    _maker().remove_named(connection.creation._get_test_db_name())
+
+
+def _maker() -> Databases:
+    return Databases(settings.DATABASES["default"], _folder())
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"signalist-tests-{os.environ[_RUN]}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    with (_folder() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
