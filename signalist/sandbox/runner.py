@@ -10,6 +10,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
@@ -29,9 +30,9 @@ def signals(candles, parameters):
 _TINY = "parameters = {}\ndef signals(candles, parameters):\n    return [one for one in candles if one > 3]\n"
 
 
-def exercise(interface: ModuleType, author: ModuleType, allowed: ModuleType) -> Any:
+def exercise(read: Callable[[str], Any]) -> Any:
     """The exercise as a strategy, made once."""
-    made = interface.Strategy(author, allowed, _EXERCISE)
+    made = read(_EXERCISE)
     made.keep({"bars": 3})
     return made
 
@@ -94,13 +95,10 @@ class Channel:
 class Server:
     """Answers the parent's requests one after the other."""
 
-    def __init__(
-        self, frames: ModuleType, interface: ModuleType, author: ModuleType, allowed: ModuleType, channel: Channel
-    ) -> None:
+    def __init__(self, frames: ModuleType, interface: ModuleType, read: Callable[[str], Any], channel: Channel) -> None:
         self._frames = frames
         self._interface = interface
-        self._author = author
-        self._allowed = allowed
+        self._read = read
         self._channel = channel
         self._strategy: Any = None
         self._setup = b""
@@ -126,11 +124,11 @@ class Server:
     def _answer(self, kind: int, body: memoryview) -> tuple[int, list[bytes]]:
         known = self._frames.Frame
         if kind == known.LOAD:
-            self._strategy = self._interface.Strategy(self._author, self._allowed, json.loads(bytes(body))["source"])
+            self._strategy = self._read(json.loads(bytes(body))["source"])
             return known.DECLARED, [self._interface.text(self._strategy.declared())]
         if self._setup:
             given, self._setup = json.loads(self._setup), b""
-            self._strategy = self._interface.Strategy(self._author, self._allowed, given["source"])
+            self._strategy = self._read(given["source"])
             self._strategy.keep(given["values"])
         if self._strategy is None:
             raise RuntimeError("no strategy has been loaded")

@@ -57,16 +57,21 @@ class Ours:
     """Our own files, loaded so that a strategy finds none of them but `signalist_strategy`."""
 
     def __init__(self) -> None:
-        for name in ("frames", "allowed", "interface", "seccomp", "landlock", "walls", "runner"):
+        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "runner"):
             setattr(self, name, load(name, HERE / f"{name}.py"))
         packages = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
         sys.modules.update(packages)
         packages["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
         self.author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
-        for name in ("frames", "allowed", "interface", "seccomp", "landlock", "walls", "runner"):
+        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "runner"):
             del sys.modules[name]
         for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
             del sys.modules[name]
+
+    def read(self, source: str) -> Any:
+        """A strategy of that source, with what strategies are given. Raises interface.RefusedError."""
+        own: Any = self
+        return own.interface.Strategy(own.author, own.allowed, own.forms, source)
 
 
 class Zygote:
@@ -77,7 +82,7 @@ class Zygote:
         self._ours = ours
         self._base = base
         self._filters = filters
-        self._warming = ours.runner.exercise(ours.interface, ours.author, ours.allowed)
+        self._warming = ours.runner.exercise(ours.read)
         self._spare: list[tuple[int, socket.socket]] = []
         self._running: dict[int, socket.socket] = {}  # by the child's id
         self._wanted: dict[int, int] = {}  # the child's id by its status's descriptor
@@ -199,7 +204,7 @@ class Zygote:
             memory, seconds = ours.frames.START.unpack(message)
             ours.walls.around_one(self._base + memory, seconds, ours.seccomp, self._filters)
             served = ours.runner.Channel(ours.frames, 3)
-            ours.runner.Server(ours.frames, ours.interface, ours.author, ours.allowed, served).serve()
+            ours.runner.Server(ours.frames, ours.interface, ours.read, served).serve()
         finally:
             os._exit(0)
 
