@@ -57,3 +57,22 @@ def _text(path: Path) -> str:
         raise DomainError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise DomainError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def given_parameter(text: str) -> tuple[str, object]:
+    """NAME=VALUE as a name and a value of the type that it looks like; the declared parameter has the last word. Raises ValueError."""
+    name, given, value = text.partition("=")
+    if not given or not name:
+        raise ValueError(f"give NAME=VALUE, not {text!r}")
+    return name, _typed(value)
+
+
+def _typed(value: str) -> object:
+    if value in ("true", "True", "false", "False"):
+        return value.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
