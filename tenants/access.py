@@ -27,6 +27,7 @@ class MemberRequest(HttpRequest):
     tenant: Tenant
     membership: Membership
     memberships: list[Membership]
+    refusal_recorded: bool
     htmx: Any
 
 
@@ -65,6 +66,7 @@ def needs(permission: str) -> Callable[[View], View]:
 
 def refuse(request: MemberRequest, permission: str) -> None:
     """Record that somebody tried what their role does not allow."""
+    request.refusal_recorded = True
     record(
         "access.refused",
         tenant_id=request.tenant.pk,
