@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tenants.security.middleware.SessionsMiddleware",
     "tenants.middleware.TenantMiddleware",
 ]
 
@@ -217,6 +218,9 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute wrong
 SESSION_COOKIE_AGE = 14 * 24 * 3600
+# Without a page being asked for, a log-in ends after so long; of more log-ins at a time the one that was seen longest ago ends (ACC-16).
+SESSION_IDLE_MINUTES = environment.integer("SIGNALIST_SESSION_IDLE_MINUTES", 720, minimum=5)
+MAX_SESSIONS = environment.integer("SIGNALIST_MAX_SESSIONS", 10, minimum=1)
 
 # Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client
 # id nothing is offered. An address that the provider has verified is the same person here.
@@ -348,6 +352,9 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 BEHIND_PROXY = environment.boolean("SIGNALIST_BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
+
+# What is mailed or logged of an exception names variables and form fields, and holds none.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "signalist.display.reports.NothingHeld"
 
 # --- Logs --------------------------------------------------------------------
 

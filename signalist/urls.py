@@ -22,6 +22,7 @@ urlpatterns = [
     path("", include("signalist.privacy.urls")),
     path("", include("tenants.urls")),
     path("", include("tenants.security.urls")),
+    path("", include("tenants.workspaces.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

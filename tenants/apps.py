@@ -26,3 +26,15 @@ class TenantsConfig(AppConfig):
         connection_created.connect(attach, dispatch_uid="tenants.guard")
         pre_migrate.connect(before_migrate, dispatch_uid="tenants.rls.before")
         post_migrate.connect(after_migrate, dispatch_uid="tenants.rls")
+        self._follow_sessions()
+
+    def _follow_sessions(self) -> None:
+        from allauth.account import signals as account
+        from django.contrib.auth.signals import user_logged_in, user_logged_out
+
+        from tenants.security import sessions
+
+        user_logged_in.connect(sessions.began, dispatch_uid="tenants.sessions.began")
+        user_logged_out.connect(sessions.over, dispatch_uid="tenants.sessions.over")
+        for renewal in (account.password_changed, account.password_set, account.password_reset):
+            renewal.connect(sessions.renewed, dispatch_uid="tenants.sessions.renewed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -19,16 +19,26 @@ class OutsideTenant(RuntimeError):
     """Tenant data was touched without saying for whom."""
 
 
+class ShutToWriting(RuntimeError):
+    """A tenant's rows were to be changed from behind a door that is only for looking."""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who is behind the door: one tenant, or a purpose that goes across all, or one user looking at their own memberships."""
+    """Who is behind the door: one tenant, or a purpose that goes across all, or one user looking at their own memberships, or a guest
+    with an invitation (`token`, the hash of its link's). Behind one that is `shut_to_writing` nothing of a tenant is changed."""
 
     tenant_id: int | None = None
     purpose: str = ""
     user_id: int | None = None
+    token: str = ""
+    shut_to_writing: bool = False
 
 
-_ANNOUNCEMENT = "SELECT set_config('app.tenant_id', %s, true), set_config('app.across', %s, true), set_config('app.user_id', %s, true)"
+_ANNOUNCEMENT = (
+    "SELECT set_config('app.tenant_id', %s, true), set_config('app.across', %s, true), set_config('app.user_id', %s, true), "
+    "set_config('app.invitation', %s, true)"
+)
 # psycopg's TransactionStatus IDLE and INTRANS. A transaction that failed hears nothing; its rollback takes back what was announced.
 _LISTENING = (0, 2)
 
@@ -56,14 +66,15 @@ def acting_for(tenant_id: int) -> Iterator[None]:
 
 
 @contextmanager
-def viewing(tenant_id: int) -> Iterator[None]:
+def viewing(tenant_id: int, *, shut_to_writing: bool = False) -> Iterator[None]:
     """Read the rows of one tenant, for a page or a push. Behind it an action may open a transaction of its own.
 
     On PostgreSQL everything inside is one transaction, announced once; on SQLite, where each transaction takes the one write
-    lock, each statement reads by itself.
+    lock, each statement reads by itself. `shut_to_writing`: no action inside can change a tenant's rows, whatever door it opens.
     """
     on_postgresql = transaction.get_connection().vendor == "postgresql"
-    with _opened(Door(tenant_id=tenant_id)), transaction.atomic() if on_postgresql else nullcontext():
+    door = Door(tenant_id=tenant_id, shut_to_writing=shut_to_writing)
+    with _opened(door), transaction.atomic() if on_postgresql else nullcontext():
         yield
 
 
@@ -83,6 +94,13 @@ def own_memberships(user_id: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def holding_invitation(token_hash: str) -> Iterator[None]:
+    """Read the one invitation whose link somebody holds."""
+    with _opened(Door(token=token_hash)):
+        yield
+
+
 def door_to_the_log(tenant_id: int | None) -> AbstractContextManager[None]:
     """Around an entry of the audit log: the door that is open, if it is not another tenant's, else one for that entry."""
     door = _door.get()
@@ -98,12 +116,16 @@ def announce(connection: Any, door: Door | None) -> None:
     raw = connection.connection
     if connection.vendor == "postgresql" and raw is not None and raw.info.transaction_status in _LISTENING:
         behind = door or Door()
-        raw.execute(_ANNOUNCEMENT, [str(behind.tenant_id or ""), behind.purpose, str(behind.user_id or "")])
+        raw.execute(
+            _ANNOUNCEMENT, [str(behind.tenant_id or ""), behind.purpose, str(behind.user_id or ""), behind.token]
+        )
 
 
 @contextmanager
 def _opened(door: Door) -> Iterator[None]:
     before, connection = _door.get(), transaction.get_connection()
+    if before is not None and before.shut_to_writing:
+        door = replace(door, shut_to_writing=True)
     if before == door:
         yield
         return

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tenants.doors import OutsideTenant, announce, current
+from tenants.doors import OutsideTenant, ShutToWriting, announce, current
 from tenants.roles import ENGINE, KEYHOLDING
 
 _IDLE = 0  # psycopg's TransactionStatus: no transaction has begun yet
@@ -31,7 +31,10 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
             raise OutsideTenant(
                 f"This statement touches tenant data outside acting_for and across_tenants: {sql[:120]}"
             )
-    elif connection.vendor == "postgresql" and not (
+        return execute(sql, params, many, context)
+    if door.shut_to_writing and writing().match(sql) and tenant_statement().search(sql):
+        raise ShutToWriting("Nothing can be changed from here: this is a look at somebody else's workspace.")
+    if connection.vendor == "postgresql" and not (
         door.purpose and door.purpose not in KEYHOLDING and _is_engine(connection)
     ):
         raw = connection.connection
@@ -48,6 +51,14 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
 def _is_engine(connection: BaseDatabaseWrapper) -> bool:
     """Whether the engine's role is in force, whose policies ask for no setting when it goes across tenants."""
     return bool(connection.settings_dict["OPTIONS"].get("assume_role") == ENGINE)
+
+
+@cache
+def writing() -> re.Pattern[str]:
+    """Matches a statement that changes rows, or may (what begins with WITH is read to its end)."""
+    return re.compile(
+        r"\s*(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE|WITH\b.*\b(?:INSERT|UPDATE|DELETE)\b)", re.I | re.S
+    )
 
 
 @cache

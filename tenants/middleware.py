@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from tenants.doors import across_tenants, viewing
-from tenants.selectors import membership_in
+from tenants.selectors import chosen, memberships_of
 
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
@@ -17,6 +17,10 @@ MY_DATA_PATHS = ("/my-data/", "/downloads/")
 API_PATH = "/api/"
 # Where another provider is asked, which must not be done inside a transaction.
 PROVIDERS_PATH = "/accounts/google/"
+# Where a guest comes in, from whichever workspace they are in.
+INVITATIONS_PATH = "/invitations/"
+# Pages that open doors of their own.
+OWN_DOORS = (AUTHORS_PATH, CONNECTIONS_PATH, *MY_DATA_PATHS, PROVIDERS_PATH, INVITATIONS_PATH)
 
 
 class TenantMiddleware:
@@ -33,16 +37,18 @@ class TenantMiddleware:
 
     def __call__(self, request: Any) -> HttpResponse:
         request.tenant = request.membership = None
+        request.memberships = []
         if request.path.startswith(API_PATH) or not request.user.is_authenticated:
             return self._next(request)
         if request.path.startswith(STAFF_PATH):
             with across_tenants("staff"):
                 return self._next(request)
-        membership = membership_in(request.user.pk, request.session.get("tenant"))
+        request.memberships = memberships_of(request.user.pk)
+        membership = chosen(request.memberships, request.session.get("tenant"))
         if membership is None:
             return self._next(request)
         request.tenant, request.membership = membership.tenant, membership
-        if request.path.startswith((AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, *MY_DATA_PATHS)):
+        if request.path.startswith(OWN_DOORS):
             return self._next(request)
         with viewing(membership.tenant_id):
             return self._next(request)

@@ -23,7 +23,8 @@ _SETTINGS = {
 }
 # The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party, nor with what
 # engines note of venues.
-_NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_")
+_LOG_INS = ("tenants_loginsession", "tenants_invitation", "tenants_staffsession")
+_NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_", *_LOG_INS)
 _NOT_FOR_WEB = ("accounts_paper", "accounts_venue")
 # The switches over everybody are thrown by `manage.py kill`, as the engine; pages show them.
 # The chain of the audit log is the engine's; the web appends entries.
