@@ -23,11 +23,13 @@ _SETTINGS = {
 }
 # The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party, nor with what
 # engines note of venues.
-_LOG_INS = ("tenants_loginsession", "tenants_invitation", "tenants_staffsession")
+_LOG_INS = ("tenants_loginsession", "tenants_staffsession")
 _NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_", *_LOG_INS)
 _NOT_FOR_WEB = ("accounts_paper", "accounts_venue")
 # The switches over everybody are thrown by `manage.py kill`, as the engine; pages show them.
 # The chain of the audit log is the engine's; the web appends entries.
+# What engines carry out: pages ask for it, and cannot say that it was done.
+_ONLY_ADDED_BY_WEB = ("risk_switchrequest",)
 _ONLY_READ_BY_WEB = ("risk_shared", "audit_link", "audit_head")
 # An author is told how many followers did what with a signal, and the middle of their slippage and delay.
 _COUNTED_FOR_AUTHORS = ("trading_execution", "trading_order", "trading_fill")
@@ -148,6 +150,8 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
         rights = "SELECT, INSERT, UPDATE, DELETE"
         if role == WEB and table.startswith(_ONLY_READ_BY_WEB):
             rights = "SELECT"
+        elif role == WEB and table in _ONLY_ADDED_BY_WEB:
+            rights = "SELECT, INSERT"
         elif table in ledgers:
             rights = "SELECT, INSERT, DELETE" if role == ENGINE and table in retired else "SELECT, INSERT"
         elif table == "django_migrations":
