@@ -387,6 +387,9 @@ BEHIND_PROXY = environment.boolean("SIGNALIST_BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
 
+# What is mailed or logged of an exception names variables and form fields, and holds none.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "signalist.display.reports.NothingHeld"
+
 # --- Logs --------------------------------------------------------------------
 
 LOGGING_CONFIG = "signalist.logs.configure"
