@@ -15,13 +15,15 @@ from tenants.staff.powers import powers_of, to_the_powers
 STAFF_PATH = "/admin/"
 AUTHORS_PATH = "/authors/"
 CONNECTIONS_PATH = "/connections/"
+MY_DATA_PATHS = ("/my-data/", "/downloads/")
+API_PATH = "/api/"
 # Where another provider is asked, which must not be done inside a transaction.
 PROVIDERS_PATH = "/accounts/google/"
 # Where a guest comes in, from whichever workspace they are in.
 INVITATIONS_PATH = "/invitations/"
 # Staff's pages about people go across all workspaces by doors of their own.
 PEOPLE_PATH = "/staff/"
-WITHOUT_A_DOOR = (PEOPLE_PATH, AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, INVITATIONS_PATH)
+WITHOUT_A_DOOR = (PEOPLE_PATH, AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, INVITATIONS_PATH, *MY_DATA_PATHS)
 
 
 class TenantMiddleware:
@@ -29,7 +31,8 @@ class TenantMiddleware:
 
     Staff that looks at a workspace sees it as a reader. The staff's admin wants staff's powers and goes across tenants, to read:
     `across_tenants("staff")`. An author's pages are about all followers of a strategy and open a door of their own, which shows
-    counts. So do the pages of connections: they ask venues, and nobody waits for a network with a transaction open.
+    counts. So do the pages of connections: they ask venues, and nobody waits for a network with a transaction open. Programs say with
+    their key which workspace they mean, whoever is logged in beside them. Who leaves may be in several workspaces.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -38,7 +41,7 @@ class TenantMiddleware:
     def __call__(self, request: Any) -> HttpResponse:
         request.tenant = request.membership = None
         request.memberships = []
-        if not request.user.is_authenticated:
+        if request.path.startswith(API_PATH) or not request.user.is_authenticated:
             return self._next(request)
         if is_a_look(request):
             return answered(request, self._next)
