@@ -11,11 +11,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from tenants.models import Membership, Role, Tenant, User
+from signalist.audit.writing import record
+from tenants.doors import is_only_looking
+from tenants.models import Membership, Tenant, User
+from tenants.permissions import PERMISSIONS, permits
 
 View = Callable[..., HttpResponse]
 
-TRADING_ROLES = frozenset({Role.ADMIN.value, Role.TRADER.value})
+TRADING_ROLES = PERMISSIONS["orders.give"].roles
 
 
 class MemberRequest(HttpRequest):
@@ -24,6 +27,7 @@ class MemberRequest(HttpRequest):
     user: User
     tenant: Tenant
     membership: Membership
+    memberships: list[Membership]
     htmx: Any
 
 
@@ -41,13 +45,37 @@ def member(view: View) -> View:
     return guarded
 
 
-def may_trade(view: View) -> View:
-    """Only for members who may change what is traded (ADMIN, TRADER); refuses others with 403."""
+def needs(permission: str) -> Callable[[View], View]:
+    """Only for members whose role has the permission (see `tenants.permissions`); refuses others with 403 and records it (ACC-13)."""
+    words = PERMISSIONS[permission].words
 
-    @wraps(view)
-    def guarded(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.membership.role not in TRADING_ROLES:
-            raise PermissionDenied("Your role in this workspace shows everything but changes nothing.")
-        return view(request, *args, **kwargs)
+    def decorated(view: View) -> View:
+        @wraps(view)
+        def guarded(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not permits(request.membership, permission):
+                refuse(request, permission)
+                raise PermissionDenied(
+                    f"Your role in this workspace does not include: {words.lower()}. An administrator can change that."
+                )
+            return view(request, *args, **kwargs)
 
-    return member(guarded)
+        return member(guarded)
+
+    return decorated
+
+
+def refuse(request: MemberRequest, permission: str) -> None:
+    """Record that somebody tried what their role does not allow. A look at somebody's workspace is on record as a whole."""
+    if is_only_looking():
+        return
+    record(
+        "access.refused",
+        tenant_id=request.tenant.pk,
+        user_id=request.user.pk,
+        target=permission,
+        result="refused",
+        details={"role": request.membership.role, "path": request.path, "method": request.method or ""},
+    )
+
+
+may_trade = needs("orders.give")

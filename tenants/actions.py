@@ -28,7 +28,7 @@ def open_workspace(user: User, name: str = "") -> Membership:
 
 def _opened(tenant: Tenant, user: User) -> Membership:
     tenant.save(force_insert=True)
-    membership: Membership = Membership.objects.create(tenant=tenant, user=user, role=Role.ADMIN)
+    membership: Membership = Membership.objects.create(tenant=tenant, user=user, role=Role.ADMIN, is_owner=True)
     return membership
 
 

@@ -19,20 +19,30 @@ class OutsideTenant(RuntimeError):
     """Tenant data was touched without saying for whom."""
 
 
+class ShutToWriting(RuntimeError):
+    """A tenant's rows were to be changed by somebody who only looks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who is behind the door: one tenant, or a purpose that goes across all, or one user looking at their own memberships."""
+    """Who is behind the door: one tenant, or a purpose that goes across all, or one user looking at their own memberships, or a guest
+    with an invitation (`token`, the hash of its link's)."""
 
     tenant_id: int | None = None
     purpose: str = ""
     user_id: int | None = None
+    token: str = ""
 
 
-_ANNOUNCEMENT = "SELECT set_config('app.tenant_id', %s, true), set_config('app.across', %s, true), set_config('app.user_id', %s, true)"
+_ANNOUNCEMENT = (
+    "SELECT set_config('app.tenant_id', %s, true), set_config('app.across', %s, true), set_config('app.user_id', %s, true), "
+    "set_config('app.invitation', %s, true)"
+)
 # psycopg's TransactionStatus IDLE and INTRANS. A transaction that failed hears nothing; its rollback takes back what was announced.
 _LISTENING = (0, 2)
 
 _door: ContextVar[Door | None] = ContextVar("door", default=None)
+_looking: ContextVar[bool] = ContextVar("looking", default=False)
 
 
 def current() -> Door | None:
@@ -83,6 +93,28 @@ def own_memberships(user_id: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def holding_invitation(token_hash: str) -> Iterator[None]:
+    """Read the one invitation whose link somebody holds."""
+    with _opened(Door(token=token_hash)):
+        yield
+
+
+@contextmanager
+def only_looking() -> Iterator[None]:
+    """Nothing inside changes a tenant's rows, whatever doors it opens: the guard refuses, and so does PostgreSQL's transaction."""
+    token = _looking.set(True)
+    try:
+        yield
+    finally:
+        _looking.reset(token)
+
+
+def is_only_looking() -> bool:
+    """Whether what runs now may change nothing."""
+    return _looking.get()
+
+
 def door_to_the_log(tenant_id: int | None) -> AbstractContextManager[None]:
     """Around an entry of the audit log: the door that is open, if it is not another tenant's, else one for that entry."""
     door = _door.get()
@@ -98,7 +130,9 @@ def announce(connection: Any, door: Door | None) -> None:
     raw = connection.connection
     if connection.vendor == "postgresql" and raw is not None and raw.info.transaction_status in _LISTENING:
         behind = door or Door()
-        raw.execute(_ANNOUNCEMENT, [str(behind.tenant_id or ""), behind.purpose, str(behind.user_id or "")])
+        raw.execute(
+            _ANNOUNCEMENT, [str(behind.tenant_id or ""), behind.purpose, str(behind.user_id or ""), behind.token]
+        )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from django.db.models.functions import Lower
 
 from signalist.clock import utc_now
 from signalist.db.fields import ExactDecimalField
+from tenants import belonging  # noqa: F401 models of this app, in a file of their own
 from tenants.doors import required
 from tenants.rows import TenantRow
 
@@ -104,12 +105,13 @@ class Role(models.TextChoices):
 
 
 class Membership(TenantRow):
-    """A user in a tenant, with a role and personal trading limits (ACC-08)."""
+    """A user in a tenant, with a role and personal trading limits (ACC-08). One ADMIN at most owns the workspace."""
 
     tenant_policy: ClassVar[str] = "tenant_id = {tenant} OR user_id = {user}"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.TRADER)
+    is_owner = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     max_daily_trades = models.PositiveIntegerField(default=100)
     max_position_fraction = ExactDecimalField(default=Decimal("0.1"))
@@ -119,6 +121,11 @@ class Membership(TenantRow):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "user"], name="membership_unique"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+            models.UniqueConstraint(fields=["tenant"], condition=models.Q(is_owner=True), name="membership_one_owner"),
+            models.CheckConstraint(
+                condition=models.Q(is_owner=False) | models.Q(role=Role.ADMIN, is_active=True),
+                name="membership_owner_is_admin",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -35,6 +35,8 @@ class TenantManager(models.Manager[M]):
     def get_queryset(self) -> TenantQuerySet[M]:
         door = required()
         rows: TenantQuerySet[M] = TenantQuerySet(self.model, using=self._db)
+        if door.token:
+            return rows.none()
         if door.user_id is not None:
             return rows.filter(user_id=door.user_id) if self.model._meta.label == "tenants.Membership" else rows.none()
         return rows if door.tenant_id is None else rows.filter(tenant_id=door.tenant_id)

@@ -14,6 +14,10 @@ def memberships_of(user_id: int) -> list[Membership]:
 
 def membership_in(user_id: int, tenant_public_id: str | None) -> Membership | None:
     """The user's membership in the workspace that the session names, or in their first one; None without any."""
-    found = memberships_of(user_id)
-    chosen = (m for m in found if str(m.tenant.public_id) == tenant_public_id)
-    return next(chosen, found[0] if found else None)
+    return chosen(memberships_of(user_id), tenant_public_id)
+
+
+def chosen(found: list[Membership], tenant_public_id: str | None) -> Membership | None:
+    """Of these memberships the one in the workspace that the session names, or the first; None without any."""
+    named = (m for m in found if str(m.tenant.public_id) == tenant_public_id)
+    return next(named, found[0] if found else None)

@@ -37,7 +37,8 @@ def workspace(name: str, **members: Role) -> tuple[Tenant, dict[str, User]]:
         tenant = Tenant.objects.create(name=name)
         people = {member: person(member) for member in members}
         for member, role in members.items():
-            Membership.objects.create(tenant=tenant, user=people[member], role=role)
+            owns = role == Role.ADMIN and not Membership.objects.filter(tenant=tenant, is_owner=True).exists()
+            Membership.objects.create(tenant=tenant, user=people[member], role=role, is_owner=owns)
     return tenant, people
 
 

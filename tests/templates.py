@@ -1,11 +1,13 @@
 """One database with all tables for a whole test run: made by whoever needs it first, and copied for everybody else.
 
-Migrating takes a dozen seconds of a processor; every worker did it twice.
+Migrating takes a dozen seconds of a processor; every worker did it twice. On SQLite the file is kept in the machine's temporary folder
+for the next run, under a name that changes with the migrations and with what they call.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -13,11 +15,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.db import connection
 
-from tests.flows.commands import Databases, OwnDatabase, manage
+from tests.flows.commands import ROOT, Databases, OwnDatabase, manage
 
 _RUN = "SIGNALIST_TEST_RUN"
 
@@ -40,11 +44,38 @@ def migrated() -> OwnDatabase:
     said = _folder() / "made"
     with _alone():
         if not said.is_file():
-            made = _maker().empty()
-            answer = manage(made, "migrate", "--verbosity", "0")
-            assert answer.status == 0, answer.err
-            said.write_text(made.url, encoding="utf-8")
+            said.write_text(_made().url, encoding="utf-8")
     return OwnDatabase(said.read_text(encoding="utf-8"))
+
+
+def _made() -> OwnDatabase:
+    if connection.vendor != "sqlite":
+        return _newly_migrated()
+    kept = Path(tempfile.gettempdir()) / f"signalist-migrated-{os.getuid()}-{_migrations()}.sqlite3"
+    if not kept.is_file():
+        fresh = Path(urlsplit(_newly_migrated().url).path[1:])
+        half = kept.with_suffix(f".{os.getpid()}")
+        shutil.copy(fresh, half)
+        half.rename(kept)  # whole or not at all, whoever else does the same
+    return OwnDatabase(f"sqlite:///{kept}")
+
+
+def _newly_migrated() -> OwnDatabase:
+    made = _maker().empty()
+    answer = manage(made, "migrate", "--verbosity", "0")
+    assert answer.status == 0, answer.err
+    return made
+
+
+def _migrations() -> str:
+    """What the tables come from, as a short digest: every app's migrations, and our own modules that they may call."""
+    digest = hashlib.sha256()
+    sources = [path for app in apps.get_app_configs() for path in (Path(app.path) / "migrations").glob("*.py")]
+    sources += [*(ROOT / "tenants").glob("*.py"), *(ROOT / "signalist" / "db").glob("*.py")]
+    sources += (ROOT / "signalist" / "audit").glob("*.py")
+    for path in sorted(sources):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def lay_test_database() -> None:

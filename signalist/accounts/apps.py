@@ -16,7 +16,9 @@ class AccountsConfig(AppConfig):
         user_signed_up.connect(_welcome, dispatch_uid="signalist.accounts.welcome")
 
 
-def _welcome(sender: Any, user: Any, **kwargs: Any) -> None:
+def _welcome(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:
     from signalist.accounts.actions import welcome
 
-    welcome(user)
+    # Who comes by an invitation joins a workspace that there is.
+    if request is None or request.session.get("invitation", "").lower() != user.email.lower():
+        welcome(user)

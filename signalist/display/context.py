@@ -20,4 +20,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "time_zone": user.time_zone if signed_in else "UTC",
         "tenant": getattr(request, "tenant", None),
         "membership": getattr(request, "membership", None),
+        "memberships": getattr(request, "memberships", []),
+        "viewed_as": getattr(request, "viewed_as", ""),
     }

@@ -231,7 +231,7 @@ def _workspace(name: str, member: User | None = None) -> Tenant:
         public_id=_key("workspace", name), defaults={"name": name, "base_currency": CURRENCY}
     )
     if member is not None:
-        Membership.objects.get_or_create(tenant=tenant, user=member, defaults={"role": Role.ADMIN})
+        Membership.objects.get_or_create(tenant=tenant, user=member, defaults={"role": Role.ADMIN, "is_owner": True})
     return tenant
 
 

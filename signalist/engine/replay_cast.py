@@ -160,7 +160,7 @@ def _subscriber(
     tenant, _ = Tenant.objects.get_or_create(
         public_id=key, defaults={"name": f"Subscriber {n + 1}", "base_currency": instrument.quote}
     )
-    Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": Role.ADMIN})
+    Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": Role.ADMIN, "is_owner": True})
     account, _ = Account.objects.get_or_create(
         venue=PAPER,
         venue_ref=str(key),

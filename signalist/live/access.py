@@ -12,18 +12,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare
 
 from signalist.clock import utc_now
 from signalist.live.sockets import Seat
 from tenants.doors import viewing
 from tenants.models import Membership, User
+from tenants.security.endings import is_idle, session_hash
 from tenants.selectors import memberships_of
-
-
-def session_hash(session_key: str) -> str:
-    """What stands for a session in the log, from which nobody learns its key."""
-    return salted_hmac("signalist.live.session", session_key, algorithm="sha256").hexdigest()
 
 
 def seat_for(user_id: int, session_key: str, session: Mapping[str, Any], tenant: str | None) -> Seat | None:
@@ -72,6 +68,7 @@ def _is_of(session: Mapping[str, Any], user: User) -> bool:
     """Whether the session is a log-in of this user with the password that they have now."""
     if (
         session.get(SESSION_KEY) != str(user.pk)
+        or is_idle(session)
         or session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS
     ):
         return False

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
+from pytest_django import Settings
 
 from signalist.clock import utc_now
 from signalist.events.models import Event
@@ -104,6 +105,16 @@ async def test_a_session_that_expires_is_noticed(process: Hub, browsers: dict[st
     assert await page.open()
     key = session_of(browsers["theo"])
     await elsewhere(lambda: Session.objects.filter(session_key=key).update(expire_date=utc_now()))
+    await page.until(ended)
+
+
+async def test_a_session_that_nobody_uses_for_too_long_is_noticed(
+    process: Hub, browsers: dict[str, Any], settings: Settings
+) -> None:
+    """The socket's own beats are no use by anybody."""
+    page = Page(browsers["theo"])
+    assert await page.open()
+    settings.SESSION_IDLE_MINUTES = 0
     await page.until(ended)
 
 
