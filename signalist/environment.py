@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import importlib.util
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -99,6 +101,25 @@ def web_address(name: str, value: str | None) -> str:
     if value and not value.startswith(("https://", "http://")):
         raise Misconfigured(f"Set {name} to an address that begins with https:// or http://.")
     return value or ""
+
+
+def cache_address(name: str, value: str | None) -> str:
+    """Return the address of a Redis, "" where none is set."""
+    if not value:
+        return ""
+    if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        raise Misconfigured(f"Set {name} to an address that begins with redis://, rediss:// or unix://.")
+    if importlib.util.find_spec("redis") is None:
+        raise Misconfigured(f"Leave {name} out or install the package redis: it is set, and nothing here speaks to it.")
+    return value
+
+
+def rate(name: str, default: str) -> str:
+    """Return so many requests in so many seconds, as `100/60`."""
+    value = text(name, default)
+    if not re.fullmatch(r"[1-9]\d{0,6}/[1-9]\d{0,6}", value):
+        raise Misconfigured(f"Set {name} to requests and seconds such as 100/60, not {value!r}.")
+    return value
 
 
 def signing_secret(name: str, value: str | None) -> str:

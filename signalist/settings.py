@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "signalist.display",
     "signalist.events",
     "signalist.audit",
+    "signalist.security",
     "signalist.markets",
     "signalist.accounts",
     "signalist.strategies",
@@ -86,6 +87,9 @@ INSTALLED_APPS = [
     "signalist.marketplace",
     "signalist.live",
     "signalist.engine",
+    "signalist.api",
+    "signalist.downloads",
+    "signalist.privacy",
 ]
 
 AUTH_USER_MODEL = "tenants.User"
@@ -103,9 +107,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "signalist.security.middleware.LimitsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "signalist.security.middleware.HoldsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "tenants.security.middleware.SessionsMiddleware",
     "tenants.middleware.TenantMiddleware",
@@ -153,6 +159,7 @@ def _sqlite(address: environment.Database) -> dict[str, Any]:
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
+            "cached_statements": 1000,  # the same few hundred run all day; to prepare one anew costs more than to run it
             "init_command": (
                 f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA busy_timeout=20000; "
                 "PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=2000;"
@@ -217,6 +224,7 @@ MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute wrong
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 # Without a page being asked for, a log-in ends after so long; of more log-ins at a time the one that was seen longest ago ends (ACC-16).
 SESSION_IDLE_MINUTES = environment.integer("SIGNALIST_SESSION_IDLE_MINUTES", 720, minimum=5)
+STAFF_MINUTES = environment.integer("SIGNALIST_STAFF_MINUTES", 30, minimum=1, maximum=480)
 MAX_SESSIONS = environment.integer("SIGNALIST_MAX_SESSIONS", 10, minimum=1)
 
 # Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client
@@ -263,13 +271,37 @@ EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS", False)
 DEFAULT_FROM_EMAIL = environment.text("SIGNALIST_FROM_EMAIL", "Signalist <no-reply@localhost>")
 
 # What counts attempts to log in must be one for all web processes, and must not be dropped because many count.
-CACHES = {
-    "default": {
+CACHE_URL = environment.cache_address("CACHE_URL", environment.secret("CACHE_URL"))
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    if CACHE_URL
+    else {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "signalist_cache",
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
+
+# --- How often ---------------------------------------------------------------
+
+# Requests in seconds (RATE-01 to RATE-06). Exits and what protects are never counted: see signalist/security/middleware.py.
+RATE_LIMITED = environment.boolean("SIGNALIST_RATE_LIMITS", True)
+_usual = environment.integer("API_RATE_LIMIT", 100, minimum=1)
+RATE_LIMITS = {
+    tier: environment.rate(f"SIGNALIST_LIMIT_{tier.upper()}", usual)
+    for tier, usual in {
+        "anonymous": f"{_usual}/900",  # by address
+        "user": f"{_usual}/60",
+        "tenant": f"{6 * _usual}/60",
+        "authentication": "5/900",  # by address and the account that is asked for
+        "trading": "30/60",
+        "marketplace": "20/60",
+        "export": "3/3600",
+        "key": "1000/3600",
+    }.items()
+}
+# A header in which a trusted proxy tells the visitor's country, two letters; without it a place is a network.
+COUNTRY_HEADER = environment.text("SIGNALIST_COUNTRY_HEADER", "")
 
 # --- Jobs --------------------------------------------------------------------
 
@@ -321,6 +353,11 @@ if PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
     raise environment.Misconfigured(
         "Set SIGNALIST_HOSTS to the host names of this site, separated by commas, without *."
     )
+# Where people find the site, for links in mails that no request has asked for.
+SITE_ADDRESS = environment.web_address(
+    "SIGNALIST_ADDRESS",
+    environment.text("SIGNALIST_ADDRESS", f"https://{ALLOWED_HOSTS[0]}" if PRODUCTION else "http://127.0.0.1:8000"),
+)
 CSRF_TRUSTED_ORIGINS = environment.listing("SIGNALIST_TRUSTED_ORIGINS")
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -102,6 +102,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the markers of tests that are for one database, and hash passwords fast: nobody attacks those of a test."""
     config.addinivalue_line("markers", "browser: in a real browser; left out unless asked for, as by `make browser`")
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
+    # A suite asks more in a minute than any person; the tests of the limits turn them on.
+    settings.RATE_LIMITED, os.environ["SIGNALIST_RATE_LIMITS"] = False, "false"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if not hasattr(config, "workerinput"):
         from tests import templates

@@ -21,7 +21,7 @@ class OriginMiddleware:
         origin = Origin(
             address=client_address(request),
             agent=request.headers.get("User-Agent", "")[:AGENT_LENGTH],
-            correlation_id=uuid.uuid4().hex,
+            correlation_id=str(uuid.uuid4()),  # with hyphens: what is long without them is taken for a key
             session=lambda: session_digest(getattr(getattr(request, "session", None), "session_key", None)),
         )
         with coming_from(origin), structlog.contextvars.bound_contextvars(correlation_id=origin.correlation_id):

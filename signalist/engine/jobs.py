@@ -6,6 +6,7 @@ from signalist.clock import utc_now
 from signalist.events.jobs import delete_old
 from signalist.execution.jobs import retire_engines
 from signalist.markets.jobs import market_time, retire_candles
+from signalist.security.counters import retire as retire_counters
 from signalist.strategies.jobs import retire_runs
 from signalist.trading.jobs import thin_equity
 from tenants.doors import across_tenants
@@ -22,5 +23,6 @@ def keep_house() -> str:
             "candles": retire_candles(in_the_market),
             "runs": retire_runs(in_the_market),
             "engines": retire_engines(now),
+            "counted windows": retire_counters(int(now.timestamp())),
         }
     return "gone: " + ", ".join(f"{count} {what}" for what, count in done.items())

@@ -16,11 +16,12 @@ LIBRARY = Path(__file__).parent / "library"
 
 @dataclass(frozen=True, slots=True)
 class StrategySource:
-    """A strategy's text, what to call it, and the parameter values that its version holds."""
+    """A strategy's text, what to call it, and the parameter values that its version holds. `house`: it is a file of our library."""
 
     name: str
     source: str
     parameters: Mapping[str, object] = field(default_factory=dict)
+    house: bool = False
 
 
 def find_source(given: str) -> StrategySource:
@@ -38,7 +39,7 @@ def find_source(given: str) -> StrategySource:
         return StrategySource(given, version.source, dict(version.parameters))
     path = LIBRARY / f"{given.replace('-', '_')}.py"
     if path.is_file() and path.parent == LIBRARY:
-        return StrategySource(given, _text(path))
+        return StrategySource(given, _text(path), house=True)
     known = ", ".join(library_slugs())
     raise DomainError(
         f"There is no strategy {given!r}: give a file that ends in .py or a slug; the library has {known}."

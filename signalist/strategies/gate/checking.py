@@ -14,6 +14,7 @@ from signalist.strategies.gate.trading_checks import resources, stops, walkforwa
 from signalist.strategies.gate.values import NAMES, Broke, CannotJudge, Check, Refused, Report
 
 FEWEST = 200
+_NOT_STARTED = "could not be started"
 USUAL = 3_000
 
 _CHECKS: dict[str, Callable[[Subject], str]] = dict(
@@ -24,13 +25,19 @@ _NEEDED = ("parse", "imports", "determinism")
 
 
 def examine(
-    source: str, parameters: Mapping[str, object], candles: CandleArrays | None = None, seconds: int = 60
+    source: str,
+    parameters: Mapping[str, object],
+    candles: CandleArrays | None = None,
+    seconds: int = 60,
+    *,
+    house: bool = False,
 ) -> Report:
     """The gate's report on a strategy's `source` with these parameters, on `candles` of so many `seconds` each, or on made-up ones.
 
-    Raises CannotJudge where the candles are too few for what the strategy looks at, or its process cannot be started.
+    `house` is code of our own library. Raises CannotJudge where the candles are too few for what the strategy looks at, or where this
+    machine does not run it.
     """
-    subject = Subject(source, parameters, CandleArrays.of([]) if candles is None else candles, seconds)
+    subject = Subject(source, parameters, CandleArrays.of([]) if candles is None else candles, seconds, house)
     done: dict[str, Check] = {}
     for name, check in _CHECKS.items():
         if name in done:
@@ -53,7 +60,7 @@ def _tried(name: str, check: Callable[[Subject], str], subject: Subject) -> dict
         return {name: Check(name, False, refused.detail, refused.line)}
     except Broke as broke:
         failed = broke.failed
-        if failed.kind is FailureKind.DIED and "could not be started" in failed.message:
+        if failed.kind is FailureKind.REFUSED or (failed.kind is FailureKind.DIED and _NOT_STARTED in failed.message):
             raise CannotJudge(failed.message) from None
         of_import = broken_import(broke)
         owner = "imports" if of_import is not None else "resources" if broke.used_too_much else name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from signalist.domain.strategies import bar_name
+from signalist.domain.strategies import SignalArrays
 from signalist.sandbox import StrategyProcess
 from signalist.strategies.gate.differences import first_difference, rows_differ
 from signalist.strategies.gate.subject import Subject, run_all, run_last
@@ -48,16 +48,20 @@ def lookahead(subject: Subject) -> str:
     Raises Refused with the first bar that changes.
     """
     compared = 0
-    with subject.started() as process:
+    # What runs the prefixes has seen nothing but earlier candles, so there is nothing for it to remember; a whole is run afresh.
+    with subject.started() as afresh, subject.started(kept=True) as process:
         for begin, end, lengths in _stretches(subject):
-            compared += _prefixes(subject, process, begin, end, lengths)
+            whole = run_all(afresh, subject.cut(begin, end))
+            compared += _prefixes(subject, process, begin, whole, lengths)
+    with subject.started() as process:
+        compared += _prefixes(subject, process, 0, subject.whole, _cuts(len(subject.candles)))
     return f"{compared} prefixes say what the whole says."
 
 
 def warmup(subject: Subject) -> str:
     """The newest `history` candles alone say what all candles say. Raises Refused with the first bar that differs."""
     bars = _bars_to_try(subject)
-    with subject.started() as process:
+    with subject.started(kept=True) as process:
         for bar in bars:
             said, _ = run_last(process, subject.cut(bar + 1 - subject.history, bar + 1))
             wanted = subject.whole.at(bar).rows(subject.name_of(bar))
@@ -69,29 +73,38 @@ def warmup(subject: Subject) -> str:
     return f"At {len(bars)} bars the declared {subject.history} candles say what all candles say."
 
 
-def _stretches(subject: Subject) -> Iterator[tuple[int, int, range | list[int]]]:
-    """The candles [begin, end) that are run as a whole, and the lengths of their prefixes that are compared with it."""
-    n, length = len(subject.candles), subject.history + STRETCH
+def _stretches(subject: Subject) -> Iterator[tuple[int, int, Sequence[int]]]:
+    """The candles [begin, end) that are run as a whole, and the lengths of their prefixes that are compared with it.
+
+    In the order of where the prefixes end.
+    """
+    n, length, shortest = len(subject.candles), subject.history + STRETCH, max(subject.history, 1)
     if n <= subject.history + STRETCH * STRETCHES:
-        yield 0, n, range(max(subject.history, 1), n)
-    else:
-        for part in range(STRETCHES):
-            begin = (n - length) * part // (STRETCHES - 1)
-            yield begin, begin + length, range(max(subject.history, 1), length)
+        yield 0, n, range(shortest, n)
+        return
+    found: list[tuple[int, int, Sequence[int]]] = []
+    for part in range(STRETCHES):
+        begin = (n - length) * part // (STRETCHES - 1)
+        found.append((begin, begin + length, range(shortest, length)))
     for bar in _entries(subject, PLACES):
         begin = max(0, bar + 1 - subject.history - AROUND)
-        yield begin, min(n, bar + AFTER), [bar + 1 - begin]
-    yield 0, n, [max(n * cut // (CUTS + 1), 1) for cut in range(1, CUTS + 1)]
+        if not any(other + lengths[0] <= bar + 1 <= other + lengths[-1] for other, _, lengths in found[:STRETCHES]):
+            found.append((begin, min(n, bar + AFTER), [bar + 1 - begin]))
+    yield from sorted(found, key=lambda stretch: stretch[0] + stretch[2][0])
 
 
-def _prefixes(subject: Subject, process: StrategyProcess, begin: int, end: int, lengths: range | list[int]) -> int:
-    whole = run_all(process, subject.cut(begin, end))
+def _cuts(bars: int) -> list[int]:
+    return [max(bars * cut // (CUTS + 1), 1) for cut in range(1, CUTS + 1)]
+
+
+def _prefixes(
+    subject: Subject, process: StrategyProcess, begin: int, whole: SignalArrays, lengths: Sequence[int]
+) -> int:
     for length in lengths:
         found = first_difference(run_all(process, subject.cut(begin, begin + length)), whole, EXACT)
         if found is not None:
-            bar = begin + found.bar
             raise Refused(
-                f"It looks ahead: at {bar_name(bar, int(subject.candles.time[bar]))} {found.field} is {found.one} with the candles up to "
+                f"It looks ahead: at {subject.name_of(begin + found.bar)} {found.field} is {found.one} with the candles up to "
                 f"{subject.name_of(begin + length - 1)} and {found.other} once later ones are there."
             )
     return len(lengths)

@@ -6,17 +6,11 @@ import ast
 from collections.abc import Iterator
 
 from signalist.sandbox import FailureKind
+from signalist.sandbox.allowed import NO_BUILTINS, refusal
 from signalist.strategies.gate.subject import Subject, manifest
 from signalist.strategies.gate.values import Broke, Refused
 
 LARGEST_SOURCE = 200_000
-ALLOWED = frozenset(
-    "__future__ abc bisect calendar cmath collections copy dataclasses datetime decimal enum fractions functools heapq itertools json math "
-    "numbers numpy operator pandas random re signalist_strategy statistics string textwrap time typing warnings zoneinfo".split()
-)
-# Parts of numpy and pandas that reach files or compile code.
-NOT_ALLOWED = ("numpy.ctypeslib", "numpy.distutils", "numpy.f2py", "numpy.testing", "pandas.io", "pandas.testing")
-NO_CALLS = frozenset("__import__ breakpoint compile eval exec input open".split())
 
 
 def parse(subject: Subject) -> str:
@@ -39,24 +33,20 @@ def imports(subject: Subject) -> str:
     names = []
     for node in ast.walk(ast.parse(subject.source)):
         for name, line in _imported(node):
-            reason = refusal(name)
+            reason = _refusal(name)
             if reason is not None:
                 raise Refused(reason, line)
             names.append(name)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NO_CALLS:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NO_BUILTINS:
             raise Refused(f"A strategy may not call {node.func.id}().", node.lineno)
     return f"It imports {', '.join(sorted({name.partition('.')[0] for name in names} - {'__future__'})) or 'nothing'}."
 
 
-def refusal(name: str) -> str | None:
+def _refusal(name: str) -> str | None:
     """Why a strategy may not import `name`, or None."""
     if name.startswith("."):
         return "A strategy is one file: there is nothing for it to import relatively."
-    if name.partition(".")[0] not in ALLOWED:
-        return f"A strategy may not import {name}; it may import {', '.join(sorted(ALLOWED - {'__future__'}))}."
-    if any(name == part or name.startswith(f"{part}.") for part in NOT_ALLOWED):
-        return f"A strategy may not import {name}: it reaches files or compiles code."
-    return None
+    return refusal(name)
 
 
 def broken_import(broke: Broke) -> Refused | None:
@@ -65,9 +55,9 @@ def broken_import(broke: Broke) -> Refused | None:
 
 
 def _is_import(broke: Broke) -> bool:
-    said = broke.failed.message
-    missing = said.startswith(("ImportError", "ModuleNotFoundError", "A strategy may not import"))
-    return missing and broke.failed.kind not in (FailureKind.SYNTAX, FailureKind.DECLARATION)
+    failed = broke.failed
+    missing = failed.kind is FailureKind.RAISED and failed.message.startswith(("ImportError", "ModuleNotFoundError"))
+    return missing or failed.kind is FailureKind.FORBIDDEN
 
 
 def _imported(node: ast.AST) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ from signalist.sandbox import Failed, Ran, StrategyProcess
 from signalist.strategies.gate.values import Broke
 
 SECONDS = 30.0
-MEMORY = 1 << 30
+MEMORY = 1 << 29
 OUTPUT = 1 << 20
 
 
@@ -23,13 +23,23 @@ class Subject:
     parameters: Mapping[str, object]
     candles: CandleArrays
     seconds: int
+    house: bool = False
     history: int = 0
     whole: SignalArrays = field(default_factory=lambda: SignalArrays.of(0, {}))
 
-    def started(self) -> StrategyProcess:
-        """A fresh process with the strategy; the caller closes it."""
+    def started(self, *, kept: bool = False) -> StrategyProcess:
+        """A strategy to run, each time in a fresh process; the caller closes it.
+
+        `kept` runs it in one process again and again, which is many times faster, as our own library's is: only after a fresh one has
+        run, so that this machine holds strangers' code, and only where what a run could remember of those before is no help.
+        """
         return StrategyProcess(
-            self.source, self.parameters, time_limit=SECONDS, memory_limit=MEMORY, output_limit=OUTPUT
+            self.source,
+            self.parameters,
+            time_limit=SECONDS,
+            memory_limit=MEMORY,
+            output_limit=OUTPUT,
+            house=self.house or kept,
         )
 
     def name_of(self, bar: int) -> str:

@@ -87,7 +87,9 @@ class Command(BaseCommand):
         steps = {"tick": options["tick"], "lot": options["lot"], "spot": options["spot"]}
         spec = recorded_market(options["candles"].name, candles, leverage=options["leverage"], **steps)
         parameters = {**strategy.parameters, **dict(options["param"])}
-        return backtested(strategy.source, parameters, candles, frame.seconds, _terms(options), spec, watch)
+        return backtested(
+            strategy.source, parameters, candles, frame.seconds, _terms(options), spec, watch, house=strategy.house
+        )
 
     def _values(self, result: Backtest, options: dict[str, Any], watch: Stopwatch) -> dict[str, object]:
         values: dict[str, object] = {

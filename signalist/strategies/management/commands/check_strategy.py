@@ -44,7 +44,7 @@ class Command(BaseCommand):
             if options["candles"] is not None:
                 candles, frame = _recorded(options["candles"], options["timeframe"])
             parameters = {**strategy.parameters, **dict(options["param"])}
-            report = examine(strategy.source, parameters, candles, frame.seconds)
+            report = examine(strategy.source, parameters, candles, frame.seconds, house=strategy.house)
         except (CannotJudge, DomainError, RecordingError) as error:
             self.stderr.write(str(error))
             sys.exit(CANNOT)

@@ -1,0 +1,1 @@
+"""Who comes in and how often: security events, incidents and what they hold back, and the limits of requests."""
