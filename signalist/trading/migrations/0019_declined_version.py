@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("trading", "0016_exits_put_off"),
+        ("trading", "0018_cooldown"),
     ]
 
     operations = [
