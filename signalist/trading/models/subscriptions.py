@@ -64,6 +64,7 @@ class Subscription(TenantRow):
     target_ladder = models.CharField(max_length=120, blank=True, default="")
     longest_minutes = models.PositiveIntegerField(null=True, blank=True)
     after_outage = models.CharField(max_length=5, choices=AfterOutage.choices, default=AfterOutage.HOLD)
+    declined_version = models.PositiveIntegerField(null=True, blank=True)
     status = models.CharField(max_length=8, choices=SubscriptionStatus.choices, default=SubscriptionStatus.ACTIVE)
     started_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True, blank=True)
