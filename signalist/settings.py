@@ -87,6 +87,9 @@ INSTALLED_APPS = [
     "signalist.marketplace",
     "signalist.live",
     "signalist.engine",
+    "signalist.api",
+    "signalist.downloads",
+    "signalist.privacy",
 ]
 
 AUTH_USER_MODEL = "tenants.User"
@@ -156,6 +159,7 @@ def _sqlite(address: environment.Database) -> dict[str, Any]:
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
+            "cached_statements": 1000,  # the same few hundred run all day; to prepare one anew costs more than to run it
             "init_command": (
                 f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA busy_timeout=20000; "
                 "PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=2000;"
@@ -220,6 +224,7 @@ MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute wrong
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 # Without a page being asked for, a log-in ends after so long; of more log-ins at a time the one that was seen longest ago ends (ACC-16).
 SESSION_IDLE_MINUTES = environment.integer("SIGNALIST_SESSION_IDLE_MINUTES", 720, minimum=5)
+STAFF_MINUTES = environment.integer("SIGNALIST_STAFF_MINUTES", 30, minimum=1, maximum=480)
 MAX_SESSIONS = environment.integer("SIGNALIST_MAX_SESSIONS", 10, minimum=1)
 
 # Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client

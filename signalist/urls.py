@@ -20,9 +20,12 @@ urlpatterns = [
     path("", include("signalist.audit.urls")),
     path("", include("signalist.security.urls")),
     path("", include("signalist.accounts.urls")),
+    path("", include("signalist.api.urls")),
+    path("", include("signalist.privacy.urls")),
     path("", include("tenants.urls")),
     path("", include("tenants.security.urls")),
     path("", include("tenants.workspaces.urls")),
+    path("", include("tenants.staff.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from signalist.audit.writing import record
+from tenants.doors import is_only_looking
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import PERMISSIONS, permits
 
@@ -65,8 +66,10 @@ def needs(permission: str) -> Callable[[View], View]:
 
 
 def refuse(request: MemberRequest, permission: str) -> None:
-    """Record that somebody tried what their role does not allow."""
+    """Record that somebody tried what their role does not allow. A look at somebody's workspace is on record as a whole."""
     request.refusal_recorded = True
+    if is_only_looking():
+        return
     record(
         "access.refused",
         tenant_id=request.tenant.pk,

@@ -14,14 +14,14 @@ class TenantsConfig(AppConfig):
         from signalist.audit import writing
         from signalist.db import scope
         from tenants.doors import current, door_to_the_log
-        from tenants.guard import attach
+        from tenants.guard import attach, has_nothing_to_do
         from tenants.rls import after_migrate, before_migrate
 
         def behind_the_door() -> int | None:
             door = current()
             return None if door is None else door.tenant_id
 
-        scope.asks(behind_the_door)
+        scope.asks(behind_the_door, has_nothing_to_do)
         writing.opens_doors(door_to_the_log)
         connection_created.connect(attach, dispatch_uid="tenants.guard")
         pre_migrate.connect(before_migrate, dispatch_uid="tenants.rls.before")

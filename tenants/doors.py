@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -20,19 +20,18 @@ class OutsideTenant(RuntimeError):
 
 
 class ShutToWriting(RuntimeError):
-    """A tenant's rows were to be changed from behind a door that is only for looking."""
+    """A tenant's rows were to be changed by somebody who only looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
     """Who is behind the door: one tenant, or a purpose that goes across all, or one user looking at their own memberships, or a guest
-    with an invitation (`token`, the hash of its link's). Behind one that is `shut_to_writing` nothing of a tenant is changed."""
+    with an invitation (`token`, the hash of its link's)."""
 
     tenant_id: int | None = None
     purpose: str = ""
     user_id: int | None = None
     token: str = ""
-    shut_to_writing: bool = False
 
 
 _ANNOUNCEMENT = (
@@ -43,6 +42,7 @@ _ANNOUNCEMENT = (
 _LISTENING = (0, 2)
 
 _door: ContextVar[Door | None] = ContextVar("door", default=None)
+_looking: ContextVar[bool] = ContextVar("looking", default=False)
 
 
 def current() -> Door | None:
@@ -66,15 +66,14 @@ def acting_for(tenant_id: int) -> Iterator[None]:
 
 
 @contextmanager
-def viewing(tenant_id: int, *, shut_to_writing: bool = False) -> Iterator[None]:
+def viewing(tenant_id: int) -> Iterator[None]:
     """Read the rows of one tenant, for a page or a push. Behind it an action may open a transaction of its own.
 
     On PostgreSQL everything inside is one transaction, announced once; on SQLite, where each transaction takes the one write
-    lock, each statement reads by itself. `shut_to_writing`: no action inside can change a tenant's rows, whatever door it opens.
+    lock, each statement reads by itself.
     """
     on_postgresql = transaction.get_connection().vendor == "postgresql"
-    door = Door(tenant_id=tenant_id, shut_to_writing=shut_to_writing)
-    with _opened(door), transaction.atomic() if on_postgresql else nullcontext():
+    with _opened(Door(tenant_id=tenant_id)), transaction.atomic() if on_postgresql else nullcontext():
         yield
 
 
@@ -101,6 +100,21 @@ def holding_invitation(token_hash: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def only_looking() -> Iterator[None]:
+    """Nothing inside changes a tenant's rows, whatever doors it opens: the guard refuses, and so does PostgreSQL's transaction."""
+    token = _looking.set(True)
+    try:
+        yield
+    finally:
+        _looking.reset(token)
+
+
+def is_only_looking() -> bool:
+    """Whether what runs now may change nothing."""
+    return _looking.get()
+
+
 def door_to_the_log(tenant_id: int | None) -> AbstractContextManager[None]:
     """Around an entry of the audit log: the door that is open, if it is not another tenant's, else one for that entry."""
     door = _door.get()
@@ -124,8 +138,6 @@ def announce(connection: Any, door: Door | None) -> None:
 @contextmanager
 def _opened(door: Door) -> Iterator[None]:
     before, connection = _door.get(), transaction.get_connection()
-    if before is not None and before.shut_to_writing:
-        door = replace(door, shut_to_writing=True)
     if before == door:
         yield
         return

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tenants.doors import OutsideTenant, ShutToWriting, announce, current
+from tenants.doors import Door, OutsideTenant, ShutToWriting, announce, current, is_only_looking
 from tenants.roles import ENGINE, KEYHOLDING
 
 _IDLE = 0  # psycopg's TransactionStatus: no transaction has begun yet
@@ -32,11 +32,9 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
                 f"This statement touches tenant data outside acting_for and across_tenants: {sql[:120]}"
             )
         return execute(sql, params, many, context)
-    if door.shut_to_writing and writing().match(sql) and tenant_statement().search(sql):
+    if is_only_looking() and writing().match(sql) and tenant_statement().search(sql):
         raise ShutToWriting("Nothing can be changed from here: this is a look at somebody else's workspace.")
-    if connection.vendor == "postgresql" and not (
-        door.purpose and door.purpose not in KEYHOLDING and _is_engine(connection)
-    ):
+    if _is_to_announce(connection, door):
         raw = connection.connection
         if raw.autocommit and tenant_statement().search(sql):
             # The announcement ends with its transaction, so a statement that would stand alone gets one around it.
@@ -46,6 +44,19 @@ def guarded(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
         if not raw.autocommit and raw.info.transaction_status == _IDLE:
             announce(connection, door)
     return execute(sql, params, many, context)
+
+
+def has_nothing_to_do(connection: BaseDatabaseWrapper) -> bool:
+    """Whether `guarded` would only pass statements on: a door is open for reading and writing, and the database need not be told which."""
+    door = current()
+    return door is not None and not is_only_looking() and not _is_to_announce(connection, door)
+
+
+def _is_to_announce(connection: BaseDatabaseWrapper, door: Door) -> bool:
+    """Whether the database asks who is behind the door: PostgreSQL does, unless the engine's role goes across on its own errands."""
+    return connection.vendor == "postgresql" and not (
+        bool(door.purpose) and door.purpose not in KEYHOLDING and _is_engine(connection)
+    )
 
 
 def _is_engine(connection: BaseDatabaseWrapper) -> bool:

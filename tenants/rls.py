@@ -23,14 +23,24 @@ _SETTINGS = {
 }
 # The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party, nor with what
 # engines note of venues.
-_LOG_INS = ("tenants_loginsession", "tenants_invitation", "tenants_staffsession")
+_LOG_INS = ("tenants_loginsession", "tenants_staffsession")
 _NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_", *_LOG_INS)
 _NOT_FOR_WEB = ("accounts_paper", "accounts_venue")
 # The switches over everybody are thrown by `manage.py kill`, as the engine; pages show them.
 # The chain of the audit log is the engine's; the web appends entries.
+# What engines carry out: pages ask for it, and cannot say that it was done.
+_ONLY_ADDED_BY_WEB = ("risk_switchrequest",)
 _ONLY_READ_BY_WEB = ("risk_shared", "audit_link", "audit_head")
 # An author is told how many followers did what with a signal, and the middle of their slippage and delay.
 _COUNTED_FOR_AUTHORS = ("trading_execution", "trading_order", "trading_fill")
+# What the engine's role deletes of a log-in when its owner is deleted, knowing no more of it than whose it is: column by column.
+_ERASED_BY_ENGINE = {
+    "account_emailconfirmation": "id, email_address_id",
+    "account_emailaddress": "id, user_id",
+    "socialaccount_socialtoken": "id, account_id",
+    "socialaccount_socialaccount": "id, user_id",
+    "mfa_authenticator": "id, user_id",
+}
 _MIGRATION = "migration"
 
 
@@ -95,7 +105,7 @@ def _police(cursor: Any, model: type[models.Model], present: set[str]) -> None:
         policies["engine_rows"] = ("ALL", ENGINE, getattr(model, "engine_policy", "true"))
     if TAIL in present and table == "events_event":
         policies["tail_rows"] = ("SELECT", TAIL, "true")
-    if WEB in present and (purposes := _web_purposes(table)):
+    if WEB in present and (purposes := getattr(model, "web_purposes", _web_purposes(table))):
         policies["web_across"] = ("SELECT", WEB, f"current_setting('app.across', true) IN ({purposes})")
     if append := getattr(model, "append_policy", ""):
         rule = append.format(**_SETTINGS, across="current_setting('app.across', true)")
@@ -130,18 +140,25 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
     hidden = _NOT_FOR_WEB if role == WEB else _NOT_FOR_ENGINE
     ledgers = {m._meta.db_table for m in installed.get_models() if getattr(m, "append_only", False)}
     retired = {m._meta.db_table for m in installed.get_models() if getattr(m, "engine_may_delete", "")}
+    named = {m._meta.db_table: m.names_people for m in installed.get_models() if hasattr(m, "names_people")}
     for table in sorted(tables):
         cursor.execute(f'REVOKE ALL ON "{table}" FROM {role}')
+        if role == ENGINE and table in _ERASED_BY_ENGINE:
+            cursor.execute(f'GRANT SELECT ({_ERASED_BY_ENGINE[table]}), DELETE ON "{table}" TO {role}')
         if table.startswith(hidden):
             continue
         rights = "SELECT, INSERT, UPDATE, DELETE"
         if role == WEB and table.startswith(_ONLY_READ_BY_WEB):
             rights = "SELECT"
+        elif role == WEB and table in _ONLY_ADDED_BY_WEB:
+            rights = "SELECT, INSERT"
         elif table in ledgers:
             rights = "SELECT, INSERT, DELETE" if role == ENGINE and table in retired else "SELECT, INSERT"
         elif table == "django_migrations":
             rights = "SELECT"
         cursor.execute(f'GRANT {rights} ON "{table}" TO {role}')
+        if role == ENGINE and table in named:
+            cursor.execute(f'GRANT UPDATE ({named[table]}) ON "{table}" TO {role}')
     cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}")
 
 

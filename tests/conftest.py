@@ -57,6 +57,7 @@ TRIED_ONCE = (
     "tests/people/test_other_provider.py",
     "tests/people/test_second_factors.py",
     "tests/strategies/test_confirmations.py",
+    "tests/strategies/test_gate.py",
     "tests/strategies/test_library.py",
     "tests/venues/test_errors.py",
     "tests/venues/test_http.py",

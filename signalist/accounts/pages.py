@@ -18,10 +18,11 @@ from signalist.accounts.selectors import key, keys
 from signalist.clock import utc_now
 from signalist.domain.errors import DomainError
 from signalist.risk.connections import connect, replace, revoke
-from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from tenants.access import MemberRequest, needs
 from tenants.credentials import NameTaken, rename
 from tenants.doors import acting_for, viewing
 from tenants.models import Credential
+from tenants.permissions import permits
 from tenants.step_up import ask_password, stepped_up
 
 _STEP_UP = "Keys of venues want your password. Nothing was done yet: enter the key again."
@@ -29,19 +30,19 @@ _SECTION = {"section": "connections"}
 
 
 @require_safe
-@member
+@needs("credentials.view")
 def connections(request: MemberRequest) -> HttpResponse:
     """The keys of this workspace, what each may do, and whether its venue accepts it."""
     ended = "revoked" in request.GET
     with viewing(request.tenant.pk):
         found = keys(utc_now(), revoked=ended)
     context = _SECTION | {"keys": found, "ended": ended, "venues": list(connectors().values())}
-    return render(request, "accounts/connections.html", context | {"may_trade": _may_trade(request)})
+    return render(request, "accounts/connections.html", context | {"may_change": _may_change(request)})
 
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs("credentials.change")
 def connection_new(request: MemberRequest, venue: str) -> HttpResponse:
     """Connect an account: the venue is asked before anything is stored; `try` asks and stores nothing."""
     connector = connectors().get(venue)
@@ -69,14 +70,14 @@ def connection_new(request: MemberRequest, venue: str) -> HttpResponse:
 
 
 @require_safe
-@member
+@needs("credentials.view")
 def connection(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """One key: what it may do, who trades with it, and the means to rename, replace and revoke it."""
     return _page(request, public_id)
 
 
 @require_POST
-@may_trade
+@needs("credentials.change")
 def connection_rename(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Give a key another name."""
     form = NameForm(request.POST)
@@ -93,7 +94,7 @@ def connection_rename(request: MemberRequest, public_id: uuid.UUID) -> HttpRespo
 
 @sensitive_post_parameters()
 @require_POST
-@may_trade
+@needs("credentials.change")
 def connection_replace(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Put another key in its place, once the venue has accepted it; engines take it within a second."""
     with viewing(request.tenant.pk):
@@ -116,7 +117,7 @@ def connection_replace(request: MemberRequest, public_id: uuid.UUID) -> HttpResp
 
 
 @require_POST
-@may_trade
+@needs("credentials.change")
 def connection_revoke(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Forget a key for good. Its accounts take no entries from then on."""
     form = ReasonForm(request.POST)
@@ -158,9 +159,9 @@ def _page(request: MemberRequest, public_id: uuid.UUID, **forms: NameForm | Secr
     own = {"rename": NameForm(initial={"label": found.label}), "revoke": ReasonForm()}
     if connector is not None:
         own["replace"] = SecretsForm(connector)
-    context = _SECTION | {"key": found, "may_trade": _may_trade(request), "forms": own | forms}
+    context = _SECTION | {"key": found, "may_change": _may_change(request), "forms": own | forms}
     return render(request, "accounts/connection.html", context)
 
 
-def _may_trade(request: MemberRequest) -> bool:
-    return request.membership.role in TRADING_ROLES
+def _may_change(request: MemberRequest) -> bool:
+    return permits(request.membership, "credentials.change")

@@ -64,11 +64,15 @@ def backtested(
     terms: BacktestTerms,
     spec: InstrumentSpec,
     watch: Stopwatch | None = None,
+    *,
+    house: bool = False,
 ) -> Backtest:
-    """Trade the strategy `source` over `candles`, bars of so many `seconds`. Raises StrategyFailed, and DomainError for terms and
-    prices that do not fit the instrument."""
+    """Trade the strategy `source` over `candles`, bars of so many `seconds`; `house` is code of our own library.
+
+    Raises StrategyFailed, and DomainError for terms and prices that do not fit the instrument.
+    """
     watch = Stopwatch() if watch is None else watch
-    signals = whole_signals(source, parameters, candles, watch)
+    signals = whole_signals(source, parameters, candles, watch, house=house)
     bars = watch.timed("bars", lambda: Bars.of(candles, spec, seconds))
     outcome = watch.timed("fills", lambda: trade(bars, signals, terms, spec))
     curve = watch.timed("equity", lambda: equity(outcome))
@@ -76,10 +80,10 @@ def backtested(
 
 
 def whole_signals(
-    source: str, parameters: Mapping[str, object], candles: CandleArrays, watch: Stopwatch
+    source: str, parameters: Mapping[str, object], candles: CandleArrays, watch: Stopwatch, *, house: bool
 ) -> SignalArrays:
     """The strategy's signals at every bar, from one call in the sandbox. Raises StrategyFailed."""
-    with StrategyProcess(source, parameters, time_limit=SECONDS, memory_limit=MEMORY) as process:
+    with StrategyProcess(source, parameters, time_limit=SECONDS, memory_limit=MEMORY, house=house) as process:
         manifest = watch.timed("start", process.manifest)
         if isinstance(manifest, Failed):
             raise StrategyFailed(manifest)

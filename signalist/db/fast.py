@@ -14,9 +14,10 @@ from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
+from django.db import connection, models, transaction
 
 from signalist.db import columns as columns_of
+from signalist.db import direct
 from signalist.db.columns import Column, instance, on_postgresql, reads, values_of
 from signalist.db.scope import visible
 
@@ -25,7 +26,6 @@ M = TypeVar("M", bound=models.Model)
 # SQLite's default limit of variables in a statement is 32,766; a batch stays far below with any of our tables. PostgreSQL gets a document.
 _ROWS_AT_ONCE = {False: 200, True: 1000}
 new, relate, utc = columns_of.new, columns_of.relate, columns_of.utc
-_TEXT, _BINARY = 0, 1  # psycopg's Format
 _NAMED = "NULLIF(current_setting('app.tenant_id', true), '')::bigint"
 
 
@@ -36,15 +36,7 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
     writer holds the whole database.
     """
     statement = f"{_selection(model)} {_seen(model)} WHERE {condition}{_lock(lock)}"
-    cursor = _cursor()
-    if on_postgresql():
-        cursor.cursor.format = _BINARY  # the driver's compiled readers, a third of the work of reading texts
-    try:
-        cursor.execute(statement, parameters)
-        found = cursor.fetchall()
-    finally:
-        if on_postgresql():
-            cursor.cursor.format = _TEXT
+    found = direct.rows(statement, parameters, binary=True)
     names, conversions = reads(model)
     if not conversions:
         return [instance(model, names, values) for values in found]
@@ -56,21 +48,6 @@ def select(model: type[M], condition: str, parameters: Sequence[Any] = (), *, lo
                 row[index] = convert(row[index])
         rows.append(instance(model, names, row))
     return rows
-
-
-def _cursor() -> Any:
-    """A cursor that is kept as long as its connection: making one anew for each statement costs more than many statements.
-
-    Every use reads all its rows before the next. While statements are being recorded, the recording cursor is made as usual.
-    """
-    wrapper = connections[DEFAULT_DB_ALIAS]
-    if wrapper.queries_logged:
-        return wrapper.cursor()
-    kept = wrapper.__dict__.get("kept_cursor")
-    if kept is None or kept[0] is not wrapper.connection or kept[0] is None:
-        cursor = wrapper.cursor()
-        kept = wrapper.__dict__["kept_cursor"] = (wrapper.connection, cursor)
-    return kept[1]
 
 
 def _seen(model: type[models.Model]) -> str:
@@ -102,14 +79,15 @@ def among(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
     """
     if on_postgresql():
         return f'"{column}" = ANY(%s)', [list(values)]
-    return f'"{column}" IN ({", ".join(["%s"] * len(values))})', list(values)
+    # As many marks as the next power of two, the last value repeated: a few texts, which stay prepared here too.
+    several = list(values)
+    several += several[-1:] * ((1 << (len(several) - 1).bit_length()) - len(several)) if several else []
+    return f'"{column}" IN ({", ".join(["%s"] * len(several))})', several
 
 
 def tuples(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """The rows of a plain statement, as the driver gives them."""
-    cursor = _cursor()
-    cursor.execute(statement, parameters)
-    return list(cursor.fetchall())
+    return direct.rows(statement, parameters)
 
 
 def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) -> None:
@@ -122,10 +100,12 @@ def insert(rows: Sequence[M], *, conflict: str = "", returning: bool = False) ->
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Rows of one model to be inserted; `conflict` is what follows the VALUES."""
+    """Rows of one model to be inserted; `conflict` is what follows the VALUES. With `returning` they get their primary keys; at most one of
+    the writes of a statement, the last, may ask for that."""
 
     rows: Sequence[models.Model]
     conflict: str = ""
+    returning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +132,17 @@ def write_together(*writes: Insert | Update) -> None:
     elif wanted:
         parts = [_part(write) for write in wanted]
         earlier = ", ".join(f"part_{n} AS ({statement})" for n, (statement, _) in enumerate(parts[:-1]))
-        execute(f"WITH {earlier} {parts[-1][0]}", [document for _, document in parts])
+        statement, documents = f"WITH {earlier} {parts[-1][0]}", [document for _, document in parts]
+        last = wanted[-1]
+        if isinstance(last, Insert) and last.returning:
+            _take_keys(last.rows, direct.rows(statement, documents))
+        else:
+            direct.run(statement, documents)
 
 
 def _write(write: Insert | Update) -> None:
     if isinstance(write, Insert):
-        insert(write.rows, conflict=write.conflict)
+        insert(write.rows, conflict=write.conflict, returning=write.returning)
     else:
         update(write.rows, write.names, write.key)
 
@@ -171,7 +156,8 @@ def _part(write: Insert | Update) -> tuple[str, str]:
         return statement, _document(write.rows, fields)
     head, _, fields = _insertion(model)
     source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
-    return f"{head} {source} {write.conflict}", _document(write.rows, fields)
+    tail = f"{write.conflict} RETURNING id" if write.returning else write.conflict
+    return f"{head} {source} {tail}", _document(write.rows, fields)
 
 
 def _check_owners(rows: Sequence[M]) -> None:
@@ -184,17 +170,24 @@ def _check_owners(rows: Sequence[M]) -> None:
 def _insert(rows: Sequence[M], conflict: str, returning: bool) -> None:
     head, marks, fields = _insertion(type(rows[0]))
     tail = f"{conflict} RETURNING id" if returning else conflict
-    cursor = _cursor()
+    parameters: list[Any]
     if on_postgresql():
         source = f"SELECT {_names(fields)} FROM {_recordset(fields)}"
-        cursor.execute(f"{head} {source} {tail}", [_document(rows, fields)])
+        parameters = [_document(rows, fields)]
     else:
+        source = f"VALUES {', '.join([marks] * len(rows))}"
         parameters = list(chain.from_iterable(values_of(rows, fields)))
-        cursor.execute(f"{head} VALUES {', '.join([marks] * len(rows))} {tail}", parameters)
-    if returning:
-        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = key
-            row._state.adding = False
+    statement = f"{head} {source} {tail}"
+    if not returning:
+        direct.run(statement, parameters)
+    else:
+        _take_keys(rows, direct.rows(statement, parameters))
+
+
+def _take_keys(rows: Sequence[models.Model], returned: Sequence[tuple[Any, ...]]) -> None:
+    for row, (key,) in zip(rows, returned, strict=True):
+        row.pk = key
+        row._state.adding = False
 
 
 def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
@@ -208,22 +201,19 @@ def update(rows: Sequence[M], names: Sequence[str], key: str = "id") -> None:
 
 
 def _update(rows: Sequence[M], names: tuple[str, ...], key: str) -> None:
-    cursor = _cursor()
     if on_postgresql():
         statement, fields = _updating_together(type(rows[0]), names, key)
-        cursor.execute(statement, [_document(rows, fields)])
+        direct.run(statement, [_document(rows, fields)])
     else:
         statement, fields = _updating(type(rows[0]), names, key)
         scope = visible(type(rows[0]))
         statement += f" AND {scope}" if scope else ""
-        cursor.executemany(statement, list(values_of(rows, fields)))
+        direct.run_many(statement, list(values_of(rows, fields)))
 
 
 def execute(statement: str, parameters: Sequence[Any]) -> int:
     """Run a writing statement; returns how many rows it touched."""
-    cursor = _cursor()
-    cursor.execute(statement, parameters)
-    return int(cursor.rowcount)
+    return direct.run(statement, parameters)
 
 
 def prepared(model: type[models.Model], name: str, value: Any) -> Any:

@@ -6,6 +6,7 @@ PostgreSQL's row-level security answers by itself; on SQLite the same rule has t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db import models
 
@@ -14,11 +15,18 @@ class _Scope:
     """The function that tells which tenant is behind the open door; nobody until the tenants have come up."""
 
     tenant: Callable[[], int | None] = staticmethod(lambda: None)
+    trusted: Callable[[Any], bool] = staticmethod(lambda connection: False)
 
 
-def asks(tenant: Callable[[], int | None]) -> None:
-    """Have `tenant` asked from now on: the id of the one tenant behind the door, None where the door goes across or is shut."""
-    _Scope.tenant = staticmethod(tenant)
+def asks(tenant: Callable[[], int | None], trusted: Callable[[Any], bool]) -> None:
+    """Have these asked from now on. `tenant`: the id of the one tenant behind the door, None where the door goes across or is shut;
+    `trusted`: whether a door is open behind which a connection's guard has nothing to look at or to announce."""
+    _Scope.tenant, _Scope.trusted = staticmethod(tenant), staticmethod(trusted)
+
+
+def is_trusted(connection: Any) -> bool:
+    """Whether statements on `connection` need not pass the tenants' guard now."""
+    return _Scope.trusted(connection)
 
 
 def tenant_behind_the_door() -> int | None:

@@ -13,7 +13,7 @@ import threading
 from django.db import connection, transaction
 
 CHANNEL = "signalist_wakes"
-STAGES = ("fan_out", "decide", "place", "protect", "measure", "look_up")
+STAGES = ("switches", "fan_out", "decide", "place", "protect", "measure", "look_up")
 
 
 class Wakes:
@@ -26,6 +26,7 @@ class Wakes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rung: set[str] = set()
+        self._idle: set[str] = set()
         self.driven = False
         self.speaker = 0
 
@@ -33,6 +34,16 @@ class Wakes:
         """Ask for these stages now."""
         with self._lock:
             self._rung.update(stages)
+
+    def left(self, stage: str, *, waits: bool) -> None:
+        """Note whether the stage, which has looked at everything just now, left something that waits for others."""
+        with self._lock:
+            (self._idle.discard if waits else self._idle.add)(stage)
+
+    def free(self, *stages: str) -> None:
+        """What these stages wait for may be there: ring those that are not known to wait for nothing."""
+        with self._lock:
+            self._rung.update(set(stages) - self._idle)
 
     def take(self, stage: str) -> bool:
         """Whether the stage was rung; it is no longer."""
@@ -46,6 +57,7 @@ class Wakes:
         """Forget what was rung."""
         with self._lock:
             self._rung.clear()
+            self._idle.clear()
 
     def any(self) -> bool:
         """Whether any stage has been rung."""
@@ -60,6 +72,14 @@ def ring_on_commit(*stages: str, everywhere: bool = False) -> None:
     """Ring the stages when the present transaction commits; `everywhere`: for the engines of other processes as well."""
     transaction.on_commit(lambda: wakes.ring(*stages))
     if (everywhere or not wakes.driven) and connection.vendor == "postgresql":
+        _notify(stages)
+
+
+def free_on_commit(*stages: str) -> None:
+    """As `ring_on_commit`, for what is new to nobody and only what a stage has put off may go on by: one that waits for nothing, which
+    would open a transaction to find nothing, is left alone."""
+    transaction.on_commit(lambda: wakes.free(*stages))
+    if not wakes.driven and connection.vendor == "postgresql":
         _notify(stages)
 
 

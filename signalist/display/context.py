@@ -21,4 +21,5 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "tenant": getattr(request, "tenant", None),
         "membership": getattr(request, "membership", None),
         "memberships": getattr(request, "memberships", []),
+        "viewed_as": getattr(request, "viewed_as", ""),
     }

@@ -52,7 +52,10 @@ Decision = Allowed | Resized | Denied
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """One layer's limits; None where the layer sets none. Amounts are in the account's currency, fractions of its equity or capital."""
+    """One layer's limits; None where the layer sets none. Amounts are in the account's currency, fractions of its equity or capital.
+
+    `cooldown`: seconds from the signal of one entry to that of the next, at the least (EXE-37).
+    """
 
     open_positions: int | None = None
     daily_entries: int | None = None
@@ -60,6 +63,11 @@ class Limits:
     daily_loss_fraction: Decimal | None = None
     exposure_fraction: Decimal | None = None
     position_fraction: Decimal | None = None
+    cooldown: int | None = None
+
+
+_AT_LEAST = ("cooldown",)
+"""Limits of which the largest is the strictest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +84,15 @@ def strictest(layers: Sequence[tuple[str, Limits]]) -> dict[str, Bound]:
     for layer, limits in layers:
         for item in fields(limits):
             value = getattr(limits, item.name)
-            if value is not None and (item.name not in bounds or value < bounds[item.name].value):
+            if value is not None and (
+                item.name not in bounds or _is_stricter(item.name, value, bounds[item.name].value)
+            ):
                 bounds[item.name] = Bound(Decimal(value), layer)
     return bounds
+
+
+def _is_stricter(name: str, value: Decimal | int, than: Decimal) -> bool:
+    return value > than if name in _AT_LEAST else value < than
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,8 @@ class Standing:
 
     `available` is the venue's free balance minus our reservations; `result_today` is the day's realised result
     plus open P&L, net of fees, negative when losing; `exposure` is the notional value of open positions and
-    entries under way; `day_start_equity` is the base of the fractional daily loss.
+    entries under way; `day_start_equity` is the base of the fractional daily loss. `since_entry`: seconds from the signal of the last
+    entry that was taken to this one, None where there was none that a limit could be about.
     """
 
     available: Decimal
@@ -97,6 +112,7 @@ class Standing:
     entries_today: int
     result_today: Decimal
     exposure: Decimal
+    since_entry: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +189,9 @@ def _counts(standing: Standing, bounds: Mapping[str, Bound]) -> Denied | None:
         bound = bounds.get(rule)
         if bound is not None and current >= bound.value:
             return Denied(rule, {"current": current, "limit": bound.value, "layer": bound.layer})
+    pause, since = bounds.get("cooldown"), standing.since_entry
+    if pause is not None and since is not None and since < pause.value:
+        return Denied("cooldown", {"current": since, "limit": pause.value, "layer": pause.layer})
     return None
 
 

@@ -20,7 +20,7 @@ from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.database import Database
 from signalist.engine.strategies import StrategyPool
-from signalist.execution import engines, leases, readiness, reconcile
+from signalist.execution import engines, leases, readiness, reconcile, switch_requests
 from signalist.execution.compare import Comparer
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
@@ -200,7 +200,7 @@ class Engine:
         if self.comparer is not None:
             await self.comparer.answer()
             await self.comparer.look()
-        self.wakes.ring("fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
+        self.wakes.ring("switches", "fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
 
     def _in_hand(self) -> frozenset[int]:
         """The orders that this engine itself is asking its venues about."""
@@ -234,6 +234,8 @@ class Engine:
         """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
         database, clock = self.database, self.clock
         while self.wakes.any() or self._dirty or self._has_answers():
+            if self.wakes.take("switches"):
+                await database(lambda: switch_requests.carry_out(clock.now()))
             await self._hear()
             if self.wakes.take("measure"):
                 await database(lambda: measure(clock.now()))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from signalist.accounts.paper_kept import KeptBooks
 from signalist.accounts.paper_store import PaperStore
 from signalist.clock import Clock
 from signalist.domain.instruments import InstrumentSpec
@@ -51,9 +52,11 @@ class PublicMarket:
 def paper_exchange(
     market: PublicMarket, clock: Clock, database: Database, terms: Terms, *, sole: bool = False, waits: bool = False
 ) -> PaperExchange:
-    """The paper venue over its own tables. `sole`: no other process trades there, so its book need not be asked for news.
+    """The paper venue over its own tables. `sole`: no other process trades there, so its book need not be
+    asked for news and stays in memory.
     `waits`: the venue's latency passes on the wall's clock too."""
-    return PaperExchange(PaperStore(), market, clock, database, terms, asyncio.sleep if waits else None, sole=sole)
+    store = KeptBooks() if sole else PaperStore()
+    return PaperExchange(store, market, clock, database, terms, asyncio.sleep if waits else None, sole=sole)
 
 
 def bar_of(symbol: str, candle: Candle, frame: Timeframe) -> SymbolBar:

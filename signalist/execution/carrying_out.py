@@ -14,6 +14,7 @@ from signalist.execution import leases
 from signalist.execution.verdicts import write_off
 from signalist.trading import noting
 from signalist.trading.adopting import adopt
+from signalist.trading.changed_orders import settle_changed
 from signalist.trading.discrepancies import AccountLook, Answer, Discrepancy, Kind, State
 from signalist.trading.models import Order
 
@@ -26,6 +27,11 @@ def asked(engine: uuid.UUID | None) -> list[tuple[Discrepancy, Account]]:
     rows = fast.select(Discrepancy, _ASKED.format(mine=held), holder)
     accounts = {a.pk: a for a in fast.select_ids(Account, sorted({row.account_id for row in rows}))}
     return [(row, accounts[row.account_id]) for row in rows]
+
+
+def is_done_at_venue(row: Discrepancy) -> bool:
+    """Whether what was answered is a request to the venue, before anything is written. Our own orders `place` takes down, as ever."""
+    return row.answer == Answer.CANCEL and row.kind != Kind.ORDER_CHANGED
 
 
 def carry_out(done_at_venue: Mapping[int, str], engine: uuid.UUID | None, now: datetime) -> set[int]:
@@ -50,6 +56,8 @@ def _carried_out(row: Discrepancy, account: Account, now: datetime) -> str:
     """Do what is to be done in our books; returns why it could not be."""
     if row.answer == Answer.ADOPT:
         return adopt(row, account, now)
+    if row.kind == Kind.ORDER_CHANGED:
+        return settle_changed(row, now)
     if row.kind == Kind.ORDER_IN_DOUBT:
         _about_doubt(row, now)
     elif row.answer == Answer.GIVE_UP:
@@ -92,10 +100,12 @@ def _take_in(row: Discrepancy) -> None:
 
 
 def _stays(row: Discrepancy) -> bool:
-    return row.answer == Answer.KEEP and row.kind != Kind.BALANCE_GAP
+    return row.answer == Answer.KEEP and row.kind not in (Kind.BALANCE_GAP, Kind.ORDER_CHANGED)
 
 
 def _resolution(row: Discrepancy) -> str:
+    if row.kind == Kind.ORDER_CHANGED:
+        return "taken over as it was changed" if row.answer == Answer.KEEP else "taken down"
     return {
         Answer.ADOPT: "booked as closed by hand",
         Answer.CANCEL: "cancelled at the venue",

@@ -12,10 +12,11 @@ from typing import Any
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import ring_on_commit, wakes
 from signalist.domain.money import plain
 from signalist.domain.orders import AT_VENUE, Leg, OrderStatus
-from signalist.events.outbox import Fact, emit
+from signalist.events import outbox
+from signalist.events.outbox import Fact
 from signalist.execution import leases
 from signalist.execution.turns import Abilities, Turns
 from signalist.markets.selectors import instruments
@@ -76,8 +77,11 @@ def claim(
     """
     work = Round() if work is None else work
     behind: tuple[int, int] | None = (-1, 0)
+    passed_over = 0
     while behind is not None and len(work.errands) + len(work.dropped) < limit:
-        behind = _claim_batch(engine, now, limit, behind, work, abilities)
+        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities)
+        passed_over += put_off
+    wakes.left("place", waits=passed_over > 0 or behind is not None)
     if behind is not None:
         ring_on_commit("place")
     work.errands.sort(key=_urgency)
@@ -86,12 +90,12 @@ def claim(
 
 def _claim_batch(
     engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round, abilities: Abilities | None
-) -> tuple[int, int] | None:
-    """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left."""
+) -> tuple[tuple[int, int] | None, int]:
+    """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left, and how many wait."""
     with unit("place.claim"):
         orders = _candidates(engine, now, limit, behind)
         if not orders:
-            return None
+            return None, 0
         left = (_turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
         positions = {
             p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
@@ -105,15 +109,17 @@ def _claim_batch(
             position, account = positions.get(order.position_id or 0), accounts[order.account_id]
             _claim_one(order, position, account, guarded, turns, restrained.get(order.pk), found, engine, now)
         turns.write(found.errands)
-        fast.update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT)
+        fast.write_together(
+            fast.Update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT),
+            outbox.prepared([order_fact("order_dropped", order, now) for order in found.dropped]),
+            fast.Insert([errand.attempt for errand in found.errands], returning=True),
+        )
         release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
-        fast.insert([errand.attempt for errand in found.errands], returning=True)
-        emit([order_fact("order_dropped", order, now) for order in found.dropped])
         if found.dropped:
             ring_on_commit("protect", "decide")
     work.errands += found.errands
     work.dropped += found.dropped
-    return left
+    return left, len(orders) - len(found.errands) - len(found.dropped)
 
 
 def _candidates(engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int]) -> list[Order]:

@@ -22,13 +22,13 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
 from signalist.db.units import unit
 from signalist.domain.errors import DomainError
-from signalist.execution.carrying_out import asked, carry_out
+from signalist.execution.carrying_out import asked, carry_out, is_done_at_venue
 from signalist.execution.sides import at_stake, books_of, last_trade, named_orders
 from signalist.execution.verdicts import Verdict, judge, note_look, store_looks, take_news
 from signalist.failpoints import failpoint
 from signalist.logs import logger, redact_text
 from signalist.trading.comparing import Books, Snapshot, compare, unlisted
-from signalist.trading.discrepancies import AccountLook, Answer, Discrepancy
+from signalist.trading.discrepancies import AccountLook, Discrepancy
 from signalist.trading.models import Order
 from signalist.venues.base import OrderReport, Session
 from signalist.venues.errors import OrderNotOpen
@@ -153,8 +153,8 @@ class Comparer:
         """Carry out what people have answered to differences."""
         found: list[tuple[Discrepancy, Account]] = await self._in_database(lambda: asked(self._engine))
         found = [(row, account) for row, account in found if row.pk not in self._taking_down.in_hand()]
-        at_venue = [(row, account) for row, account in found if row.answer == Answer.CANCEL]
-        done = {row.pk: "" for row, _ in found if row.answer != Answer.CANCEL}
+        at_venue = [(row, account) for row, account in found if is_done_at_venue(row)]
+        done = {row.pk: "" for row, _ in found if not is_done_at_venue(row)}
         if self._patient:
             done |= {row.pk: await self._taken_down(row, account) for row, account in at_venue}
         else:

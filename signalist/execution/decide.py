@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import ring_on_commit, wakes
 from signalist.domain.errors import DomainError
 from signalist.domain.money import plain, settle
 from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side, opening_side
@@ -26,6 +26,7 @@ from signalist.domain.sizing import margin
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import instructions, leases
+from signalist.execution.cooldowns import since_entry
 from signalist.execution.entries import entry_request
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.readiness import Readiness
@@ -77,11 +78,12 @@ def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None, g
     What cannot be decided yet stays where it is and keeps nobody waiting: the next batch begins behind it. `gate` keeps entries back on
     accounts whose venue has not been heard since the engine took them.
     """
-    answered = 0
+    answered = waiting = 0
     behind: tuple[int, int] | None = (-1, 0)
     while behind is not None and answered < limit:
-        decided, behind = _decide_batch(now, limit, behind, engine, gate)
-        answered += decided
+        decided, put_off, behind = _decide_batch(now, limit, behind, engine, gate)
+        answered, waiting = answered + decided, waiting + put_off
+    wakes.left("decide", waits=waiting > 0 or behind is not None)
     if behind is not None:
         ring_on_commit("decide")
     return answered
@@ -89,15 +91,15 @@ def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None, g
 
 def _decide_batch(
     now: datetime, limit: int, behind: tuple[int, int], engine: uuid.UUID | None, gate: Readiness | None
-) -> tuple[int, tuple[int, int] | None]:
-    """Decide what comes behind this (rank, id): how many were decided, and what to go on behind, None where nothing is left."""
+) -> tuple[int, int, tuple[int, int] | None]:
+    """Decide what comes behind this (rank, id): how many were decided and put off, and what to go on behind, None where nothing is left."""
     with unit("decide.batch"):
         # Those that another engine is deciding are passed over.
         held, holder = leases.of(engine)
         due = fast.prepared(Execution, "not_before", now)
         executions = fast.select(Execution, _WAITING.format(mine=held), [due, *behind, *holder, limit], lock="skip")
         if not executions:
-            return 0, None
+            return 0, 0, None
         known = picture(executions, now)
         still = leases.mine((book.account for book in known.accounts.values()), engine)
         outcome = Outcome(replaced=instructions.replaced_by(executions))
@@ -112,7 +114,7 @@ def _decide_batch(
         _write(outcome, known)
     last = executions[-1]
     left = (int(last.signal_kind.is_entry), last.pk) if len(executions) == limit else None
-    return len(outcome.decided), left
+    return len(outcome.decided), len(executions) - len(outcome.decided), left
 
 
 # --- Exits ---------------------------------------------------------------------------------------
@@ -278,7 +280,8 @@ def _request(
     levels = _levels(execution, known, fresh[0])
     if isinstance(levels, Denied):
         return levels
-    direction, standing = execution.signal_kind.direction, known.standing(subscription.pk, book)
+    direction, since = execution.signal_kind.direction, since_entry(execution, known.last_entries, known.now)
+    standing = replace(known.standing(subscription.pk, book), since_entry=since)
     return entry_request(subscription, direction, spec, fresh[0], levels, standing)
 
 

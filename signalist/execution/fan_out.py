@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import connection
-
+from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
-from signalist.events.outbox import Fact, emit
+from signalist.events import outbox
+from signalist.events.outbox import Fact
 from signalist.strategies.models import Signal
 from signalist.trading.models import STILL_ACTIVE
 
@@ -34,17 +34,13 @@ ON CONFLICT DO NOTHING
 def fan_out(now: datetime, limit: int = 100) -> int:
     """Give every subscriber of the waiting signals an execution to decide; returns how many were made."""
     made = 0
-    waiting = list(
-        Signal.objects.filter(fanned_out_at__isnull=True)
-        .order_by("candle_close", "id")
-        .values_list("id", "public_id")[:limit]
-    )
-    for signal_id, public_id in waiting:
-        with unit("fan_out.signal"), connection.cursor() as cursor:
-            cursor.execute(_FAN_OUT, [signal_id])
-            count = cursor.rowcount
-            Signal.objects.filter(pk=signal_id).update(fanned_out_at=now)
-            emit([Fact("signal_fanned_out", None, now, {"signal": str(public_id), "executions": count})])
+    waiting = fast.select(Signal, "fanned_out_at IS NULL ORDER BY candle_close, id LIMIT %s", [limit])
+    for signal in waiting:
+        with unit("fan_out.signal"):
+            count = fast.execute(_FAN_OUT, [signal.pk])
+            signal.fanned_out_at = now
+            told = Fact("signal_fanned_out", None, now, {"signal": str(signal.public_id), "executions": count})
+            fast.write_together(fast.Update([signal], ("fanned_out_at",)), outbox.prepared([told]))
             ring_on_commit("decide", everywhere=True)  # its accounts may be other engines' to decide for
         made += count
     if len(waiting) == limit:

@@ -12,7 +12,8 @@ from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import ZERO
-from signalist.events.outbox import Fact, emit
+from signalist.events import outbox
+from signalist.events.outbox import Fact
 from signalist.markets.selectors import latest_prices
 from signalist.trading import track_record
 from signalist.trading.models import AccountBalance, DailyResult, EquityPoint, Position, Trade
@@ -20,11 +21,11 @@ from signalist.trading.models import AccountBalance, DailyResult, EquityPoint, P
 
 def measure(now: datetime, limit: int = 500) -> int:
     """Count the trades that have not been counted yet; returns how many."""
+    waiting = fast.tuples("SELECT id, account_id FROM trading_trade WHERE NOT measured ORDER BY id LIMIT %s", [limit])
+    if not waiting:
+        return 0
     with unit("measure.trades"):
         # Two engines that counted trades of one day at once would each miss the other's: the account is the lock.
-        waiting = fast.tuples(
-            "SELECT id, account_id FROM trading_trade WHERE NOT measured ORDER BY id LIMIT %s", [limit]
-        )
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")}
         trades = fast.select_ids(Trade, sorted(row[0] for row in waiting), "NOT measured")
         if not trades:
@@ -34,16 +35,20 @@ def measure(now: datetime, limit: int = 500) -> int:
             by_day[trade.subscription_id, trade.closed_at.date()].append(trade)
         known = _known(by_day)
         results = [_counted(known.get(key), key[1], found) for key, found in sorted(by_day.items())]
-        fast.insert(
+        days = fast.Insert(
             results,
-            conflict="ON CONFLICT (subscription_id, day) DO UPDATE SET trades = excluded.trades, wins = excluded.wins, "
+            "ON CONFLICT (subscription_id, day) DO UPDATE SET trades = excluded.trades, wins = excluded.wins, "
             "gross = excluded.gross, fees = excluded.fees, net = excluded.net",
         )
-        track_record.count(trades, accounts)
+        records = track_record.counted(trades, accounts)
         for trade in trades:
             trade.measured = True
-        fast.update(trades, ("measured",))
-        emit([_measured(result, now) for result in results])
+        fast.write_together(
+            days,
+            records,
+            fast.Update(trades, ("measured",)),
+            outbox.prepared([_measured(result, now) for result in results]),
+        )
         if len(waiting) == limit:
             ring_on_commit("measure")
     return len(trades)
@@ -51,7 +56,8 @@ def measure(now: datetime, limit: int = 500) -> int:
 
 def _known(by_day: dict[tuple[int, date], list[Trade]]) -> dict[tuple[int, date], DailyResult]:
     subscriptions, days = {key[0] for key in by_day}, {key[1] for key in by_day}
-    found = DailyResult.objects.filter(subscription_id__in=subscriptions, day__in=days)
+    wanted = " OR ".join(f"day = '{day.isoformat()}'" for day in sorted(days))
+    found = fast.select_ids(DailyResult, sorted(subscriptions), wanted, column="subscription_id")
     return {(result.subscription_id, result.day): result for result in found}
 
 

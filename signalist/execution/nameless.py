@@ -26,7 +26,7 @@ from signalist.failpoints import failpoint
 from signalist.trading import naming, noting
 from signalist.trading.comparing import Sight, position_sums
 from signalist.trading.discrepancies import Discrepancy, ForeignFill, Kind
-from signalist.trading.folding import halted
+from signalist.trading.halting import halted
 from signalist.trading.models import AttemptAction, Order, OrderAttempt
 from signalist.trading.transitions import ORDER_STATE
 from signalist.venues.base import Capabilities, NetPosition, OrderReport, PastOrder, Session, TellsHistory

@@ -19,7 +19,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, monotonic
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import free_on_commit, ring_on_commit, wakes
 from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import Leg, OrderStatus, OrderType, Side
 from signalist.events import outbox
@@ -95,7 +95,8 @@ class Placer:
         await self._keep_back()
         room = MOST_UNDER_WAY - len(self.under_way)
         if room <= 0:
-            return 0  # `write` rings again
+            wakes.left("place", waits=True)  # `write` rings again
+            return 0
         fence = self._tenure.fence()  # before the claim: between it and the call the engine may be frozen for long
         self._claiming, work = True, Round()
         try:
@@ -240,19 +241,30 @@ def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -
             outbox.prepared(facts),
         )
         _after_refusals(list(fresh.values()))
-        ring_on_commit("place", *_concerned(fresh.values()))
+        ring_on_commit(*_concerned(fresh.values()))
+        free_on_commit("place", "protect", "decide")
 
 
 def _concerned(orders: Collection[Order]) -> Iterator[str]:
-    """Who has to look at these orders after their answers, `place` apart. An entry that the venue has taken concerns nobody: its fill is
-    a report. Each stage that is rung for nothing costs a transaction in the middle of a fan-out."""
-    states = {order.state for order in orders}
-    if any(order.position_id for order in orders):
+    """Who has to look at these orders after their answers. What the venue has taken concerns nobody: its fill is a report. Each stage that
+    is rung for nothing costs a transaction in the middle of a fan-out."""
+    if any(order.state is OrderStatus.CREATED or _has_more_to_ask(order) for order in orders):
+        yield "place"
+    if any(_moves_protection(order) for order in orders):
         yield "protect"
-    if any(state.is_final for state in states):
-        yield "decide"
-    if OrderStatus.UNKNOWN in states:
+    if any(order.state is OrderStatus.UNKNOWN for order in orders):
         yield "look_up"
+    if any(order.not_before is not None for order in orders):
+        wakes.left("place", waits=True)  # what is put off comes to its time without a word
+
+
+def _has_more_to_ask(order: Order) -> bool:
+    return not order.state.is_final and (order.cancel_wanted or order.wanted_quantity is not None)
+
+
+def _moves_protection(order: Order) -> bool:
+    """Whether the position is looked at again (see `_after_refusals`)."""
+    return order.position_id is not None and (order.state.is_final or order.leg == Leg.EXIT)
 
 
 def _complete(errand: Errand) -> None:
@@ -328,9 +340,7 @@ def _after_refusals(orders: Sequence[Order]) -> None:
     final = [order for order in orders if order.state.is_final]
     release_reservations([order for order in final if order.leg == Leg.ENTRY])
     # An exit that the venue has taken and not filled at once is looked at too: it may linger.
-    ids = {
-        order.position_id for order in orders if order.position_id and (order.state.is_final or order.leg == Leg.EXIT)
-    }
+    ids = {order.position_id for order in orders if _moves_protection(order)}
     if not ids:
         return
     refused = {o.position_id for o in final if o.leg == Leg.STOP and o.state is OrderStatus.REJECTED}

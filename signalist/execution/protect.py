@@ -11,14 +11,15 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import ring_on_commit, wakes
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.events.outbox import Fact
@@ -37,6 +38,7 @@ from signalist.execution.protection_plan import plan_of, wanted_legs
 from signalist.execution.vanishing import MAX_LOST_STOPS, books_differ
 from signalist.markets.selectors import instruments
 from signalist.trading.dust import netted_away, write_off
+from signalist.trading.halting import halted
 from signalist.trading.keys import order_ids
 from signalist.trading.models import STILL_ACTIVE, Execution, InstructionKind, Order, Position
 from signalist.trading.selectors import attach_causes
@@ -58,12 +60,14 @@ def protect(now: datetime, abilities: Abilities, limit: int = BATCH, engine: uui
 
     A position whose order's fate must be known first stays due, and keeps no other waiting: the next batch begins behind it.
     """
-    looked = settled = 0
+    looked = settled = waiting = 0
     behind: tuple[Any, ...] | None = ()
     while behind is not None and settled < limit:
         positions, behind = _protect_batch(now, abilities, limit, behind, engine)
         looked += len(positions)
-        settled += sum(not position.protection_due for position in positions)
+        due = sum(position.protection_due for position in positions)
+        settled, waiting = settled + len(positions) - due, waiting + due
+    wakes.left("protect", waits=waiting > 0 or behind is not None)
     if behind is not None:
         ring_on_commit("protect")
     return looked
@@ -73,8 +77,12 @@ def _protect_batch(
     now: datetime, abilities: Abilities, limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None
 ) -> tuple[list[Position], tuple[Any, ...] | None]:
     """Look after what is due behind this (opened, id): the positions, and what to go on behind, None where nothing is left."""
+    waiting = _waiting(limit, behind, engine)
+    if not waiting:
+        return [], None
+    left = (waiting[-1][2], waiting[-1][0]) if len(waiting) == limit else None
     with unit("protect.batch"):
-        positions, left = _due(limit, behind, engine)
+        positions = _due(waiting, engine)
         if not positions:
             return [], left
         ids = [position.pk for position in positions]
@@ -96,17 +104,18 @@ def _protect_batch(
     return positions, left
 
 
-def _due(
-    limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None
-) -> tuple[list[Position], tuple[Any, ...] | None]:
+def _waiting(limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None) -> list[tuple[Any, ...]]:
+    """(id, account, opened) of what is due behind this; asked before the transaction, of which there is none where nothing is due."""
     later = " AND (opened_at, id) > (%s, %s)" if behind else ""
     held, holder = leases.of(engine)
-    waiting = fast.tuples(
+    return fast.tuples(
         f"SELECT id, account_id, opened_at FROM trading_position WHERE protection_due{later} AND {held}"
         " ORDER BY opened_at, id LIMIT %s",
         [*behind, *holder, limit],
     )
-    left = (waiting[-1][2], waiting[-1][0]) if len(waiting) == limit else None
+
+
+def _due(waiting: Sequence[tuple[Any, ...]], engine: uuid.UUID | None) -> list[Position]:
     # The account is every stage's first lock; what another engine looked after meanwhile is not due any more.
     locked = fast.select_ids(Account, sorted({row[1] for row in waiting}), lock="update")
     accounts = leases.mine(locked, engine)
@@ -116,7 +125,7 @@ def _due(
     for position in positions:
         fast.relate(position, "entry_execution", executions[position.entry_execution_id])
         fast.relate(position, "account", accounts[position.account_id])
-    return positions, left
+    return positions
 
 
 def _numbers(execution_ids: Sequence[int]) -> Numbers:
@@ -244,10 +253,7 @@ def _exit_again(position: Position, active: Sequence[Order], changes: Changes) -
 def _write(positions: Sequence[Position], changes: Changes) -> None:
     refused = [(p, f"the venue refused the stop {p.refused_stops} times") for p in changes.emergencies]
     close_by_rule(refused, InstructionKind.EMERGENCY, changes.now)
-    facts = [_halted(position, changes.now) for position in changes.stuck]
-    Account.objects.filter(pk__in=[p.account_id for p in changes.stuck]).update(
-        state=AccountState.HALTED, state_reason="a position cannot be closed; close it at the venue and resume"
-    )
+    facts = [fact for position in changes.stuck for fact in _halted(position, changes.now)]
     facts += [fact for position in changes.vanishing for fact in books_differ(position, changes.now)]
     trades, told = write_off(changes.dust, changes.now)
     # A stop that ends makes room for the one that replaces it, so it is written first.
@@ -264,6 +270,10 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
         ring_on_commit("protect", "measure", "decide")
 
 
-def _halted(position: Position, now: datetime) -> Fact:
-    payload = {"account": position.account_id, "position": position.pk, "reason": "a position cannot be closed"}
-    return Fact("account_halted", position.tenant_id, now, payload)
+def _halted(position: Position, now: datetime) -> Sequence[Fact]:
+    account = position.account
+    fact = halted(account, "a position cannot be closed; close it at the venue and resume", now)
+    if fact is None:
+        return []
+    account.save(update_fields=["state", "state_reason"])
+    return [replace(fact, payload=fact.payload | {"position": position.pk})]

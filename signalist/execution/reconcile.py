@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import Q
 
 from signalist.accounts.models import Account
@@ -20,7 +21,8 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import ring_on_commit
+from signalist.db.wakes import free_on_commit, ring_on_commit
+from signalist.domain.errors import DomainError
 from signalist.domain.orders import ACTIVE, Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
 from signalist.execution import doubts, leases, nameless
@@ -228,6 +230,20 @@ def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime, engine
     telling = sorted(key for key, (_, answer) in reports.items() if _tells(answer, stored.get(key), now))
     if not telling:
         return 0
+    try:
+        return _folded(telling, reports, now, engine, one_by_one=False)
+    except (DomainError, IntegrityError):
+        return _folded(telling, reports, now, engine, one_by_one=True)
+
+
+def _folded(
+    telling: Sequence[int],
+    reports: Mapping[int, tuple[str, Reports]],
+    now: datetime,
+    engine: uuid.UUID | None,
+    *,
+    one_by_one: bool,
+) -> int:
     with unit("reconcile.reports"):
         accounts = leases.mine(fast.select_ids(Account, telling, lock="update"), engine)
         cursors = {key: balance.cursor for key, balance in _balances(accounts).items()}
@@ -236,8 +252,9 @@ def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime, engine
             del current[key]
         if not current:
             return 0
-        fills = fold_each(current, accounts, now)
-        ring_on_commit("protect", "measure", "decide", "place")
+        fills = fold_each(current, accounts, now, one_by_one=one_by_one)
+        ring_on_commit("protect", "measure")
+        free_on_commit("decide", "place")
     return fills
 
 

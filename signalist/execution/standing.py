@@ -18,6 +18,7 @@ from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import ZERO
 from signalist.domain.orders import Leg
 from signalist.domain.rules import Standing
+from signalist.execution.cooldowns import last_entries
 from signalist.markets.models import Instrument
 from signalist.markets.selectors import instruments, latest_prices
 from signalist.risk.restraints import Restraint, Restraints, restraints
@@ -81,6 +82,7 @@ class Picture:
     leftovers: frozenset[tuple[int, int]] = frozenset()
     """(account, instrument) where a stop or target of a position that is closed is still active: it would take the next one's quantity."""
     paused: Mapping[tuple[int, int | None], str] = field(default_factory=dict)
+    last_entries: Mapping[int, datetime] = field(default_factory=dict)
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
 
@@ -171,6 +173,7 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         restraints=restraints({book.account.tenant_id for book in books.values()}) if lock else Restraints(),
         leftovers=_leftovers(orders_of, positions),
         paused=paused_markets(account_ids),
+        last_entries=last_entries(executions, now) if lock else {},
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from signalist.events.outbox import Fact
-from signalist.trading.folding import halted
+from signalist.trading.halting import halted
 from signalist.trading.models import Position
 
 MAX_LOST_STOPS = 5

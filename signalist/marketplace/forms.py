@@ -27,6 +27,8 @@ from signalist.trading.actions import Refused, Terms
 from signalist.trading.models import AfterOutage
 
 RISK, SHARE = "risk", "share"
+COOLDOWN, LONGEST_COOLDOWN = 300, 24 * 3600
+"""Seconds between entries with which a subscription begins (EXE-37), and the most that can be chosen."""
 _LIMITS = [field.name for field in fields(Limits)]
 _WANTED = {
     RISK: "Enter how much of the capital one trade may lose at its stop.",
@@ -34,14 +36,14 @@ _WANTED = {
 }
 
 
-def _count(label: str, most: int | None) -> forms.IntegerField:
+def _count(label: str, most: int | None, help_text: str = "") -> forms.IntegerField:
     return forms.IntegerField(
         label=label,
         required=False,
         min_value=1,
         max_value=most,
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-        help_text=f"The platform allows {most}" if most else "",
+        help_text=help_text or (f"The platform allows {most}" if most else ""),
     )
 
 
@@ -80,6 +82,7 @@ class TermsForm(forms.Form):
     position_fraction = PercentField(
         label="Position value", most=Decimal(10_000), required=False, help_text="One position, of the account’s equity"
     )
+    cooldown = _count("Pause between entries", LONGEST_COOLDOWN, "From one signal to the next, in seconds")
 
     break_even = AmountField(label="Stop to break-even", required=False, help_text="After a gain of so many R")
     trail = PercentField(
@@ -183,6 +186,7 @@ def _first_terms(accounts: Sequence[AccountChoice], markets: Sequence[MarketChoi
         "share": "20",
         "leverage": plain(min(lent, Decimal(5))),
         "daily_loss_fraction": "5",
+        "cooldown": COOLDOWN,
         "after_outage": AfterOutage.HOLD.value,
     }
 
@@ -206,6 +210,7 @@ def terms_as_typed(terms: Terms) -> dict[str, Any]:
         "daily_loss_fraction": percent(limits.daily_loss_fraction),
         "exposure_fraction": percent(limits.exposure_fraction),
         "position_fraction": percent(limits.position_fraction),
+        "cooldown": limits.cooldown,
         **plan_as_typed(terms.plan),
         "after_outage": terms.after_outage.value,
     }

@@ -44,12 +44,18 @@ def rate(base: str, quote: str, at: datetime) -> Decimal | None:
     """Units of `quote` for one `base` by the newest dated rate at or before `at`, in either direction; None without one."""
     if base == quote:
         return Decimal(1)
-    known = rows.FxRate.objects.filter(at__lte=at).order_by("-at")
-    direct = known.filter(base=base, quote=quote).first()
+    direct = _newest_rate(base, quote, at)
     if direct is not None:
-        return direct.rate
-    inverse = known.filter(base=quote, quote=base).first()
-    return None if inverse is None else 1 / inverse.rate
+        return direct
+    inverse = _newest_rate(quote, base, at)
+    return None if inverse is None else 1 / inverse
+
+
+def _newest_rate(base: str, quote: str, at: datetime) -> Decimal | None:
+    moment = fast.prepared(rows.FxRate, "at", at)
+    dated = "base = %s AND quote = %s AND at <= %s ORDER BY at DESC LIMIT 1"
+    found = fast.select(rows.FxRate, dated, [base, quote, moment])
+    return found[0].rate if found else None
 
 
 class CandleWindow:

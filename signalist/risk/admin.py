@@ -1,11 +1,27 @@
-"""Staff's view of the kill switch, only to read: it is thrown by `manage.py kill`, which works with the web process dead."""
+"""Staff's view of the kill switch. The switches over everybody they have an engine set; `manage.py kill` needs no other process."""
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+
+from signalist.accounts.models import AccountState
+from signalist.db.wakes import ring_on_commit
 from signalist.display.admin import ReadOnly
-from signalist.risk.models import Missed, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
+from signalist.execution.health import present
+from signalist.risk.models import (
+    Layer,
+    Missed,
+    SharedSwitch,
+    SharedSwitchChange,
+    SwitchRequest,
+    TenantSwitch,
+    TenantSwitchChange,
+)
+from tenants.step_up import ask_password, stepped_up
 
 
 @admin.register(SharedSwitch, TenantSwitch)
@@ -18,6 +34,45 @@ class SwitchAdmin(ReadOnly):
 class ChangeAdmin(ReadOnly):
     list_display = ["at", "layer", "before", "state", "reason", "who"]
     list_filter = ["layer", "state"]
+
+
+class RequestForm(forms.ModelForm):  # type: ignore[type-arg]  # cannot be given at run time
+    """What is to be set, and why."""
+
+    def clean(self) -> dict[str, Any]:
+        """A strategy is named where one is meant, and nowhere else."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if (cleaned.get("layer") == Layer.STRATEGY) != (cleaned.get("strategy") is not None):
+            self.add_error("strategy", "Name the strategy whose switch it is; the platform's names none.")
+        return cleaned
+
+
+@admin.register(SwitchRequest)
+class RequestAdmin(ReadOnly):
+    """Stopping is one form; resuming wants the password, as on the pages of workspaces."""
+
+    form = RequestForm
+    fields = ["layer", "strategy", "state", "reason"]
+    list_display = ["at", "layer", "strategy", "state", "reason", "by", "done_at", "problem"]
+    list_select_related = ["strategy", "by"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("risk.add_switchrequest"))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask for the password before anything is resumed."""
+        if request.method == "POST" and request.POST.get("state") == AccountState.ACTIVE and not stepped_up(request):
+            words = "Resuming wants your password. Nothing was done yet: ask for it once more."
+            return ask_password(request, request.get_full_path(), words)
+        return super().add_view(request, form_url, extra_context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Leave it to an engine, at once."""
+        obj.by, obj.at = request.user, present()
+        super().save_model(request, obj, form, change)
+        ring_on_commit("switches", everywhere=True)
 
 
 @admin.register(Missed)

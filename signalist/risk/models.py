@@ -83,6 +83,29 @@ class SharedSwitchChange(_Change):
     by = _by()
 
 
+class SwitchRequest(models.Model):
+    """Staff want the platform's switch, or a strategy's, set: written by the administration, carried out by an engine, `done_at`.
+
+    The web's role may add such a row and nothing more: the switches over everybody, and what became of a request, it only reads. `problem`
+    is why nothing was done.
+    """
+
+    layer = models.CharField(max_length=12, choices=[(Layer.PLATFORM, "Platform"), (Layer.STRATEGY, "Strategy")])
+    strategy = models.ForeignKey(Strategy, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=AccountState.choices)
+    reason = models.CharField(max_length=REASON)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+")
+    at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, editable=False)
+    problem = models.CharField(max_length=200, blank=True, editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], name="switch_request_waiting", condition=Q(done_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"{self.layer} {self.state}"
+
+
 class TenantSwitch(_Switch, TenantRow):
     """A tenant's switch, or that of one of its subscriptions. What the operator has thrown only the operator releases."""
 
@@ -99,7 +122,10 @@ class TenantSwitch(_Switch, TenantRow):
 
 
 class TenantSwitchChange(_Change, TenantRow):
-    """A change of the switch of a tenant, of an account or of a subscription."""
+    """A change of the switch of a tenant, of an account or of a subscription. Of an entry that is never changed the name alone goes when
+    its owner is deleted."""
+
+    names_people: ClassVar[str] = "who"
 
     account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
     subscription = models.ForeignKey(Subscription, null=True, on_delete=models.PROTECT, related_name="+")

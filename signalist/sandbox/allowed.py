@@ -52,6 +52,9 @@ def _import(
     fromlist: Sequence[str] = (),
     level: int = 0,
 ) -> ModuleType:
+    # A list: Python's own C code asks, in the name of whoever called it (datetime.strptime does).
+    if isinstance(fromlist, list):
+        return __import__(name, globals, locals, fromlist, level)
     if level:
         raise ForbiddenError("A strategy is one file: there is nothing for it to import relatively.")
     for asked in (name, *(f"{name}.{part}" for part in fromlist or ())):

@@ -29,8 +29,9 @@ class RefusedError(Exception):
 class Strategy:
     """One strategy file. It is executed afresh for every request, so that no run can depend on the one before it."""
 
-    def __init__(self, author: ModuleType, allowed: ModuleType, source: str) -> None:
+    def __init__(self, author: ModuleType, allowed: ModuleType, forms: ModuleType, source: str) -> None:
         self._author = author
+        self._forms = forms
         self._builtins = allowed.given_builtins()
         self._code = compiled(source)
         self._values: dict[str, Any] = {}
@@ -38,9 +39,7 @@ class Strategy:
     def declared(self) -> list[dict[str, Any]]:
         """The declared parameters; raises RefusedError where the file lacks one of its three declarations."""
         module = self._module()
-        if not callable(getattr(module, "signals", None)):
-            raise RefusedError("declaration", "The file has no function signals(candles, parameters).")
-        if not hasattr(module, "history"):
+        if self._form(module) != "main" and not hasattr(module, "history"):
             raise RefusedError(
                 "declaration", "The file does not declare history: the number of bars, or a function of the parameters."
             )
@@ -56,7 +55,10 @@ class Strategy:
     def history(self, values: dict[str, Any]) -> int:
         """Keep `values` for the runs to come and return how many bars the strategy needs with them."""
         self.keep(values)
-        history = self._module().history
+        return self._history(self._module())
+
+    def _history(self, module: ModuleType) -> int:
+        history = getattr(module, "history", self._forms.MAIN_HISTORY)
         bars = history(self._parameters()) if callable(history) else history
         if isinstance(bars, bool) or not hasattr(bars, "__index__"):
             raise RefusedError("declaration", f"history must be a whole number of bars, not {type(bars).__name__}.")
@@ -64,12 +66,33 @@ class Strategy:
 
     def run(self, columns: list[Any]) -> dict[str, Any]:
         """The signals over the candles `columns`, as arrays by name; None for what the strategy does not say."""
-        answer = self._module().signals(self._author.Candles(*columns), self._parameters())
+        module = self._module()
+        form = self._form(module)
+        if form != "signals":
+            return self._bar_by_bar(module, form, columns)
+        answer = module.signals(self._author.Candles(*columns), self._parameters())
         if not isinstance(answer, self._author.Signals):
             raise RefusedError("bad_output", f"signals() must return Signals(...), not {type(answer).__name__}.")
         return {
             name: column(name, getattr(answer, name), len(columns[0])) for name in type(answer).__dataclass_fields__
         }
+
+    def _bar_by_bar(self, module: ModuleType, form: str, columns: list[Any]) -> dict[str, Any]:
+        bars = self._history(module)
+        try:
+            if form == "main":
+                said = self._forms.by_main(module.main, columns, self._parameters(), bars)
+            else:
+                said = self._forms.candle_by_candle(module.on_candle, self._author, columns, self._parameters(), bars)
+        except self._forms.FormError as error:
+            raise RefusedError("bad_output", str(error)) from None
+        return {name: said[name] for name in self._author.Signals.__dataclass_fields__}
+
+    def _form(self, module: ModuleType) -> str:
+        try:
+            return str(self._forms.form_of(module))
+        except self._forms.FormError as error:
+            raise RefusedError("declaration", str(error)) from None
 
     def _parameters(self) -> Any:
         return self._author.Parameters(self._values)

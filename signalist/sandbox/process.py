@@ -80,6 +80,10 @@ class StrategyProcess:
         with self._lock:
             return self._ready()
 
+    def know(self, manifest: StrategyManifest) -> None:
+        """Take as declared what a version has in its rows: `manifest` must be this source's with these values."""
+        self._manifest = manifest
+
     def last(self, arrays: CandleArrays) -> Ran | Failed:
         """The signals of the newest of `arrays`, from the newest `history` candles; none while there are fewer."""
         with self._lock:

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
@@ -29,21 +30,25 @@ def signals(candles, parameters):
 _TINY = "parameters = {}\ndef signals(candles, parameters):\n    return [one for one in candles if one > 3]\n"
 
 
-def exercise(interface: ModuleType, author: ModuleType, allowed: ModuleType) -> Any:
+def exercise(read: Callable[[str], Any]) -> Any:
     """The exercise as a strategy, made once."""
-    made = interface.Strategy(author, allowed, _EXERCISE)
+    made = read(_EXERCISE)
     made.keep({"bars": 3})
     return made
 
 
 def begin(interface: ModuleType, warming: Any) -> None:
-    """Make a forked process one of its own: fresh streams, and random numbers that are the same in every run."""
+    """Make a forked process one of its own: fresh streams, and random numbers that are the same in every run.
+
+    `warming` is the exercise of a process that has time for it.
+    """
     numpy = sys.modules["numpy"]
     sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-    interface.compiled(_TINY)
-    closes = numpy.arange(1.0, 65.0)
-    warming.run([numpy.arange(64), closes, closes + 1, closes - 1, closes, closes])
+    if warming is not None:
+        interface.compiled(_TINY)
+        closes = numpy.arange(1.0, 65.0)
+        warming.run([numpy.arange(64), closes, closes + 1, closes - 1, closes, closes])
     random.seed(0)  # noqa: TID251  # of a process that makes one run
     numpy.random.seed(0)
     gc.enable()
@@ -90,13 +95,10 @@ class Channel:
 class Server:
     """Answers the parent's requests one after the other."""
 
-    def __init__(
-        self, frames: ModuleType, interface: ModuleType, author: ModuleType, allowed: ModuleType, channel: Channel
-    ) -> None:
+    def __init__(self, frames: ModuleType, interface: ModuleType, read: Callable[[str], Any], channel: Channel) -> None:
         self._frames = frames
         self._interface = interface
-        self._author = author
-        self._allowed = allowed
+        self._read = read
         self._channel = channel
         self._strategy: Any = None
         self._setup = b""
@@ -122,11 +124,11 @@ class Server:
     def _answer(self, kind: int, body: memoryview) -> tuple[int, list[bytes]]:
         known = self._frames.Frame
         if kind == known.LOAD:
-            self._strategy = self._interface.Strategy(self._author, self._allowed, json.loads(bytes(body))["source"])
+            self._strategy = self._read(json.loads(bytes(body))["source"])
             return known.DECLARED, [self._interface.text(self._strategy.declared())]
         if self._setup:
             given, self._setup = json.loads(self._setup), b""
-            self._strategy = self._interface.Strategy(self._author, self._allowed, given["source"])
+            self._strategy = self._read(given["source"])
             self._strategy.keep(given["values"])
         if self._strategy is None:
             raise RuntimeError("no strategy has been loaded")

@@ -109,6 +109,21 @@ class Zygote:
                         raise CannotStart(f"the sandbox's process is gone: {error}") from None
         raise AssertionError
 
+    def bare_fork(self) -> socket.socket:
+        """Have it fork a child that only sends a byte on the line returned: what runs are measured against. Raises CannotStart."""
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            given = array.array("i", (theirs.fileno(),))
+            control, _ = self._ready()
+            try:
+                control.sendmsg(
+                    [frames.START.pack(0, 0)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, given)], socket.MSG_NOSIGNAL
+                )
+            except OSError as error:
+                ours.close()
+                raise CannotStart(f"the sandbox's process is gone: {error}") from None
+        return ours
+
     @property
     def pid(self) -> int | None:
         """The process's id; None while there is none."""

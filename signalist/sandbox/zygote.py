@@ -57,16 +57,21 @@ class Ours:
     """Our own files, loaded so that a strategy finds none of them but `signalist_strategy`."""
 
     def __init__(self) -> None:
-        for name in ("frames", "allowed", "interface", "seccomp", "landlock", "walls", "runner"):
+        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "runner"):
             setattr(self, name, load(name, HERE / f"{name}.py"))
         packages = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
         sys.modules.update(packages)
         packages["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
         self.author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
-        for name in ("frames", "allowed", "interface", "seccomp", "landlock", "walls", "runner"):
+        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "runner"):
             del sys.modules[name]
         for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
             del sys.modules[name]
+
+    def read(self, source: str) -> Any:
+        """A strategy of that source, with what strategies are given. Raises interface.RefusedError."""
+        own: Any = self
+        return own.interface.Strategy(own.author, own.allowed, own.forms, source)
 
 
 class Zygote:
@@ -77,7 +82,7 @@ class Zygote:
         self._ours = ours
         self._base = base
         self._filters = filters
-        self._warming = ours.runner.exercise(ours.interface, ours.author, ours.allowed)
+        self._warming = ours.runner.exercise(ours.read)
         self._spare: list[tuple[int, socket.socket]] = []
         self._running: dict[int, socket.socket] = {}  # by the child's id
         self._wanted: dict[int, int] = {}  # the child's id by its status's descriptor
@@ -107,7 +112,7 @@ class Zygote:
 
     def _keep_a_spare(self) -> None:
         with suppress(OSError):  # no room for a process now: the next run finds out whether there is
-            self._spare.append(self._fork())
+            self._spare.append(self._fork(is_spare=True))
 
     def _start(self) -> None:
         size = self._ours.frames.START.size
@@ -119,6 +124,9 @@ class Zygote:
         given = array.array("i")
         for _, _, data in ancillary:
             given.frombytes(data)
+        if len(given) == 1:
+            self._fork_bare(given[0])
+            return
         channel, printer, told = given
         status = socket.socket(fileno=told)
         try:
@@ -136,6 +144,13 @@ class Zygote:
         self._wanted[told] = pid
         self._poll.register(told, select.POLLIN)
 
+    def _fork_bare(self, line: int) -> None:
+        """A fork that does nothing: what a run is measured against."""
+        if os.fork() == 0:
+            os.write(line, b".")
+            os._exit(0)
+        os.close(line)
+
     def _hand_over(self, message: bytes, channel: int, printer: int) -> int:
         """Give the run to a spare child, or to a fresh one; returns its id. Raises OSError when there is none to be had."""
         given = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", (channel, printer)))]
@@ -151,7 +166,7 @@ class Zygote:
                     continue
             return pid
 
-    def _fork(self) -> tuple[int, socket.socket]:
+    def _fork(self, *, is_spare: bool = False) -> tuple[int, socket.socket]:
         """A child that waits for its run on the line that is returned with its id. Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -161,11 +176,11 @@ class Zygote:
             theirs.close()
             raise
         if pid == 0:
-            self._become(theirs)
+            self._become(theirs, is_spare=is_spare)
         theirs.close()
         return pid, ours
 
-    def _become(self, line: socket.socket) -> None:
+    def _become(self, line: socket.socket, *, is_spare: bool) -> None:
         """The child's part: nothing but its own descriptors, then its limits, and the strategy. Never returns."""
         try:
             ours = self._ours
@@ -175,7 +190,7 @@ class Zygote:
             os.closerange(4, 1 << 16)
             os.setsid()
             ours.walls.tie(0)
-            ours.runner.begin(ours.interface, self._warming)
+            ours.runner.begin(ours.interface, self._warming if is_spare else None)
             line = socket.socket(fileno=3)
             message, ancillary, _, _ = line.recvmsg(ours.frames.START.size, socket.CMSG_SPACE(4 * DESCRIPTORS))
             if not message:
@@ -189,7 +204,7 @@ class Zygote:
             memory, seconds = ours.frames.START.unpack(message)
             ours.walls.around_one(self._base + memory, seconds, ours.seccomp, self._filters)
             served = ours.runner.Channel(ours.frames, 3)
-            ours.runner.Server(ours.frames, ours.interface, ours.author, ours.allowed, served).serve()
+            ours.runner.Server(ours.frames, ours.interface, ours.read, served).serve()
         finally:
             os._exit(0)
 

@@ -12,6 +12,7 @@ from signalist.clock import utc_now
 from signalist.db.fields import ExactDecimalField
 from signalist.domain.timeframes import interval_key, timeframe
 from signalist.markets.models import Instrument
+from signalist.strategies.gate_models import GateReport  # noqa: F401  # Django looks for models here
 
 
 class Strategy(models.Model):

@@ -16,11 +16,12 @@ LIBRARY = Path(__file__).parent / "library"
 
 @dataclass(frozen=True, slots=True)
 class StrategySource:
-    """A strategy's text, what to call it, and the parameter values that its version holds."""
+    """A strategy's text, what to call it, and the parameter values that its version holds. `house`: it is a file of our library."""
 
     name: str
     source: str
     parameters: Mapping[str, object] = field(default_factory=dict)
+    house: bool = False
 
 
 def find_source(given: str) -> StrategySource:
@@ -38,7 +39,7 @@ def find_source(given: str) -> StrategySource:
         return StrategySource(given, version.source, dict(version.parameters))
     path = LIBRARY / f"{given.replace('-', '_')}.py"
     if path.is_file() and path.parent == LIBRARY:
-        return StrategySource(given, _text(path))
+        return StrategySource(given, _text(path), house=True)
     known = ", ".join(library_slugs())
     raise DomainError(
         f"There is no strategy {given!r}: give a file that ends in .py or a slug; the library has {known}."
@@ -57,3 +58,22 @@ def _text(path: Path) -> str:
         raise DomainError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise DomainError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def given_parameter(text: str) -> tuple[str, object]:
+    """NAME=VALUE as a name and a value of the type that it looks like; the declared parameter has the last word. Raises ValueError."""
+    name, given, value = text.partition("=")
+    if not given or not name:
+        raise ValueError(f"give NAME=VALUE, not {text!r}")
+    return name, _typed(value)
+
+
+def _typed(value: str) -> object:
+    if value in ("true", "True", "false", "False"):
+        return value.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

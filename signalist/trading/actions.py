@@ -38,7 +38,7 @@ from tenants.models import User
 
 TERMS = (
     "capital risk_fraction notional_fraction leverage max_open_positions max_daily_entries daily_loss_amount daily_loss_fraction "
-    "max_exposure_fraction max_position_fraction break_even_gain trail_fraction target_ladder longest_minutes after_outage"
+    "max_exposure_fraction max_position_fraction cooldown_seconds break_even_gain trail_fraction target_ladder longest_minutes after_outage"
 ).split()
 """The columns of a subscription that its owner chooses and may change."""
 
@@ -111,7 +111,7 @@ def apply(subscription: Subscription, terms: Terms) -> None:
     subscription.daily_loss_amount = limits.daily_loss_amount
     subscription.daily_loss_fraction = limits.daily_loss_fraction
     subscription.max_exposure_fraction = limits.exposure_fraction
-    subscription.max_position_fraction = limits.position_fraction
+    subscription.max_position_fraction, subscription.cooldown_seconds = limits.position_fraction, limits.cooldown
     plan = terms.plan
     subscription.break_even_gain, subscription.trail_fraction = plan.break_even, plan.trail
     subscription.target_ladder, subscription.longest_minutes = ladder_text(plan.ladder), plan.minutes

@@ -22,6 +22,7 @@ from tenants.models import User
 _MEANT = {
     Kind.EXTERNAL_ORDER: (Answer.CANCEL, Answer.KEEP),
     Kind.LOST_ORDER: (Answer.GIVE_UP,),
+    Kind.ORDER_CHANGED: (Answer.CANCEL,),
     Kind.ORDER_IN_DOUBT: (),
     Kind.MANUAL_CLOSE: (Answer.ADOPT,),
     Kind.POSITION_SMALLER: (Answer.ADOPT,),
@@ -38,7 +39,8 @@ def possible(row: Discrepancy) -> tuple[Answer, ...]:
     looked_at = row.looks > 0
     if row.kind == Kind.ORDER_IN_DOUBT and CANDIDATES in row.facts:
         return (Answer.GIVE_UP, Answer.CHECK)
-    return (*(_MEANT[Kind(row.kind)] if looked_at else ()), Answer.CHECK)
+    kept = (Answer.KEEP,) if row.kind == Kind.ORDER_CHANGED and row.facts.get("keepable") else ()
+    return (*(kept + _MEANT[Kind(row.kind)] if looked_at else ()), Answer.CHECK)
 
 
 def needs_price(row: Discrepancy) -> bool:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from signalist.domain.money import ZERO, plain
-from signalist.domain.orders import OrderStatus, OrderType
+from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.signals import Direction
 from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
 from signalist.trading.models import Order, Position
@@ -102,7 +102,7 @@ def compare(books: Books, snapshot: Snapshot) -> Found:
     """What differs now. That it lasts, and is no mere delay, is for the caller to see."""
     moving = {books.symbols[order.instrument_id] for order in books.orders if is_moving(order)}
     sums = position_sums(books, snapshot.positions)
-    sights = [*_external_orders(books, snapshot), *_lost_orders(books, snapshot)]
+    sights = [*_external_orders(books, snapshot), *_lost_orders(books, snapshot), *_changed_orders(books, snapshot)]
     sights += [sight for line in sums if line["symbol"] not in moving for sight in _position(books, line)]
     unexplained = any(s.subject == POSITION for s in sights) or any(d.subject == POSITION for d in books.standing)
     quiet = not moving and not unexplained
@@ -179,6 +179,44 @@ def _lost_orders(books: Books, snapshot: Snapshot) -> list[Sight]:
         symbol = books.symbols[order.instrument_id]
         sights.append(Sight(Kind.LOST_ORDER, symbol, order.client_order_id, left, ZERO, facts))
     return sights
+
+
+def _changed_orders(books: Books, snapshot: Snapshot) -> list[Sight]:
+    """Orders of ours that rest as somebody else has changed them: with another price or trigger, or another quantity."""
+    ours = {o.client_order_id: o for o in books.orders} | {
+        o.venue_order_id: o for o in books.orders if o.venue_order_id
+    }
+    sights = []
+    for theirs in snapshot.orders:
+        order = ours.get(theirs.client_order_id) or ours.get(theirs.venue_order_id)
+        if order is None or not order.state.is_open or is_moving(order):
+            continue
+        level, placed = (
+            (theirs.price, order.price) if theirs.type == OrderType.LIMIT else (theirs.trigger, order.trigger)
+        )
+        moved = level is not None and level != placed
+        if not moved and theirs.quantity == order.quantity:
+            continue
+        numbers = (placed, level) if moved else (order.quantity, theirs.quantity)
+        facts = {
+            "side": order.side,
+            "type": order.type,
+            "leg": order.leg,
+            "quantity": plain(order.quantity),
+            "changed_quantity": plain(theirs.quantity),
+            "changed_level": plain(level) if moved and level is not None else "",
+            "keepable": "yes" if _keepable(order, theirs, moved=moved) else "",
+        }
+        sights.append(Sight(Kind.ORDER_CHANGED, theirs.symbol, order.client_order_id, *numbers, facts))
+    return sights
+
+
+def _keepable(order: Order, theirs: OpenOrder, *, moved: bool) -> bool:
+    """Whether our books may take over what was changed. What protects covers the whole position, an entry is no larger than it was
+    decided, and a ladder stays with its plan."""
+    if Leg(order.leg) is Leg.ENTRY:
+        return bool(order.filled < theirs.quantity <= order.quantity)
+    return moved and bool(theirs.quantity == order.quantity) and not order.rung
 
 
 # --- Positions -----------------------------------------------------------------------------------

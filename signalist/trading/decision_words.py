@@ -123,6 +123,13 @@ def _count(title: str, what: str) -> Callable[[Facts], Reason]:
     return words
 
 
+def _cooldown(facts: Facts) -> Reason:
+    since, pause = facts.number("current") or 0, facts.number("limit") or 0
+    return Reason(
+        f"Pause between entries{facts.layer}", f"{since:.0f} s after the last entry's signal, of {pause:.0f} s."
+    )
+
+
 def _daily_loss(facts: Facts) -> Reason:
     lost, limit, title = -(facts.number("result_today") or 0), facts.number("limit"), f"Daily loss limit{facts.layer}"
     if facts.text("kind") == "daily_loss_fraction" and facts.day_equity and limit is not None:
@@ -188,6 +195,7 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
     "position_size": _share_of_equity("Position size limit"),
     "open_positions": _count("Open positions", "are open or on their way"),
     "daily_entries": _count("Entries per day", "were used today"),
+    "cooldown": _cooldown,
     "daily_loss": _daily_loss,
     "leverage": _leverage,
     "short_unsupported": _fixed(

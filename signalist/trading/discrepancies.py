@@ -25,10 +25,12 @@ POSITION, BALANCE = "position", "balance"
 
 
 class Kind(models.TextChoices):
-    """What differs. MANUAL_CLOSE: what we hold was closed by somebody else, in whole or in part."""
+    """What differs. MANUAL_CLOSE: what we hold was closed by somebody else, in whole or in part. ORDER_CHANGED: an order of ours rests
+    there with another price, trigger or quantity than we gave it; its numbers are levels where those differ, else quantities."""
 
     EXTERNAL_ORDER = "EXTERNAL_ORDER"
     LOST_ORDER = "LOST_ORDER"
+    ORDER_CHANGED = "ORDER_CHANGED"
     ORDER_IN_DOUBT = "ORDER_IN_DOUBT"
     MANUAL_CLOSE = "MANUAL_CLOSE"
     POSITION_LARGER = "POSITION_LARGER"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from signalist.display.numbers import money, price, quantity
+from signalist.domain.orders import Leg
 from signalist.trading.discrepancies import Answer, Discrepancy, Kind
 from signalist.trading.labels import Market
 from signalist.trading.naming import CANDIDATES
@@ -24,6 +25,7 @@ class Choice:
 TITLES = {
     Kind.EXTERNAL_ORDER: "An order that is not ours",
     Kind.LOST_ORDER: "The venue lost an order",
+    Kind.ORDER_CHANGED: "An order was changed at the venue",
     Kind.ORDER_IN_DOUBT: "An order in doubt for long",
     Kind.MANUAL_CLOSE: "Closed at the venue",
     Kind.POSITION_LARGER: "The venue holds more",
@@ -65,6 +67,8 @@ def _choice(row: Discrepancy, answer: Answer, by_price: bool) -> tuple[str, str]
             "at the price that you name, without a fee" if by_price else "at the price and fee of the venue's own fills"
         )
         return "Book it as closed by hand", f"A trade is booked {at}; stop and target follow what is left."
+    if row.kind == Kind.ORDER_CHANGED and answer in (Answer.KEEP, Answer.CANCEL):
+        return _about_changed(row, answer)
     if answer is Answer.CANCEL:
         return "Cancel it at the venue", "The order is taken down; nothing else changes."
     if answer is Answer.GIVE_UP:
@@ -74,6 +78,20 @@ def _choice(row: Discrepancy, answer: Answer, by_price: bool) -> tuple[str, str]
     if answer is Answer.KEEP:
         return "Leave it, it is my own", "It is counted as yours from now on. We neither protect nor close it."
     return "Look again", "The engine asks the venue again within seconds."
+
+
+def _about_changed(row: Discrepancy, answer: Answer) -> tuple[str, str]:
+    if answer is Answer.KEEP:
+        return (
+            "Go on with it as it is there",
+            "Our books take over what was changed; what we follow from now on is that.",
+        )
+    if row.facts.get("leg") == Leg.ENTRY:
+        return "Take the order back", "It is taken down; what it has filled stays, and is protected."
+    return (
+        "Put ours back",
+        "It is taken down, and another is placed as ours was. Between the two, for seconds, there is none.",
+    )
 
 
 # --- Sentences -----------------------------------------------------------------------------------
@@ -108,6 +126,18 @@ def _lost(row: Discrepancy, market: Market | None, currency: str) -> str:
     known = f"says that it is {said}, and has told no fill of it" if said else "neither lists it nor finds it"
     more = " It has been written off and replaced." if row.facts.get("replaced") else ""
     return f"The venue had taken our {leg} order over {_size(row.ours, market)} of {row.symbol}, and now {known}.{more}"
+
+
+def _changed(row: Discrepancy, market: Market | None, currency: str) -> str:
+    facts, tick = row.facts, market.tick if market else None
+    became = []
+    if facts.get("changed_level") and row.ours is not None:
+        became.append(f"rests at {price(Decimal(facts['changed_level']), tick)} instead of {price(row.ours, tick)}")
+    if facts.get("changed_quantity") != facts.get("quantity"):
+        ours, theirs = (_size(Decimal(facts[name]), market) for name in ("quantity", "changed_quantity"))
+        became.append(f"is over {theirs} instead of {ours}")
+    leg = facts.get("leg", "").lower()
+    return f"Our {leg} order in {row.symbol} {' and '.join(became)}. Somebody changed it at the venue, past us."
 
 
 def _in_doubt(row: Discrepancy, market: Market | None, currency: str) -> str:
@@ -153,6 +183,7 @@ def _money(row: Discrepancy, market: Market | None, currency: str) -> str:
 _SENTENCES: dict[Kind, Callable[[Discrepancy, Market | None, str], str]] = {
     Kind.EXTERNAL_ORDER: _external,
     Kind.LOST_ORDER: _lost,
+    Kind.ORDER_CHANGED: _changed,
     Kind.ORDER_IN_DOUBT: _in_doubt,
     Kind.MANUAL_CLOSE: _closed,
     Kind.POSITION_LARGER: _larger,

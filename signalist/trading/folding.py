@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from signalist.accounts.models import Account, AccountState
+from signalist.accounts.models import Account
 from signalist.db import fast
+from signalist.db.wakes import ring_on_commit
 from signalist.domain.errors import DomainError
 from signalist.domain.money import settle
 from signalist.domain.orders import Leg, OrderStatus, Side
@@ -22,6 +23,7 @@ from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.trading.folded_rows import exit_type, fill_row, order_filled, trade_closed, trade_row
+from signalist.trading.halting import halted
 from signalist.trading.ledgers import Ledger, opened_ledger
 from signalist.trading.models import AccountBalance, Execution, Order, Position
 from signalist.trading.naming import named
@@ -42,13 +44,15 @@ TAKEN_AWAY_SOON = timedelta(minutes=1)
 
 def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """Fold the reports of several accounts (account id → reports); returns how many fills were new."""
-    count = fold_fills(reports, accounts, now)
-    _save_balances(reports, accounts, now)
-    return count
+    return _fold(reports, accounts, now, _balances(reports, accounts, now))
 
 
 def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """The same without the money and the cursor: for fills that somebody has told rather than the venue's reports."""
+    return _fold(reports, accounts, now, fast.Insert(()))
+
+
+def _fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, balances: fast.Insert) -> int:
     reports = named(reports)
     ledger = opened_ledger(reports, accounts, now)
     for account_id in sorted(reports):
@@ -56,7 +60,7 @@ def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], 
             _take_fill(ledger, account_id, report)
         for change in reports[account_id].orders:
             take_order_report(ledger, change)
-    _save(ledger)
+    _save(ledger, balances)
     return len(ledger.fills)
 
 
@@ -65,7 +69,7 @@ def fold_orders(changes: Sequence[OrderReport], accounts: Mapping[int, Account],
     ledger = opened_ledger({}, accounts, now, [change.client_order_id for change in changes])
     for change in changes:
         take_order_report(ledger, change)
-    _save(ledger)
+    _save(ledger, fast.Insert(()))
 
 
 # --- Fills ---------------------------------------------------------------------------------------
@@ -230,22 +234,16 @@ def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
         ledger.facts.append(fact)
 
 
-def halted(account: Account, reason: str, now: datetime) -> Fact | None:
-    """Halt an account (the caller saves it) and say why; None, and nothing to save, where it is halted for that reason already."""
-    before = account.state, account.state_reason
-    account.state, account.state_reason = AccountState.HALTED, reason[:200]
-    if (account.state, account.state_reason) == before:
-        return None
-    return Fact("account_halted", account.tenant_id, now, {"account": account.pk, "reason": reason})
-
-
 # --- Writing -------------------------------------------------------------------------------------
 
 
-def _save(ledger: Ledger) -> None:
-    # What closed is written before what opened: a subscription holds one open position at a time.
-    fast.update(list(ledger.touched_positions.values()), _POSITION)
-    fast.insert(ledger.new_positions, returning=True)
+def _save(ledger: Ledger, balances: fast.Insert) -> None:
+    moved = fast.Update(list(ledger.touched_positions.values()), _POSITION)
+    if ledger.new_positions:
+        # What closed is written before what opened: a subscription holds one open position at a time.
+        fast.write_together(moved)
+        fast.insert(ledger.new_positions, returning=True)
+        moved = fast.Update((), _POSITION)
     orders = list(ledger.touched_orders.values())
     opening = [order for order in orders if order.position_id is None and order.position is not None]
     for order in opening:
@@ -255,19 +253,23 @@ def _save(ledger: Ledger) -> None:
     for trade in ledger.trades:
         trade.position_id = trade.position.pk
     fast.write_together(
+        moved,
         fast.Update(orders, (*ORDER_FILLED, "position")),
         fast.Insert(ledger.fills),
         fast.Insert(ledger.trades),
         fast.Update(list({account.pk: account for account in ledger.halted}.values()), ("state", "state_reason")),
+        balances,
         outbox.prepared(ledger.facts),
     )
+    if any(order.cancel_wanted or order.wanted_quantity is not None for order in orders):
+        ring_on_commit("place")  # the venue is known to have it now
     if ledger.strangers:
         take_foreign(ledger.strangers, ledger.accounts, ledger.now)
     release_reservations([order for order in orders if order.leg == Leg.ENTRY])
 
 
-def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> None:
-    fast.insert(
+def _balances(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> fast.Insert:
+    return fast.Insert(
         [
             fast.new(
                 AccountBalance,
@@ -280,6 +282,6 @@ def _save_balances(reports: Mapping[int, Reports], accounts: Mapping[int, Accoun
             )
             for account_id, report in sorted(reports.items())
         ],
-        conflict="ON CONFLICT (account_id) DO UPDATE SET "
+        "ON CONFLICT (account_id) DO UPDATE SET "
         "total = excluded.total, available = excluded.available, cursor = excluded.cursor, at = excluded.at",
     )

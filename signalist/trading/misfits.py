@@ -17,7 +17,8 @@ from signalist.db import fast
 from signalist.domain.errors import DomainError
 from signalist.events.outbox import emit
 from signalist.logs import logger
-from signalist.trading.folding import fold, halted
+from signalist.trading.folding import fold
+from signalist.trading.halting import halted
 from signalist.venues.base import Reports
 
 log = logger(__name__)
@@ -25,11 +26,16 @@ log = logger(__name__)
 MISFIT = "the venue's reports do not fit the books: "
 
 
-def fold_each(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
+def fold_each(
+    reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, *, one_by_one: bool = True
+) -> int:
     """Fold all accounts at once; where the books of one cannot hold what its venue reports, fold each by itself and halt that one.
 
-    Called inside one transaction with the accounts locked; returns how many fills were new.
+    Called inside one transaction with the accounts locked; returns how many fills were new. Not `one_by_one`, what the books cannot hold is
+    raised (DomainError, IntegrityError) for the caller to begin anew: so that folds in which everything fits need no savepoint.
     """
+    if not one_by_one and not any(_is_misfit(accounts[key]) for key in reports):
+        return fold(reports, accounts, now)
     fitting = {key: report for key, report in reports.items() if not _is_misfit(accounts[key])}
     apart = [key for key in reports if key not in fitting]
     fills = 0

@@ -80,6 +80,7 @@ class Subscription(TenantRow):
     daily_loss_fraction = ExactDecimalField(null=True, blank=True)
     max_exposure_fraction = ExactDecimalField(null=True, blank=True)
     max_position_fraction = ExactDecimalField(null=True, blank=True)
+    cooldown_seconds = models.PositiveIntegerField(null=True, blank=True)
     break_even_gain = ExactDecimalField(null=True, blank=True)
     trail_fraction = ExactDecimalField(null=True, blank=True)
     target_ladder = models.CharField(max_length=120, blank=True, default="")
@@ -130,6 +131,7 @@ class Subscription(TenantRow):
             self.daily_loss_fraction,
             self.max_exposure_fraction,
             self.max_position_fraction,
+            self.cooldown_seconds,
         )
 
     def plan(self) -> Plan:

@@ -113,7 +113,8 @@ def seen_again(row: Discrepancy, sight: Sight, now: datetime) -> None:
 
     Nobody has agreed to what they were not shown: an answer by the old numbers is dropped, and its author told.
     """
-    if (row.kind, row.ours, row.theirs) != (sight.kind, *sight.numbers):
+    terms = sight.kind is Kind.ORDER_CHANGED and row.facts != sight.facts
+    if terms or (row.kind, row.ours, row.theirs) != (sight.kind, *sight.numbers):
         dropped = row.answer in _BY_NUMBERS
         row.answer_problem = CHANGED if dropped or row.answer_problem == CHANGED else ""
         row.answer = "" if dropped else row.answer

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from signalist.db import fast
-from signalist.strategies.models import Signal
-from signalist.strategies.selectors import schedules
+from signalist.strategies.selectors import signals
 from signalist.trading.models import Execution, Instruction, Subscription
 
 
@@ -14,16 +13,13 @@ def attach_causes(executions: Sequence[Execution], *, subscriptions: bool = True
     """Give `executions` their signals (with schedules) or instructions, and their subscriptions where wanted."""
     wanted = {e.subscription_id for e in executions} if subscriptions else set()
     found = {s.pk: s for s in fast.select_ids(Subscription, sorted(wanted))}
-    signals = {s.pk: s for s in fast.select_ids(Signal, sorted({e.signal_id for e in executions if e.signal_id}))}
+    said = signals({e.signal_id for e in executions if e.signal_id})
     instructions = {
         i.pk: i
         for i in fast.select_ids(Instruction, sorted({e.instruction_id for e in executions if e.instruction_id}))
     }
-    known = schedules({signal.schedule_id for signal in signals.values()})
-    for signal in signals.values():
-        fast.relate(signal, "schedule", known[signal.schedule_id])
     for execution in executions:
         if subscriptions:
             fast.relate(execution, "subscription", found[execution.subscription_id])
-        fast.relate(execution, "signal", signals.get(execution.signal_id or 0))
+        fast.relate(execution, "signal", said[execution.signal_id] if execution.signal_id else None)
         fast.relate(execution, "instruction", instructions.get(execution.instruction_id or 0))

@@ -36,8 +36,8 @@ class Outcome:
     closed_at: datetime
 
 
-def count(trades: Sequence[Trade], accounts: Mapping[int, Account]) -> None:
-    """Add `trades`, which nobody has counted yet, to the records of their signals; within the caller's transaction, accounts locked.
+def counted(trades: Sequence[Trade], accounts: Mapping[int, Account]) -> fast.Insert:
+    """The records of the signals of `trades`, which nobody has counted yet, with them; written in this transaction, accounts locked.
 
     The signals are locked too: engines that count trades of different accounts may meet at one signal.
     """
@@ -56,7 +56,7 @@ def count(trades: Sequence[Trade], accounts: Mapping[int, Account]) -> None:
             _add(records, signals[execution.signal_id], on_paper, execution, outcome)
     for record in records.values():
         record.pk = None
-    fast.insert([records[key] for key in sorted(records)], conflict=_UPSERT)
+    return fast.Insert([records[key] for key in sorted(records)], _UPSERT)
 
 
 def recomputed(outcomes: Mapping[int, Outcome]) -> Iterator[tuple[SignalRecord | None, SignalRecord | None]]:

@@ -13,14 +13,16 @@ from signalist.domain.money import ZERO
 from signalist.trading import models as trading
 from tenants.doors import across_tenants
 from tenants.models import Credential, User
-from tests.cast import Cast
+from tests.cast import PASSWORD, Cast
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def staff(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("staff@example.com", "a password for tests only"))
+    client.force_login(User.objects.create_superuser("staff@example.com", PASSWORD))
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/staff/powers/", {"reason": "a look at all of it"})
     return client
 
 

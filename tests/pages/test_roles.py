@@ -56,8 +56,11 @@ def test_staff_read_across_tenants_and_write_nothing_there(client: Client, cast:
     with across_tenants("tests"):
         open_paper_account(cast.acme.pk, "Paper of Acme", "USD", ZERO)
     client.force_login(staff)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     with connection.cursor() as cursor:
         cursor.execute("SET ROLE signalist_web")
+        client.post("/staff/powers/", {"reason": "a look at all of it"})
+        assert "staff@example.com" in client.get("/staff/").content.decode()
         assert "Paper of Acme" in client.get("/admin/accounts/account/").content.decode()
         with across_tenants("staff"):
             cursor.execute("UPDATE accounts_account SET name = 'Mine now'")

@@ -23,8 +23,8 @@ def test_the_smallest_strategy_has_no_parameters(start: Start) -> None:
     [
         ("history = 1\ndef signals(:\n", FailureKind.SYNTAX, "SyntaxError", 2),
         ("if True:\nhistory = 1\n", FailureKind.SYNTAX, "IndentationError", 2),
-        (IMPORTS + "history = 1\n", FailureKind.DECLARATION, "no function signals(candles, parameters)", None),
-        (IMPORTS + "history = signals = 1\n", FailureKind.DECLARATION, "no function signals(candles, parameters)", None),
+        (IMPORTS + "history = 1\n", FailureKind.DECLARATION, "no function signals(candles, parameters), on_candle", None),
+        (IMPORTS + "history = signals = 1\n", FailureKind.DECLARATION, "no function signals(candles, parameters), on_candle", None),
         (IMPORTS + SIGNALS, FailureKind.DECLARATION, "does not declare history", None),
         (WHOLE + "history = 0\n", FailureKind.DECLARATION, "history is 1 to 10000 bars, not 0", None),
         (WHOLE + "history = 10**9\n", FailureKind.DECLARATION, "history is 1 to 10000 bars", None),

@@ -86,7 +86,7 @@ def test_the_house_s_process_is_gone_after_a_failure(start: Start) -> None:
 
 
 def test_the_warm_process_is_started_anew_when_it_was_lost(start: Start) -> None:
-    one = Zygote("lean")
+    one = Zygote("lean", leave_out=("bubblewrap",))
     process = start(CALM, of=one)
     assert isinstance(process.last(CANDLES), Ran)
     assert one.pid is not None
@@ -102,8 +102,9 @@ def test_the_child_dies_with_its_parent(body: str) -> None:
     script = f"""
 import threading, time
 from signalist.sandbox import StrategyProcess
+from signalist.sandbox.warm import Zygote
 from tests.random_walks import of_closes
-process = StrategyProcess({strategy(body)!r}, {{}}, time_limit=600, house=True)
+process = StrategyProcess({strategy(body)!r}, {{}}, time_limit=600, house=True, of=Zygote("lean", leave_out=("bubblewrap",)))
 process.manifest()
 threading.Thread(target=process.last, args=(of_closes([1, 2, 3]),)).start()
 time.sleep(0.2)

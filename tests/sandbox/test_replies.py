@@ -42,7 +42,7 @@ def _bytes(value: Any) -> bytearray:
 
 
 @given(body=st.one_of(st.binary().map(bytearray), anything.map(_bytes), declarations.map(_bytes)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_declarations_are_specs_or_refused(body: bytearray) -> None:
     try:
         specs = _specs(body)
@@ -53,7 +53,7 @@ def test_declarations_are_specs_or_refused(body: bytearray) -> None:
 
 
 @given(body=st.one_of(st.binary().map(bytearray), anything.map(_bytes)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_history_is_a_number_or_refused(body: bytearray) -> None:
     with pytest.raises(DomainError):
         _history(body)
@@ -69,7 +69,7 @@ reports = st.fixed_dictionaries(
 
 
 @given(body=st.one_of(st.binary().map(bytearray), anything.map(_bytes), reports.map(_bytes)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_reported_failure_is_always_a_readable_failure(body: bytearray) -> None:
     failed = _reported(body)
     assert isinstance(failed, Failed)

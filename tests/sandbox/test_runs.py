@@ -6,6 +6,7 @@ import math
 import threading
 
 import numpy as np
+import pytest
 
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import ParameterSpec, SignalRow, StrategyManifest
@@ -217,3 +218,22 @@ def test_a_refused_bar_is_named_by_its_close(start: Start) -> None:
     live = process.last(of_closes([1, 2, 3]))
     assert isinstance(live, Failed)
     assert "both true at bar 0 (2023-11-14T22:16:00Z)" in live.message
+
+
+def test_what_is_allowed_may_load_what_it_needs(start: Start) -> None:
+    imports = "import datetime, zoneinfo, statistics, decimal\n"
+    body = (
+        "day = datetime.datetime.strptime('2026-01-02', '%Y-%m-%d').replace(tzinfo=zoneinfo.ZoneInfo('Asia/Kolkata'))\n"
+        "raise ValueError(f'{day.utcoffset()} {statistics.median([1, 2, 9])} {decimal.Decimal(1) / 4}')"
+    )
+    told = start(imports + strategy(body)).last(of_closes([1]))
+    assert isinstance(told, Failed)
+    assert told.message == "ValueError: 5:30:00 2 0.25"
+
+
+def test_pandas_is_there(start: Start) -> None:
+    pytest.importorskip("pandas")
+    body = "mean = pd.Series(candles.close).rolling(2).mean()\nreturn Signals(enter_long=(candles.close > mean).to_numpy())"
+    ran = start("import pandas as pd\n" + strategy(body, "3")).last(of_closes([1, 2, 3]))
+    assert isinstance(ran, Ran), ran
+    assert ran.rows == (SignalRow(SignalKind.LONG),)

@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 
 from signalist.accounts.models import Account
+from signalist.db import fast
 from signalist.strategies.models import Signal
 from signalist.trading import track_record
 from signalist.trading.actions import Terms, cancel, change_terms
@@ -128,7 +129,8 @@ def test_real_and_paper_are_recorded_apart(scene: Scene) -> None:
     scene.minute(high="40900", close="40000")
     trade = Trade.objects.select_related("account").get()
     with transaction.atomic():
-        track_record.count([trade], {trade.account_id: Account(pk=trade.account_id, venue="kraken")})
+        on_kraken = {trade.account_id: Account(pk=trade.account_id, venue="kraken")}
+        fast.write_together(track_record.counted([trade], on_kraken))
     real, paper = SignalRecord.objects.order_by("is_paper")
     assert (real.is_paper, paper.is_paper) == (False, True)
     assert (real.trades, paper.trades) == (1, 1)

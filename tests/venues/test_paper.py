@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signalist.accounts.paper_kept import KeptBooks
 from signalist.accounts.paper_store import PaperStore
 from signalist.domain.matching import Bar
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import FillReport, Session
-from signalist.venues.errors import InsufficientFunds, NoAnswer, Refused
+from signalist.venues.errors import DuplicateOrder, InsufficientFunds, NoAnswer, Refused
 from signalist.venues.paper.book import TapeRow
 from signalist.venues.paper.exchange import SymbolBar
 from tests.venues.battery import Following, held, limit, placed, request, status, stop
-from tests.venues.paper_bench import PERPETUAL, TERMS, MemoryStore, PaperBench
+from tests.venues.paper_bench import BEGIN, PERPETUAL, TERMS, MemoryStore, PaperBench
 
 D = Decimal
 BUY, SELL = Side.BUY, Side.SELL
@@ -274,6 +275,25 @@ async def test_the_tables_keep_the_books_as_memory_does() -> None:
     assert len(in_memory) > 100
     assert any(row.status is OrderStatus.PARTIAL for row in in_memory)
     assert in_tables == in_memory
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("database_under_a_loop")
+async def test_books_that_are_kept_are_those_of_the_tables() -> None:
+    kept, in_parts = KeptBooks(), replace(TERMS, partial_chance=D("0.3"))
+    bench = PaperBench(kept, in_parts)
+    assert await _told(bench) == await _told(PaperBench(MemoryStore(), in_parts))
+    tables, refs = PaperStore(), [f"account-{n}" for n in range(1, 6)]
+    assert kept.resting() == tables.resting()
+    assert sorted(map(astuple, kept.open_positions())) == sorted(map(astuple, tables.open_positions()))
+    assert kept.books(refs).accounts == tables.books(refs).accounts
+    # An order that is not open is not in memory, and its name is taken all the same; what was worked off beside it counts once.
+    over = next(order for order in tables.taken("account-1", BEGIN) if not order.is_open)
+    session = bench.venue.open("account-1")
+    fresh, again = request(BUY, "1"), request(BUY, "1", client_order_id=over.client_order_id)
+    taken, refused = await asyncio.gather(session.place(fresh), session.place(again), return_exceptions=True)
+    assert isinstance(refused, DuplicateOrder) and not isinstance(taken, BaseException)
+    assert kept.books(refs).accounts == tables.books(refs).accounts
 
 
 async def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:

@@ -16,6 +16,14 @@ A strategy is one Python file that declares three things:
             exit_long=indicators.crossed_below(candles.close, average),
         )
 
+Instead of `signals` it may have `on_candle`, which is asked candle by candle and cannot look ahead:
+
+    def on_candle(candles: Candles, parameters: Parameters) -> Signal | None:
+        if candles.close[-1] > candles.high[:-1].max():
+            return Signal("LONG", stop=candles.low[-1])
+
+or `main(data)`, which gets a dict of lists and answers a word or a dict. docs/strategies.md is the tutorial.
+
 Live, `signals` is called with the newest `history` candles and its last bar counts. In a backtest it is called once with all candles.
 Both must say the same at every bar: a value at a bar may depend on the `history` candles up to it and on nothing else.
 """
@@ -31,7 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from signalist.domain import indicator_library as indicators
 
-__all__ = ["Candles", "Parameter", "Parameters", "Signals", "indicators"]
+__all__ = ["Candles", "Parameter", "Parameters", "Signal", "Signals", "indicators"]
 
 
 @dataclass(frozen=True)
@@ -107,3 +115,17 @@ class Signals:
     target_short: ArrayLike | None = None
     strength: ArrayLike | None = None
     confidence: ArrayLike | None = None
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One answer of `on_candle`: LONG, SHORT, EXIT_LONG or EXIT_SHORT, with the prices and scores of an entry where there are any.
+
+    Several at one bar (an exit and the opposite entry) are a list.
+    """
+
+    signal: str
+    stop: float | None = None
+    target: float | None = None
+    strength: float | None = None
+    confidence: float | None = None

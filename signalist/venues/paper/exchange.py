@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, TypeVar
@@ -217,7 +217,7 @@ class PaperExchange:
                 try:
                     if waiting.ref not in book.accounts:
                         raise BadCredential("The venue does not know this account.")
-                    results.append(waiting.work(desk))
+                    results.append(replace(waiting.work(desk)))  # as it is now: what comes next may change it
                 except VenueError as error:
                     results.append(error)
             return results, {row.ref for row in book.tape}

@@ -22,7 +22,7 @@ from signalist.domain.errors import DomainError
 from signalist.domain.money import exact
 from signalist.domain.timeframes import timeframe
 from signalist.markets.recordings import RecordingError, read_recording
-from signalist.strategies.sources import find_source
+from signalist.strategies.sources import find_source, given_parameter
 
 CANNOT = 2
 USUAL_RISK = Decimal("0.02")
@@ -87,7 +87,9 @@ class Command(BaseCommand):
         steps = {"tick": options["tick"], "lot": options["lot"], "spot": options["spot"]}
         spec = recorded_market(options["candles"].name, candles, leverage=options["leverage"], **steps)
         parameters = {**strategy.parameters, **dict(options["param"])}
-        return backtested(strategy.source, parameters, candles, frame.seconds, _terms(options), spec, watch)
+        return backtested(
+            strategy.source, parameters, candles, frame.seconds, _terms(options), spec, watch, house=strategy.house
+        )
 
     def _values(self, result: Backtest, options: dict[str, Any], watch: Stopwatch) -> dict[str, object]:
         values: dict[str, object] = {
@@ -120,22 +122,10 @@ def _terms(options: dict[str, Any]) -> BacktestTerms:
 
 
 def _parameter(text: str) -> tuple[str, object]:
-    name, given, value = text.partition("=")
-    if not given or not name:
-        raise ArgumentTypeError(f"give NAME=VALUE, not {text!r}")
-    return name, _typed(value)
-
-
-def _typed(value: str) -> object:
-    """What was written, as the type that it looks like; the declared parameter has the last word."""
-    if value in ("true", "True", "false", "False"):
-        return value.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value
+    try:
+        return given_parameter(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _number(text: str) -> Decimal:

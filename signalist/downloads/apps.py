@@ -1,0 +1,9 @@
+"""The app's registration."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class DownloadsConfig(AppConfig):
+    name = "signalist.downloads"

@@ -1,0 +1,25 @@
+"""The rows of the publish gate: what it said of a version, append-only; the newest one counts."""
+
+from __future__ import annotations
+
+from django.db import models
+
+# Raised when the gate asks for more than it did: a report of an older gate says which one it was.
+GATE = 1
+
+
+class GateReport(models.Model):
+    """One report. `candles` names what the strategy was tried on by the hash of the candles, empty for the gate's own."""
+
+    version = models.ForeignKey("strategies.StrategyVersion", on_delete=models.PROTECT, related_name="gate_reports")
+    gate = models.PositiveSmallIntegerField(default=GATE)
+    passed = models.BooleanField()
+    checks = models.JSONField()
+    candles = models.CharField(max_length=64, blank=True)
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["version", "-checked_at"], name="gate_report_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} {'passed' if self.passed else 'refused'} {self.checked_at:%Y-%m-%dT%H:%MZ}"

@@ -1,0 +1,1 @@
+"""What staff may do about people: for a while, with a reason, on record."""

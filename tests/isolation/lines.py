@@ -1,0 +1,96 @@
+"""Every address of the site: how it is asked, who may, and about which thing of a workspace it is. An address without a line fails.
+
+`public` is for everybody, `log-in` for whoever has logged in, `member` for every member of a workspace, `author` for the one who wrote
+the strategy; anything else is a permission of `tenants.permissions`. Where a thing stands, nobody outside its workspace may reach it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_LINES = """
+landing                GET       public
+health                 GET       public
+theme                  POST      public
+marketplace            GET       public
+strategy               GET       public              : slug
+dashboard              GET       member
+positions              GET       member
+orders                 GET       member
+trades                 GET       member
+decisions              GET       member
+books                  GET       member
+commands               GET       member
+quality                GET       member
+instruments            GET       member
+instrument             GET       member              : instrument
+subscriptions          GET       member
+subscription           GET       member              subscription
+subscription_pause     POST      orders.give         subscription
+subscription_resume    POST      orders.give         subscription
+subscription_cancel    POST      orders.give         subscription
+subscription_terms     GET,POST  orders.give         subscription
+subscribe              GET,POST  orders.give         : slug
+position               GET       member              position
+position_close         POST      orders.give         position
+position_level         GET,POST  orders.give         level
+order                  GET       member              order
+order_cancel           POST      orders.give         order
+order_modify           GET,POST  orders.give         order
+ticket                 GET,POST  orders.give
+account_books          GET       member              account
+difference             GET       member              difference
+difference_answer      POST      orders.give         difference
+signal                 GET       member              signal
+authored_signal        GET       author              signal
+close_many             GET       orders.give
+close_account          GET,POST  orders.give         account
+close_subscription     GET,POST  orders.give         subscription
+command                GET       member              command
+stop                   GET       member
+stop_set               POST      orders.give         switch
+connections            GET       credentials.view
+connection_new         GET,POST  credentials.change  : venue
+connection             GET       credentials.view    credential
+connection_rename      POST      credentials.change  credential
+connection_replace     POST      credentials.change  credential
+connection_revoke      POST      credentials.change  credential
+profile                GET,POST  member
+security               GET       member
+end_session            POST      member
+confirm_by_provider    GET       log-in
+workspace_missing      GET,POST  log-in
+members                GET       members.view
+permissions            GET       member
+invite                 POST      members.invite
+withdraw_invitation    POST      members.invite      invitation
+set_role               POST      members.change      membership
+hand_over              POST      workspace.transfer  membership
+remove_member          POST      members.change      membership
+decide_role            POST      members.change      role_change
+invitation             GET,POST  public              : token
+switch_workspace       POST      member
+leave_workspace        POST      member
+"""
+
+# What allauth answers for whoever asks, about themselves alone: it knows no workspaces. Their keys are tried apart.
+ABOUT_ONESELF = "allauth."
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An address by its name. `thing` is what it is about; `private` says that only its workspace may know of it."""
+
+    name: str
+    methods: tuple[str, ...]
+    who: str
+    thing: str
+    private: bool
+
+
+def _read(line: str) -> Line:
+    name, methods, who, *rest = line.split()
+    return Line(name, tuple(methods.split(",")), who, rest[-1] if rest else "", bool(rest) and rest[0] != ":")
+
+
+LINES = [_read(line) for line in _LINES.strip().splitlines()]

@@ -1,0 +1,145 @@
+"""Every address, tried by everybody: nobody, a member of another workspace, and each role of the one that it is about.
+
+A cell of the walk is an address, a method and a person. Each says what must come of it; whoever may gets an answer that works, so that a
+page that is broken for all does not pass for a closed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.urls import URLPattern, get_resolver, reverse
+from django.views.generic import RedirectView
+
+from signalist.live.access import seat_for
+from tenants.permissions import PERMISSIONS
+from tests.cast import Cast
+from tests.isolation.lines import ABOUT_ONESELF, LINES, Line
+from tests.isolation.world import SECRET, World, one_of_everything
+
+LOG_IN = "/accounts/login/"
+GONE = 410  # what was for once, and somebody before has used
+ROLES = ("READONLY", "ANALYST", "TRADER", "ADMIN")
+
+
+@pytest.fixture
+def world(transactional_db: None, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with one_of_everything(cast, monkeypatch) as made:
+        yield made
+
+
+def names(patterns: Any = None, within: str = "") -> Iterator[str]:
+    """The name of every address, with the namespace that it is in."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLPattern):
+            closed = (
+                getattr(pattern.callback, "view_class", None) is RedirectView
+            )  # an address of allauth that is not used
+            if not closed and not pattern.callback.__module__.startswith(ABOUT_ONESELF):
+                yield f"{within}{pattern.name}"
+        else:
+            space = f"{pattern.namespace}:" if pattern.namespace else ""
+            yield from names(pattern.url_patterns, within + space)
+
+
+def test_every_address_has_a_line() -> None:
+    ours = {name for name in names() if not name.startswith("admin:")}
+    written = [line.name for line in LINES]
+    assert sorted(written) == sorted(set(written))
+    assert ours == set(written), "write the line of what is new, and take away that of what is gone"
+
+
+def asked(world: World, line: Line, method: str, who: str) -> Any:
+    """What the server answers."""
+    address = reverse(line.name, args=world.things[line.thing] if line.thing else ())
+    client = world.clients[who]
+    return client.get(address) if method == "GET" else client.post(address, {})
+
+
+def may(line: Line, who: str) -> bool:
+    """Whether the line lets this person in."""
+    if line.who == "public":
+        return True
+    if who == "anonymous" or (who == "outsider" and (line.private or line.who == "author")):
+        return False
+    if line.who == "author":
+        return who == "ADMIN"
+    if line.who in ("member", "log-in") or who == "outsider":
+        return True
+    wanted = PERMISSIONS[line.who]
+    return who == "ADMIN" if wanted.owner_only else who in wanted.roles
+
+
+def wrong(world: World, line: Line, method: str, who: str) -> str:
+    """What is wrong about a cell, or nothing."""
+    answer = asked(world, line, method, who)
+    status, location = answer.status_code, answer.headers.get("Location", "")
+    told = b"" if answer.streaming else answer.content
+    works = status in (200, 204, 302, 303, GONE) and not location.startswith(LOG_IN)
+    if SECRET.encode() in told:
+        return "shows a sealed secret"
+    if who not in ROLES:  # the address itself may come back, and an invitation is told to whoever holds its link
+        shown = (
+            set() if line.thing == "token" else world.marks - {str(part) for part in world.things.get(line.thing, ())}
+        )
+        leaked = sorted(mark for mark in shown if mark.encode() in told)
+        if leaked:
+            return f"tells {', '.join(leaked)}"
+    if may(line, who):
+        return "" if works else f"answers {status} to one who may"
+    if who == "anonymous":
+        return "" if location.startswith(LOG_IN) else f"answers {status} without a log-in"
+    expected = 404 if who == "outsider" or line.who == "author" else 403
+    return "" if status == expected else f"answers {status} in place of {expected}"
+
+
+def test_nobody_reaches_what_is_not_theirs_and_everybody_what_is(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    cells = [(line, method, who) for line in LINES for method in line.methods for who in world.clients]
+    looking = [cell for cell in cells if cell[1] == "GET"]
+    refused = [cell for cell in cells if cell[1] == "POST" and not may(cell[0], cell[2])]
+    done = [cell for cell in cells if cell[1] == "POST" and may(cell[0], cell[2])]
+    problems = [
+        f"{cell[0].name} {cell[1]} {cell[2]}: {problem}" for cell in looking if (problem := wrong(world, *cell))
+    ]
+    before = world.digest()
+    problems += [
+        f"{cell[0].name} {cell[1]} {cell[2]}: {problem}" for cell in refused if (problem := wrong(world, *cell))
+    ]
+    if world.digest() != before:
+        problems.append("a form that was refused has changed something")
+    problems += [f"{cell[0].name} {cell[1]} {cell[2]}: {problem}" for cell in done if (problem := wrong(world, *cell))]
+    record_property("cells", len(cells))
+    assert problems == [], "\n".join(problems)
+    assert len(cells) > 430
+
+    staffs = sorted(staff_addresses())
+    open_to = [
+        f"{address} {who}"
+        for address in staffs
+        for who in world.clients
+        if not _closed(world.clients[who].get(address))
+    ]
+    assert open_to == []
+    assert len(staffs) > 40
+
+    seats = {who: seat_for(user.pk, "key", {}, world.workspace) for who, user in world.people.items() if user}
+    assert {who for who, seat in seats.items() if seat} == set(ROLES), "the socket's groups are of the same people"
+
+
+def staff_addresses() -> Iterator[str]:
+    """The admin's pages: lists, forms and histories of everything that it shows."""
+    yield reverse("admin:index")
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        yield reverse(f"{name}_changelist")
+        yield reverse(f"{name}_add")
+        yield from (reverse(f"{name}_{page}", args=(1,)) for page in ("change", "delete", "history"))
+
+
+def _closed(answer: Any) -> bool:
+    return answer.status_code in (403, 404) or answer.headers.get("Location", "").startswith((LOG_IN, "/admin/login/"))

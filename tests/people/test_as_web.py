@@ -1,0 +1,49 @@
+"""The way in, under the role that the web process takes on: what the pages need, policies and grants let them do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.test import Client
+
+from tenants.doors import across_tenants, holding_invitation
+from tenants.models import Membership
+from tenants.workspaces.invitations import hash_of
+from tests.cast import PASSWORD, Cast
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+
+
+def test_inviting_joining_changing_a_role_and_ending_a_log_in(cast: Cast) -> None:
+    olivia, gus = Client(), Client()
+    olivia.force_login(cast.olivia)
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE signalist_web")
+        try:
+            olivia.post("/accounts/reauthenticate/", {"password": PASSWORD})
+            olivia.post("/workspace/invite/", {"email": "gus@example.com", "role": "ANALYST"})
+            link = re.findall(r"http://testserver(/invitations/\S+)", mail.outbox[0].body)[0]
+            assert "Join Acme" in gus.get(link).content.decode()
+            for token, seen in ((hash_of(link.split("/")[2]), 1), (hash_of("guessed"), 0), ("", 0)):
+                with holding_invitation(token):
+                    cursor.execute("SELECT count(*) FROM tenants_invitation")
+                    assert cursor.fetchone()[0] == seen
+            gus.post("/accounts/login/", {"login": "gus@example.com", "password": PASSWORD})
+            gus.post(link)
+            olivia.post(f"/workspace/members/{cast.gus.public_id}/role/", {"role": "TRADER"})
+            assert "Open log-ins" in gus.get("/security/").content.decode()
+            gus.post("/security/sessions/end/")
+        finally:
+            cursor.execute("RESET ROLE")
+    with across_tenants("tests"):
+        assert Membership.objects.get(user=cast.gus, tenant=cast.acme).role == "TRADER"
+
+
+def test_log_ins_and_second_factors_are_closed_to_the_engine(cast: Cast) -> None:
+    for table in ("tenants_loginsession", "tenants_staffsession", "mfa_authenticator"):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT has_table_privilege('signalist_engine', %s, 'SELECT')", [table])
+            assert not cursor.fetchone()[0], table
