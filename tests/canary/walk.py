@@ -73,14 +73,14 @@ def addresses(known: dict[str, list[str]]) -> list[str]:
     return found
 
 
-def admin_pages() -> list[str]:
+def admin_pages(rows: int) -> list[str]:
     """Every list of the administration, and the first rows of each."""
     found = [reverse("admin:index")]
     with across_tenants("tests"):
         for model in admin.site._registry:
             name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
             found.append(reverse(f"{name}_changelist"))
-            keys = list(model._base_manager.order_by("pk").values_list("pk", flat=True)[:3])
+            keys = list(model._base_manager.order_by("pk").values_list("pk", flat=True)[:rows])
             found += [reverse(f"{name}_change", args=[key]) for key in keys]
     return found
 

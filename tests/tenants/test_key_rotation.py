@@ -138,14 +138,18 @@ def test_the_job_asks_for_another_run_while_something_is_left(
 
 @pytest.mark.postgresql
 @pytest.mark.django_db
-def test_the_engine_sees_what_no_account_uses_only_to_seal_it_anew_or_revoke_it(cast: Cast) -> None:
+def test_the_engine_sees_what_no_account_uses_only_to_seal_it_anew_or_revoke_it(
+    cast: Cast, keys: dict[int, bytes]
+) -> None:
     stored(cast.acme, 2)
+    keys[2] = os.urandom(32)
     seen = {}
     with connection.cursor() as cursor:
         cursor.execute("SET ROLE signalist_engine")
         for purpose in ("engine", *KEYHOLDING):
             with across_tenants(purpose):
                 seen[purpose] = Credential.objects.count()
+        assert rotate().done == 2
         cursor.execute("RESET ROLE")
     assert seen == {"engine": 0, "key rotation": 2, "mass revocation": 2}
 
