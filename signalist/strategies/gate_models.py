@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 # Raised when the gate asks for more than it did: a report of an older gate says which one it was.
@@ -10,6 +12,8 @@ GATE = 1
 
 class GateReport(models.Model):
     """One report. `candles` names what the strategy was tried on by the hash of the candles, empty for the gate's own."""
+
+    append_only: ClassVar[bool] = True
 
     version = models.ForeignKey("strategies.StrategyVersion", on_delete=models.PROTECT, related_name="gate_reports")
     gate = models.PositiveSmallIntegerField(default=GATE)

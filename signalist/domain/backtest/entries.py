@@ -13,7 +13,7 @@ from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.signals import Direction
 from signalist.domain.strategies import SignalArrays
 
-FIRST_LOOK = 32
+FIRST_LOOK = 128
 """Over so many bars from an entry on the lowest and highest price are looked up beforehand: most positions end, or come to no level."""
 # A level this near the middle between two ticks is rounded in decimals, as live does it.
 _NEAR = 1e-6

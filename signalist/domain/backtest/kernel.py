@@ -107,6 +107,7 @@ class _Run:
 
     def __init__(self, bars: Bars, signals: SignalArrays, terms: BacktestTerms, spec: InstrumentSpec) -> None:
         self.bars, self.terms, self.spec = bars, terms, spec
+        self.n = len(bars)
         self.grid = Grid(spec)
         self.sizer, self.costs = Sizer(terms, self.grid), Costs(terms, self.grid)
         self.entries = Entries.of(bars, signals, spec)
@@ -117,7 +118,7 @@ class _Run:
         self.passed_over: Counter[str] = Counter()
 
     def outcome(self) -> Outcome:
-        capital, last = self.cash, len(self.bars) - 1
+        capital, last = self.cash, self.n - 1
         free_from = 0  # the first bar whose entry may be traded
         for index, bar in enumerate(self.entries.bar):
             if bar == last:
@@ -169,7 +170,7 @@ class _Run:
 
     def _close(self, position: _Position, index: int) -> int:
         """Find how the position ends and book it; the first bar whose entry may be traded again."""
-        n = len(self.bars)
+        n = self.n
         bar = self._reached(position, index)
         if bar is not None:
             price, reason, at_open = self._protected(position, bar)
@@ -187,7 +188,7 @@ class _Run:
         """The first bar from the entry's on, and before it leaves, whose range reaches a level; looked for in stretches that grow."""
         long = position.direction is Direction.LONG
         floor, ceiling = (position.stop, position.target) if long else (position.target, position.stop)
-        begin, until, look = position.bar, min(position.leaves, len(self.bars)), FIRST_LOOK
+        begin, until, look = position.bar, min(position.leaves, self.n), FIRST_LOOK
         lowest, highest = self.entries.lowest[index], self.entries.highest[index]
         while True:
             end = min(begin + look, until)

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
-from operator import sub
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,10 @@ def equity(outcome: Outcome) -> Floats:
     """What the account is worth at every bar's close, in the quote currency, shape (n,): cash, what was realised, and the open
     position at the close, net of the fees that were paid (CON-66)."""
     n, grid = len(outcome.bars), outcome.grid
-    cash, lots, entries = _steps(outcome, n)
-    open_result = np.cumsum(lots)[:n] * (outcome.bars.close - np.cumsum(entries)[:n])
-    return np.asarray(cash + open_result * float(grid.amount(grid.worth)), dtype=np.float64)
+    if not outcome.fills:
+        return np.full(n, outcome.capital / 10**grid.places)
+    held = _held(outcome, n)
+    return np.asarray(held.cash + held.lots * (outcome.bars.close - held.entry) * float(grid.amount(grid.worth)))
 
 
 def metrics(outcome: Outcome, curve: Floats | None = None) -> Metrics:
@@ -149,28 +150,30 @@ def ratios(returns: Floats) -> tuple[float | None, float | None]:
     return (mean / spread * scale if spread > 0 else None, mean / downside * scale if downside > 0 else None)
 
 
-def _steps(outcome: Outcome, n: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """The cash at each bar's close in the quote currency, shape (n,); and what changes at each bar, shape (n + 1,): signed lots, and
-    the entry price of what is held."""
-    lots, entries = np.zeros(n + 1), np.zeros(n + 1, dtype=np.int64)
+class _Held(NamedTuple):
+    """At each bar's close, shape (n,): the cash in the quote currency, the signed lots that are held and the price of their entry."""
+
+    cash: Floats
+    lots: Floats
+    entry: NDArray[np.int64]
+
+
+def _held(outcome: Outcome, n: int) -> _Held:
+    """What is held between the bars at which something changes; there is a fill."""
     scale = 10**outcome.grid.places
-    if not outcome.fills:
-        return np.full(n, outcome.capital / scale), lots, entries
     columns = list(zip(*outcome.fills, strict=True))
     begin, end, price = (np.array(columns[place], dtype=np.int64) for place in (1, 2, 4))
     signs = np.array([1.0 if direction is Direction.LONG else -1.0 for direction in columns[0]])
-    signed = np.array(columns[3], dtype=np.float64) * signs
-    np.add.at(lots, begin, signed)
-    np.subtract.at(lots, end, signed)
-    np.add.at(entries, begin, price)
-    np.subtract.at(entries, end, price)
+    # Before the first entry, then by turns after an entry and after its exit; of changes at one bar the last counts.
+    lasting = np.diff(np.concatenate(([0], np.column_stack((begin, end)).ravel(), [n])))
+    lots, entries = np.zeros(len(lasting)), np.zeros(len(lasting), dtype=np.int64)
+    lots[1::2], entries[1::2] = np.array(columns[3], dtype=np.float64) * signs, price
     # Summed in whole numbers and divided once, so that no bar's value has drifted.
     after = list(accumulate(columns[8], initial=outcome.capital))
-    amounts = [units / scale for pair in zip(map(sub, after, columns[6]), after[1:], strict=True) for units in pair]
-    changed = np.column_stack((begin, end)).ravel()
-    # Of several changes at one bar the last counts, and it holds until the next.
-    place = np.searchsorted(changed, np.arange(n), side="right")
-    return np.concatenate(([outcome.capital / scale], amounts))[place], lots, entries
+    cash = np.empty(len(lasting))
+    cash[0::2] = [units / scale for units in after]
+    cash[1::2] = [(units - fee) / scale for units, fee in zip(after, columns[6], strict=False)]
+    return _Held(np.repeat(cash, lasting), np.repeat(lots, lasting), np.repeat(entries, lasting))
 
 
 def _annual(total: float, times: NDArray[np.int64]) -> float | None:
@@ -185,5 +188,10 @@ def _average_duration(outcome: Outcome) -> float | None:
     """From a position's fill at its bar's open to its end: at a bar's open, or inside it, which counts as its close."""
     if not outcome.fills:
         return None
-    whole = sum(outcome.ended(fill) - outcome.begun(fill) for fill in outcome.fills)
+    times, seconds = outcome.bars.time, outcome.bars.seconds
+    begin = np.array([fill.entry_bar for fill in outcome.fills])
+    end = np.array([fill.exit_bar for fill in outcome.fills])
+    # Each begins at its bar's open, and those that end at a bar's open end a bar's length before its close.
+    at_open = sum(fill.exit_at_open for fill in outcome.fills)
+    whole = int((times[end] - times[begin]).sum()) + seconds * (len(outcome.fills) - at_open)
     return whole / len(outcome.fills)
