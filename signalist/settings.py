@@ -369,7 +369,11 @@ AUTH_PASSWORD_VALIDATORS = [
 
 MAINTENANCE_FILE = VAR_DIR / "maintenance"
 
-SESSION_COOKIE_HTTPONLY = True
+# Under these names a browser takes a cookie over https alone, from this host alone, so that no neighbour plants one.
+if PRODUCTION:
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
@@ -386,6 +390,9 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 BEHIND_PROXY = environment.boolean("SIGNALIST_BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
+
+# What is mailed or logged of an exception names variables and form fields, and holds none.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "signalist.display.reports.NothingHeld"
 
 # --- Logs --------------------------------------------------------------------
 

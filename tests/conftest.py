@@ -34,6 +34,7 @@ BESIDE = "beside the project"
 TRIED_ONCE = (
     "tests/audit/test_verify_command.py",
     "tests/backtests/",
+    "tests/canary/",
     "tests/domain/",
     "tests/sandbox/",
     "tests/simulation/test_planted.py",
@@ -54,6 +55,7 @@ TRIED_ONCE = (
     "tests/flows/test_replay.py::test_another_seed",
     "tests/flows/test_replay.py::test_the_same_input",
     "tests/flows/test_venue_messages.py",
+    "tests/people/test_headers.py",
     "tests/people/test_other_provider.py",
     "tests/people/test_second_factors.py",
     "tests/strategies/test_confirmations.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -27,6 +28,7 @@ from signalist.trading.decisions import decisions_about
 from signalist.trading.models import Subscription, SubscriptionStatus
 from signalist.trading.open_differences import open_differences
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from tenants.step_up import ask_password, stepped_up
 
 
 @require_safe
@@ -126,9 +128,12 @@ def terms(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         messages.error(request, "The subscription has ended; its terms cannot change any more.")
         return redirect("subscription", public_id)
     trying = request.method == "GET" or "preview" in request.POST
-    form = TermsForm(request.POST if request.method == "POST" else terms_as_typed(actions.terms_of(row)))
+    form = TermsForm(request.POST or (request.GET if "kept" in request.GET else terms_as_typed(actions.terms_of(row))))
     if form.is_valid() and not trying:
         try:
+            if not stepped_up(request):
+                actions.check_terms(form.terms(), row.instrument)
+                return _ask(request, form)
             actions.change_terms(row, form.terms(), present(), request.user)
             messages.success(request, "Changed. It holds from the next entry on.")
             return redirect("subscription", public_id)
@@ -139,6 +144,13 @@ def terms(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     context = {"section": "subscriptions", "sub": row, "form": form, "preview": shown, "problem": problem}
     context |= {"currency": row.account.currency, "alone": only_preview}
     return render(request, "marketplace/parts/preview.html" if only_preview else "marketplace/terms.html", context)
+
+
+def _ask(request: MemberRequest, form: TermsForm) -> HttpResponse:
+    """To the proof of who it is, and back to the form as it was typed."""
+    typed = {name: value for name, value in request.POST.items() if name in form.fields} | {"kept": "1"}
+    words = "Changing what may be risked wants a proof that it is you. Nothing was done yet: save it once more."
+    return ask_password(request, f"{request.path}?{urlencode(typed)}", words)
 
 
 def _previewed(row: Subscription, form: TermsForm) -> tuple[Preview | None, str]:
