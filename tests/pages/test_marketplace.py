@@ -14,7 +14,7 @@ from django.test import Client
 
 from signalist.marketplace import selectors
 from signalist.marketplace.records import RiskClass
-from signalist.strategies.models import Schedule, Strategy
+from signalist.strategies.models import Schedule, Strategy, StrategyVersion
 from signalist.trading.models import Subscription
 from tenants.doors import across_tenants
 from tenants.models import User
@@ -324,9 +324,10 @@ def test_recent_signals_are_shown_once_their_followers_had_their_chance(client: 
 
 def test_parameters_and_versions_are_told(client: Client) -> None:
     (drift,) = offered("drift")
-    version = drift.version
-    version.parameters, version.content_hash, version.history = {"stop_atr": 2.5, "shorts": True}, "4d4bbea9", 60
-    version.save()
+    # As it was when it was made.
+    StrategyVersion.objects.filter(pk=drift.version_id).update(
+        parameters={"stop_atr": 2.5, "shorts": True}, content_hash="4d4bbea9", history=60
+    )
     said = words(page(client, "/marketplace/drift/"))
     assert "Shorts yes Stop atr 2.5 History 60 candles" in said
     assert "v1 4d4bbea" in said
@@ -334,8 +335,7 @@ def test_parameters_and_versions_are_told(client: Client) -> None:
 
 def test_the_source_is_nowhere(client: Client) -> None:
     (drift,) = offered("drift")
-    drift.version.source = "def signals(): return 'the secret sauce'"
-    drift.version.save()
+    StrategyVersion.objects.filter(pk=drift.version_id).update(source="def signals(): return 'the secret sauce'")
     assert "secret sauce" not in page(client, "/marketplace/drift/")
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from signalist.accounts.actions import open_paper_account
@@ -235,3 +236,19 @@ def test_an_author_writes_on_pages_and_nobody_else_reads_it(client: Client, cast
     assert version.state == VersionState.PUBLISHED
     public = client.get("/marketplace/mine/").content.decode()
     assert "v1" in public and "indicators.sma" not in public
+
+
+@pytest.mark.postgresql
+def test_the_web_s_role_may_do_all_of_it_and_rewrites_no_step(client: Client, cast: Cast, reviewer: User) -> None:
+    instrument = market("NOVA/USD")
+    client.force_login(cast.theo)
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE signalist_web")
+        client.post("/authoring/new/", {"name": "Mine", "slug": "mine"})
+        chosen = {"instruments": [str(instrument.pk)], "timeframe": "5m", "source": SOURCE}
+        assert client.post("/authoring/mine/write/", chosen).url == "/authoring/mine/1/"
+        client.post("/authoring/mine/1/submit/")
+        assert "At the gate" in client.get("/authoring/mine/1/").content.decode()
+        with pytest.raises(DatabaseError), transaction.atomic():
+            cursor.execute("UPDATE strategies_versionstep SET note = 'never happened'")
+        cursor.execute("RESET ROLE")
