@@ -31,6 +31,7 @@ subscription_pause     POST      orders.give         subscription
 subscription_resume    POST      orders.give         subscription
 subscription_cancel    POST      orders.give         subscription
 subscription_terms     GET,POST  orders.give         subscription
+newer_version          GET,POST  orders.give         subscription
 subscribe              GET,POST  orders.give         : slug
 position               GET       member              position
 position_close         POST      orders.give         position
@@ -43,6 +44,12 @@ account_books          GET       member              account
 difference             GET       member              difference
 difference_answer      POST      orders.give         difference
 signal                 GET       member              signal
+authoring              GET       strategies.publish
+create_strategy        GET,POST  strategies.publish
+own_strategy           GET       only-ADMIN          slug
+write_version          GET,POST  only-ADMIN          slug
+version                GET       only-ADMIN          version
+change_version         POST      only-ADMIN          change
 authored_signal        GET       only-ADMIN          signal
 close_many             GET       orders.give
 close_account          GET,POST  orders.give         account
@@ -73,7 +80,7 @@ audit                  GET       member
 audit_export           GET       member
 log_ins                GET       member
 incident_confirm       GET,POST  public              : stale
-api_keys               GET,POST  member
+api_keys               GET,POST  keys.manage
 api_key_rotate         POST      only-TRADER         key
 api_key_revoke         POST      only-TRADER         key
 api_me                 GET       key
@@ -123,5 +130,8 @@ def _read(line: str) -> Line:
     name, methods, who, *rest = line.split()
     return Line(name, tuple(methods.split(",")), who, rest[-1] if rest else "", bool(rest) and rest[0] != ":")
 
+
+FORMS = {"newer_version": {"number": "1", "answer": "stay"}}
+"""What is sent where an empty form is about nothing."""
 
 LINES = [_read(line) for line in _LINES.strip().splitlines()]

@@ -18,7 +18,7 @@ from django.views.generic import RedirectView
 from signalist.live.access import seat_for
 from tenants.permissions import PERMISSIONS
 from tests.cast import Cast
-from tests.isolation.lines import ABOUT_ONESELF, LINES, Line
+from tests.isolation.lines import ABOUT_ONESELF, FORMS, LINES, Line
 from tests.isolation.world import SECRET, World, one_of_everything
 
 LOG_IN = "/accounts/login/"
@@ -60,7 +60,11 @@ def asked(world: World, line: Line, method: str, who: str) -> Any:
         return Client().get(
             address, headers={"Authorization": f"Bearer {world.keys[who]}"} if who in world.keys else {}
         )
-    return world.clients[who].get(address) if method == "GET" else world.clients[who].post(address, {})
+    return (
+        world.clients[who].get(address)
+        if method == "GET"
+        else world.clients[who].post(address, FORMS.get(line.name, {}))
+    )
 
 
 def may(line: Line, who: str) -> bool:
@@ -89,7 +93,9 @@ def closed(line: Line, who: str, status: int, location: str) -> bool:
         return location.startswith(LOG_IN)
     if who == "staff":  # has no workspace
         return location.startswith("/workspace/") or status == 404
-    return status == (404 if who == "outsider" or line.who.startswith("only-") else 403)
+    if line.who.startswith("only-"):
+        return status == 404 or (status == 403 and who in ROLES)
+    return status == (404 if who == "outsider" else 403)
 
 
 def wrong(world: World, line: Line, method: str, who: str) -> str:

@@ -120,6 +120,8 @@ def one_of_everything(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         }
         things: dict[str, tuple[Any, ...]] = {
             "slug": (strategy.slug,),
+            "version": (strategy.slug, 1),
+            "change": (strategy.slug, 1, "retire"),
             "instrument": (scene.btc.pk,),
             "subscription": (desk.public_id,),
             "position": (position.pk,),
