@@ -163,7 +163,7 @@ def test_a_page_may_read_and_act_on_any_floor(tree: Path) -> None:
     assert answer.returncode == 0, answer.stdout
 
 
-def test_keys_are_read_in_the_settings_and_the_vault_only() -> None:
+def test_keys_are_read_in_the_settings_and_where_secrets_are_sealed_only() -> None:
     readers = {
         str(path.relative_to(ROOT))
         for package in ("signalist", "tenants")
