@@ -369,7 +369,11 @@ AUTH_PASSWORD_VALIDATORS = [
 
 MAINTENANCE_FILE = VAR_DIR / "maintenance"
 
-SESSION_COOKIE_HTTPONLY = True
+# Under these names a browser takes a cookie over https alone, from this host alone, so that no neighbour plants one.
+if PRODUCTION:
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION

@@ -31,7 +31,8 @@ class OurAccounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth comes
         found: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         factors = [method for method in found if method["id"] != "reauthenticate"]
         if found or not user.is_authenticated:
-            return factors or found
+            # The first is where they are sent: who has a passkey and no app may never have seen the recovery codes.
+            return sorted(factors, key=lambda method: method["url"] != reverse(way_of(user))) or found
         return [{"id": BY_PROVIDER, "description": "Log in again", "url": reverse(BY_PROVIDER)}]
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:

@@ -19,7 +19,7 @@ from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.database import Database
-from signalist.engine.strategies import StrategyPool
+from signalist.engine.strategies import Answer, StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile, switch_requests
 from signalist.execution.compare import Comparer
 from signalist.execution.decide import decide
@@ -216,7 +216,12 @@ class Engine:
     async def run_due(self) -> int:
         """Run every strategy that is due; returns how many runs were finished."""
         shown = await self.database(self._claimed)
-        await asyncio.gather(*(self._run(run, candles) for run, candles in shown))
+        if self._patient and len(shown) == 1:
+            # Nothing else goes on meanwhile: two changes of threads would take longer than the strategy.
+            run, candles = shown[0]
+            await self._finish_run(run, self.strategies.answer(run, candles))
+        else:
+            await asyncio.gather(*(self._run(run, candles) for run, candles in shown))
         return len(shown)
 
     def _claimed(self) -> list[tuple[StrategyRun, Shown | None]]:
@@ -225,7 +230,9 @@ class Engine:
 
     async def _run(self, run: StrategyRun, shown: Shown | None) -> None:
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._workers, self.strategies.answer, run, shown)
+        await self._finish_run(run, await loop.run_in_executor(self._workers, self.strategies.answer, run, shown))
+
+    async def _finish_run(self, run: StrategyRun, answer: Answer) -> None:
         if isinstance(answer.outcome, Failed):
             log.warning("strategy_failed", run=run.pk, kind=answer.outcome.kind.value, message=answer.outcome.message)
         await self.database(lambda: runs.finish(run, answer.outcome, answer.reference, self.clock.now()))

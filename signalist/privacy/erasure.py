@@ -22,6 +22,7 @@ from signalist.privacy.models import GRACE, Deletion
 from signalist.risk.actions import Where, switch
 from signalist.risk.connections import revoke
 from signalist.risk.models import TenantSwitch, TenantSwitchChange
+from signalist.security import incidents
 from signalist.trading.models import Position
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Membership, Role, Tenant, User
@@ -108,6 +109,7 @@ def _erase(wish: Deletion, now: datetime) -> None:
                 _close_workspace(tenant_id, now)
             _forget_in(tenant_id, user, names)
     _forget_log_in(user)
+    incidents.forget(user.pk)
     with across_tenants("deletion"):
         record("privacy.deleted", tenant_id=None, user_id=None, target=str(user.public_id))
         erase_subject(user.pk)

@@ -128,7 +128,7 @@ def switch(
         payload |= {"before": before[0], "reason": reason, "by": who}
         emit([Fact("kill_switched", where.tenant_id, now, payload)])
         record(
-            "switch.thrown" if state != AccountState.ACTIVE else "switch.released",
+            "kill_switch.thrown" if state != AccountState.ACTIVE else "kill_switch.released",
             tenant_id=where.tenant_id,
             user_id=None if by is None else by.pk,
             target=f"{where.layer.value} {where.name}",

@@ -153,6 +153,12 @@ def resolve(incident: Incident, by: User, resolution: str, now: datetime) -> boo
     return bool(ended)
 
 
+def forget(user_id: int) -> None:
+    """Let go of everything that happened at a person's doors, who is deleted; the audit log keeps its lines, of a pseudonym."""
+    SecurityEvent.objects.filter(user_id=user_id).delete()
+    Incident.objects.filter(user_id=user_id).delete()
+
+
 def held(user: User) -> Response:
     """The strictest response of the person's open incidents."""
     found = set(

@@ -20,7 +20,7 @@ from django.urls import Resolver404, resolve
 
 from signalist.audit.origin import client_address
 from signalist.audit.writing import record
-from signalist.clock import utc_now
+from signalist.clock import monotonic, utc_now
 from signalist.domain.login_risk import Response
 from signalist.logs import logger
 from signalist.security import incidents
@@ -42,6 +42,7 @@ ENTRIES = frozenset("ticket subscribe subscription_terms subscription_resume ord
 AT_THE_DOOR = frozenset("account_login account_signup account_reset_password mfa_authenticate".split())
 MARKETPLACE = frozenset({"marketplace", "strategy"})
 UNCOUNTED = ("/health", "/static/")
+API = "/api/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,13 @@ class LimitsMiddleware:
         self._next = get_response
         self._often = Chunks()
         self._tenants: dict[int, int] = {}
+        self._shut: dict[str, float] = {}
 
     def __call__(self, request: Any) -> HttpResponse:
         if not settings.RATE_LIMITED or request.path.startswith(UNCOUNTED):
             return self._next(request)
+        if request.path.startswith(API) and "Authorization" in request.headers:
+            return self._by_key(request)
         asked = Asked.of(request)
         if asked.passes:
             return self._next(request)
@@ -105,6 +109,19 @@ class LimitsMiddleware:
             tightest = min(verdicts, key=lambda verdict: verdict.remaining / verdict.limit.amount)
             for name, value in tightest.headers().items():
                 response.headers.setdefault(name, value)
+        return response
+
+    def _by_key(self, request: HttpRequest) -> HttpResponse:
+        """A program with a key, whose own hour is counted where the key is read (CON-122). Keys that open nothing count for the address."""
+        address = client_address(request)
+        if (left := self._shut.get(address, 0.0) - monotonic()) > 0:
+            return too_often(request, int(left) + 1, {"Retry-After": str(int(left) + 1)})
+        response = self._next(request)
+        if response.status_code == 401:
+            verdict = take("anonymous", f"keys:{address}")
+            if not verdict.allowed:
+                self._shut = {one: until for one, until in self._shut.items() if until > monotonic()}
+                self._shut[address] = monotonic() + verdict.reset
         return response
 
     def _verdicts(self, request: HttpRequest, asked: Asked) -> list[Verdict]:
@@ -152,7 +169,7 @@ def _refused(request: HttpRequest, asked: Asked, verdict: Verdict) -> HttpRespon
 def too_often(request: HttpRequest, seconds: int, headers: dict[str, str]) -> HttpResponse:
     """The answer 429: a page that says when to try again, or a problem document (RFC 9457) for programs."""
     response: HttpResponse
-    if request.path.startswith("/api/") or "application/json" in request.headers.get("Accept", ""):
+    if request.path.startswith(API) or "application/json" in request.headers.get("Accept", ""):
         told = {"type": "about:blank", "title": "Too many requests", "status": 429, "retry_after": seconds}
         response = JsonResponse(told, status=429, content_type="application/problem+json")
     else:
@@ -198,6 +215,8 @@ class HoldsMiddleware:
         tenant = getattr(request, "tenant", None)
         view = Asked.of(request).view
         incidents.note(user, "UNAUTHORIZED_ACCESS_ATTEMPT", "BLOCKED", Visitor.of(request), utc_now(), reason=view)
+        if getattr(request, "refusal_recorded", False):
+            return
         record(
             "access.refused",
             tenant_id=None if tenant is None else tenant.pk,

@@ -28,13 +28,19 @@ def log_in(page: Page, email: str = DEMO.email, password: str = PASSWORD) -> Non
     page.goto("/accounts/login/")
     page.locator("[name=login]").fill(email)
     page.locator("[name=password]").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Dashboard")
 
 
 def log_in_as_staff(page: Page) -> None:
-    """Log in as staff."""
+    """Log in as staff, and begin staff's powers."""
     log_in(page, STAFF.email)
+    page.goto("/staff/powers/")
+    page.locator("[name=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("What for?").fill("a look around")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("People")
 
 
 def subscribe(page: Page, strategy: str = "Metronome", capital: str = "10000") -> None:

@@ -157,6 +157,15 @@ def test_behind_a_proxy_its_word_is_taken_for_the_protocol_and_the_visitor(produ
     )
 
 
+def test_cookies_go_over_https_to_this_host_alone_in_production(production: dict[str, str]) -> None:
+    names = "SESSION_COOKIE_NAME CSRF_COOKIE_NAME SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SESSION_COOKIE_HTTPONLY CSRF_COOKIE_HTTPONLY"
+    expression = ", ".join(f"settings.{name}" for name in names.split())
+    assert _setting(expression, production) == "__Host-session __Host-csrf True True True True"
+    assert (
+        _setting("settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS", production) == "31536000 True"
+    )
+
+
 def test_the_counters_of_log_ins_are_not_dropped_because_there_are_many(production: dict[str, str]) -> None:
     """Django's own limit is three hundred entries, which an attacker fills in no time."""
     assert _setting("settings.CACHES['default']['OPTIONS']['MAX_ENTRIES']", production) == "100000"

@@ -22,7 +22,7 @@ from signalist.trading.models import (
     SubscriptionStatus,
     Trade,
 )
-from tests.cast import Cast
+from tests.cast import PASSWORD, Cast
 from tests.flows.scene import EXIT_LONG, LONG, entry
 from tests.pages.acme import Acme, plain
 from tests.pages.counting import asks
@@ -281,6 +281,11 @@ def test_terms_are_shown_as_they_are_and_changed_as_they_are_typed(acme: Acme, d
     assert 'name="capital" value="100000"' in page
     assert 'name="risk" value="1"' in page
     form = {"capital": "50,000", "sizing": "share", "share": "12.5", "leverage": "2", "daily_entries": "4"}
+    asked = acme.post(where(desk, "terms"), acme.cast.theo, **form).headers["Location"]
+    back = acme.post(asked, acme.cast.theo, password=PASSWORD).headers["Location"]
+    assert 'name="capital" value="50,000"' in acme.html(back), "what was typed is there again"
+    desk.refresh_from_db()
+    assert desk.capital == 100_000
     answer = acme.post(where(desk, "terms"), acme.cast.theo, **form)
     assert (answer.status_code, answer.headers["Location"]) == (302, where(desk))
     desk.refresh_from_db()

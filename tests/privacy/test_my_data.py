@@ -106,7 +106,7 @@ def test_a_copy_holds_the_workspace_s_trades_exactly_and_only_its_owner_gets_it(
     said = {name.partition(".")[0]: json.loads(copy.read(name)) for name in copy.namelist()}
     assert said["person"][0]["email"] == cast.theo.email and said["membership"][0]["workspace"] == "Acme"
     assert (said["trades"][0]["net"], len(said["fills"])) == (format(trade.net.normalize(), "f"), _fills(cast))
-    assert said["audit"][0]["action"] == "export.asked"
+    assert "export.asked" in {line["action"] for line in said["audit"]}
     sheets = zipfile.ZipFile(io.BytesIO(theo.get(f"/downloads/{two.public_id}/").content))
     assert "'=Desk" in sheets.read("accounts.csv").decode(), "what was typed is no formula"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client
+from pytest_django import Settings
 
 from signalist.domain.orders import Side
 from signalist.risk.models import SharedSwitch, SharedSwitchChange, SwitchRequest
@@ -26,6 +27,8 @@ BUY = entry(LONG, "39600", "40800")
 @pytest.fixture
 def root(client: Client, db: None) -> Client:
     client.force_login(User.objects.create_superuser("root@example.com", PASSWORD))
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/staff/powers/", {"reason": "a venue breach"})
     return client
 
 
@@ -33,7 +36,9 @@ def asks(root: Client, state: str, **more: str) -> Any:
     return root.post(ADD, {"layer": "PLATFORM", "state": state, "reason": "a venue breach"} | more)
 
 
-def test_staff_stop_everybody_at_once_and_resume_with_their_password(scene: Scene, root: Client) -> None:
+def test_staff_stop_everybody_at_once_and_resume_with_their_password(
+    scene: Scene, root: Client, settings: Settings
+) -> None:
     scene.minute()
     theo = scene.subscriber()
     assert asks(root, "HALTED").status_code == 302
@@ -43,10 +48,11 @@ def test_staff_stop_everybody_at_once_and_resume_with_their_password(scene: Scen
     assert scene.execution(theo).rule == "kill_switch"
     kept = SharedSwitchChange.objects.get()
     assert (kept.state, kept.reason, kept.who) == ("HALTED", "a venue breach", "root@example.com")
+    settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = -1
     answer = asks(root, "ACTIVE", reason="it is closed")
     assert answer.headers["Location"].startswith("/accounts/reauthenticate/")
     assert SwitchRequest.objects.count() == 1
-    root.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
     assert asks(root, "ACTIVE", reason="it is closed").status_code == 302
     scene.poll()
     scene.minute()

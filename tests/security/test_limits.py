@@ -146,3 +146,14 @@ def test_kinds_have_limits_of_their_own(limited: Settings, client: Client, cast:
     limited.RATE_LIMITS = limited.RATE_LIMITS | {"anonymous": "100/900", "authentication": "3/900"}
     assert [visitor.post("/accounts/login/", form).status_code for _ in range(4)] == [200, 200, 200, 429]
     assert visitor.post("/accounts/login/", form | {"login": "vera@example.com"}).status_code == 200
+
+
+def test_a_program_is_counted_by_its_key_and_guessed_keys_by_their_address(
+    limited: Settings, client: Client, cast: Cast
+) -> None:
+    limited.RATE_LIMITS = limited.RATE_LIMITS | {"anonymous": "3/900"}
+    bearer = {"authorization": "Bearer tk_live_guessed"}
+    answers = [client.get("/api/v1/me", headers=bearer).status_code for _ in range(6)]
+    assert answers == [401, 401, 401, 401, 429, 429]
+    assert client.get("/api/v1/me", REMOTE_ADDR="192.0.2.44", headers=bearer).status_code == 401
+    assert client.get("/marketplace/").status_code == 200  # who looks at pages from there is counted apart

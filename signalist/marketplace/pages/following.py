@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -21,12 +22,13 @@ from signalist.marketplace.bars import day_bars
 from signalist.marketplace.forms import TermsForm, terms_as_typed
 from signalist.marketplace.preview import NoPreview, Preview, preview
 from signalist.risk.restraints import restraints
-from signalist.trading import actions
+from signalist.trading import actions, moving
 from signalist.trading.actions import Refused
 from signalist.trading.decisions import decisions_about
 from signalist.trading.models import Subscription, SubscriptionStatus
 from signalist.trading.open_differences import open_differences
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from tenants.step_up import ask_password, stepped_up
 
 
 @require_safe
@@ -49,6 +51,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     row, now = _own(public_id), present()
     (followed,) = following.followed([row], now)
     ledger = following.ledger(row)
+    newer = moving.newer(row)
     said = f"Net result after fees, trade by trade, now {money(ledger.net)} {followed.currency}"
     css = "hypo" if followed.is_paper else ""
     context = {
@@ -62,6 +65,8 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         "bars": day_bars([(day.day, day.net) for day in followed.days]),
         "decisions": decisions_about(row.pk),
         "may_trade": request.membership.role in TRADING_ROLES,
+        "newer": newer,
+        "asks": moving.asks(row, newer),
         "now": now,
     }
     return render(request, "marketplace/subscription.html", context)
@@ -123,9 +128,12 @@ def terms(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         messages.error(request, "The subscription has ended; its terms cannot change any more.")
         return redirect("subscription", public_id)
     trying = request.method == "GET" or "preview" in request.POST
-    form = TermsForm(request.POST if request.method == "POST" else terms_as_typed(actions.terms_of(row)))
+    form = TermsForm(request.POST or (request.GET if "kept" in request.GET else terms_as_typed(actions.terms_of(row))))
     if form.is_valid() and not trying:
         try:
+            if not stepped_up(request):
+                actions.check_terms(form.terms(), row.instrument)
+                return _ask(request, form)
             actions.change_terms(row, form.terms(), present(), request.user)
             messages.success(request, "Changed. It holds from the next entry on.")
             return redirect("subscription", public_id)
@@ -136,6 +144,13 @@ def terms(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     context = {"section": "subscriptions", "sub": row, "form": form, "preview": shown, "problem": problem}
     context |= {"currency": row.account.currency, "alone": only_preview}
     return render(request, "marketplace/parts/preview.html" if only_preview else "marketplace/terms.html", context)
+
+
+def _ask(request: MemberRequest, form: TermsForm) -> HttpResponse:
+    """To the proof of who it is, and back to the form as it was typed."""
+    typed = {name: value for name, value in request.POST.items() if name in form.fields} | {"kept": "1"}
+    words = "Changing what may be risked wants a proof that it is you. Nothing was done yet: save it once more."
+    return ask_password(request, f"{request.path}?{urlencode(typed)}", words)
 
 
 def _previewed(row: Subscription, form: TermsForm) -> tuple[Preview | None, str]:
