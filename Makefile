@@ -124,7 +124,7 @@ format: $(STAMP)
 LOCK := var/lock-tool
 lock:
 	test -x $(LOCK)/bin/uv || { $(PYTHON) -m venv $(LOCK) && $(LOCK)/bin/pip install --quiet uv; }
-	for name in base dev assets; do \
+	for name in base dev assets bench; do \
 		$(LOCK)/bin/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --no-emit-find-links $(UPGRADE) --custom-compile-command \
 			"uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url requirements/$$name.in -o requirements/$$name.txt   (or: make lock)" \

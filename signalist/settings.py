@@ -36,6 +36,8 @@ def _secret(name: str, make: Callable[[], str]) -> str | None:
 
 
 SECRET_KEY = environment.signing_secret("SECRET_KEY", _secret("SECRET_KEY", environment.new_signing_secret))
+# Keys that signed and sealed before: what they opened still opens, nothing new is made with them.
+SECRET_KEY_FALLBACKS = [key for key in (environment.secret("SECRET_KEY_FALLBACKS") or "").split(",") if key]
 CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEYS", environment.new_keyring))
 
 # --- What Signalist may do ---------------------------------------------------
@@ -390,6 +392,9 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 BEHIND_PROXY = environment.boolean("SIGNALIST_BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
+
+# What is mailed or logged of an exception names variables and form fields, and holds none.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "signalist.display.reports.NothingHeld"
 
 # --- Logs --------------------------------------------------------------------
 

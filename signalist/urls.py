@@ -13,6 +13,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 urlpatterns = [
     path("", include("signalist.dashboard.urls")),
     path("", include("signalist.marketplace.urls")),
+    path("", include("signalist.strategies.urls")),
     path("", include("signalist.trading.urls")),
     path("", include("signalist.execution.urls")),
     path("", include("signalist.markets.urls")),

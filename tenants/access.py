@@ -28,6 +28,7 @@ class MemberRequest(HttpRequest):
     tenant: Tenant
     membership: Membership
     memberships: list[Membership]
+    refusal_recorded: bool
     htmx: Any
 
 
@@ -66,6 +67,7 @@ def needs(permission: str) -> Callable[[View], View]:
 
 def refuse(request: MemberRequest, permission: str) -> None:
     """Record that somebody tried what their role does not allow. A look at somebody's workspace is on record as a whole."""
+    request.refusal_recorded = True
     if is_only_looking():
         return
     record(

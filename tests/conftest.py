@@ -34,6 +34,7 @@ BESIDE = "beside the project"
 TRIED_ONCE = (
     "tests/audit/test_verify_command.py",
     "tests/backtests/",
+    "tests/canary/",
     "tests/domain/",
     "tests/sandbox/",
     "tests/simulation/test_planted.py",

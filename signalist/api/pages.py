@@ -16,7 +16,7 @@ from signalist.api.models import ApiKey
 from signalist.api.scopes import SCOPES
 from signalist.clock import utc_now
 from signalist.domain.errors import DomainError
-from tenants.access import MemberRequest, member
+from tenants.access import MemberRequest, needs
 from tenants.doors import acting_for
 from tenants.step_up import ask_password, stepped_up
 
@@ -24,7 +24,7 @@ _STEP_UP = "Keys want your password. Nothing was done yet."
 
 
 @require_http_methods(["GET", "POST"])
-@member
+@needs("keys.manage")
 def api_keys(request: MemberRequest) -> HttpResponse:
     """The keys of this person in this workspace, and a form for another."""
     form = KeyForm(request.POST or None)
@@ -51,7 +51,7 @@ def api_keys(request: MemberRequest) -> HttpResponse:
 
 
 @require_POST
-@member
+@needs("keys.manage")
 def api_key_rotate(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Make a successor; the old key goes on for a day."""
     row = _row(request, public_id)
@@ -67,7 +67,7 @@ def api_key_rotate(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse
 
 
 @require_POST
-@member
+@needs("keys.manage")
 def api_key_revoke(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """End a key now. That wants no password: whoever suspects something must not be kept from it."""
     with acting_for(request.tenant.pk):

@@ -19,7 +19,8 @@ from signalist.audit.writing import record
 from signalist.clock import utc_now
 from signalist.display.listing import Choice, page_of
 from tenants.access import MemberRequest, member
-from tenants.models import Membership, Role, User
+from tenants.models import Membership, User
+from tenants.permissions import permits
 
 MOST = 10_000
 _PERIODS = (("7", "7 days"), ("1", "24 hours"), ("30", "30 days"), ("365", "A year"), ("", "All time"))
@@ -74,7 +75,7 @@ def _safe(cell: object) -> str:
 
 
 def _sees_all(request: MemberRequest) -> bool:
-    return request.membership.role == Role.ADMIN
+    return permits(request.membership, "audit.view")
 
 
 def _rows(request: MemberRequest, choices: Sequence[Choice]) -> Any:

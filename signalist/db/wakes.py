@@ -77,7 +77,7 @@ def ring_on_commit(*stages: str, everywhere: bool = False) -> None:
 
 def free_on_commit(*stages: str) -> None:
     """As `ring_on_commit`, for what is new to nobody and only what a stage has put off may go on by: one that waits for nothing, which
-    would open a transaction to find nothing, is left alone."""
+    would open a transaction to find nothing, is left alone. What waits for its time is found by the next ring, or the poll."""
     transaction.on_commit(lambda: wakes.free(*stages))
     if not wakes.driven and connection.vendor == "postgresql":
         _notify(stages)

@@ -11,6 +11,7 @@ from signalist.sandbox.outcomes import Failed
 from signalist.sandbox.process import StrategyProcess
 from signalist.strategies.house import is_house
 from signalist.strategies.models import Strategy, StrategyVersion
+from signalist.strategies.version_models import VersionState
 from tenants.models import User
 
 LIBRARY = Path(__file__).resolve().parent.parent / "strategies" / "library"
@@ -32,7 +33,8 @@ def published(
     strategy = Strategy.objects.filter(slug=slug).first()
     path = LIBRARY / f"{slug.replace('-', '_')}.py"
     if not path.is_file():
-        version = strategy.versions.order_by("-number").first() if strategy else None
+        offered = strategy.versions.filter(state=VersionState.PUBLISHED) if strategy else StrategyVersion.objects.none()
+        version = offered.order_by("-number").first()
         if version is None:
             known = ", ".join(sorted(p.stem.replace("_", "-") for p in LIBRARY.glob("[a-z]*.py")))
             raise DomainError(f"There is no strategy {slug!r}; the library has {known}.")

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from signalist.db import fast
-from signalist.db.wakes import wakes
 from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side
 from signalist.domain.signals import Direction
 from signalist.execution.protection_plan import Wanted
@@ -95,7 +94,6 @@ def leg_order(position: Position, wanted: Wanted, n: int, now: datetime) -> Orde
     order.rung, order.trigger, order.watched = wanted.rung, wanted.level, wanted.watched
     if wanted.leg is Leg.STOP and position.lost_stops > 1:
         order.not_before = now + timedelta(seconds=2**position.lost_stops)
-        wakes.left("place", waits=True)  # it comes to its time without a word
     return order
 
 

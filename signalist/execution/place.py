@@ -242,7 +242,7 @@ def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -
         )
         _after_refusals(list(fresh.values()))
         ring_on_commit(*_concerned(fresh.values()))
-        free_on_commit("place", "protect", "decide")
+        free_on_commit(*_freed(fresh.values()))
 
 
 def _concerned(orders: Collection[Order]) -> Iterator[str]:
@@ -254,8 +254,15 @@ def _concerned(orders: Collection[Order]) -> Iterator[str]:
         yield "protect"
     if any(order.state is OrderStatus.UNKNOWN for order in orders):
         yield "look_up"
-    if any(order.not_before is not None for order in orders):
-        wakes.left("place", waits=True)  # what is put off comes to its time without a word
+
+
+def _freed(orders: Collection[Order]) -> Iterator[str]:
+    """Who may go on with what it has put off until these orders were answered."""
+    yield "place"
+    if any(order.position_id for order in orders):
+        yield "protect"
+    if any(order.state.is_final for order in orders):
+        yield "decide"
 
 
 def _has_more_to_ask(order: Order) -> bool:

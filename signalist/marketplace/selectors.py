@@ -16,6 +16,7 @@ from django.core.cache import cache
 
 from signalist.marketplace.records import MarketKey, Record, Records, RiskClass, records
 from signalist.strategies.models import Schedule, Signal, Strategy, StrategyVersion
+from signalist.strategies.version_models import VersionState
 from signalist.trading.models import Following, SignalRecord
 
 T = TypeVar("T")
@@ -148,6 +149,8 @@ def _offers(strategies: Any, points: int) -> list[Offer]:
     return [_offer(row, schedules[row.pk], recorded[row.pk], followers) for row in rows if row.pk in schedules]
 
 
+PUBLIC = (VersionState.PUBLISHED, VersionState.RETIRED)
+"""The states in which everybody may know of a version."""
 _SHOWN = "slug name description created_at is_active author__full_name".split()
 """Of an author nothing but the name is even read."""
 
@@ -165,7 +168,9 @@ def _offer(
 ) -> Offer:
     active = [schedule for schedule in schedules if schedule.is_active]
     newest = max(schedule.version.number for schedule in active or schedules)
-    offered = [schedule for schedule in active if schedule.version.number == newest and row.is_active]
+    offered = [
+        schedule for schedule in active if schedule.version.number == newest and row.is_active and _is_offered(schedule)
+    ]
     return Offer(
         id=row.pk,
         slug=row.slug,
@@ -185,6 +190,10 @@ def _offer(
     )
 
 
+def _is_offered(schedule: Schedule) -> bool:
+    return schedule.version.state == VersionState.PUBLISHED
+
+
 def _market(schedule: Schedule) -> Market:
     row = schedule.instrument
     return Market(schedule.pk, row.pk, row.symbol, row.base, row.quote, row.tick, row.lot, schedule.timeframe)
@@ -199,7 +208,8 @@ def versions(strategy_id: int) -> list[Version]:
     running = Schedule.objects.filter(version__strategy=strategy_id, is_active=True).select_related("instrument")
     for schedule in running.order_by("pk"):
         runs_on[schedule.version_id].append(f"{schedule.instrument.symbol} {schedule.timeframe}")
-    rows = StrategyVersion.objects.filter(strategy=strategy_id).defer("source").order_by("-number")
+    public = StrategyVersion.objects.filter(strategy=strategy_id, state__in=PUBLIC)
+    rows = public.defer("source").order_by("-number")
     return [
         Version(
             row.number,

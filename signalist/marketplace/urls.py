@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from signalist.marketplace.pages import following, public, subscribing
+from signalist.marketplace.pages import following, moving, public, subscribing
 
 urlpatterns = [
     path("marketplace/", public.marketplace, name="marketplace"),
@@ -15,5 +15,6 @@ urlpatterns = [
     path("subscriptions/<uuid:public_id>/pause/", following.pause, name="subscription_pause"),
     path("subscriptions/<uuid:public_id>/resume/", following.resume, name="subscription_resume"),
     path("subscriptions/<uuid:public_id>/cancel/", following.cancel, name="subscription_cancel"),
+    path("subscriptions/<uuid:public_id>/version/", moving.newer_version, name="newer_version"),
     path("subscriptions/<uuid:public_id>/terms/", following.terms, name="subscription_terms"),
 ]

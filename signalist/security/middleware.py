@@ -198,6 +198,8 @@ class HoldsMiddleware:
         tenant = getattr(request, "tenant", None)
         view = Asked.of(request).view
         incidents.note(user, "UNAUTHORIZED_ACCESS_ATTEMPT", "BLOCKED", Visitor.of(request), utc_now(), reason=view)
+        if getattr(request, "refusal_recorded", False):
+            return
         record(
             "access.refused",
             tenant_id=None if tenant is None else tenant.pk,

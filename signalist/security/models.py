@@ -47,6 +47,11 @@ class SecurityEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.status} {self.pk}"
 
+    @property
+    def words(self) -> str:
+        """What happened, as a page says it."""
+        return self.kind.replace("_", " ").capitalize()
+
 
 class Incident(models.Model):
     """What was taken for an attack (ACC-25), what was done about it by itself, and how it ended."""
@@ -75,6 +80,11 @@ class Incident(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.severity} {self.pk}"
+
+    @property
+    def words(self) -> str:
+        """What happened, as a page says it."""
+        return self.kind.replace("_", " ").capitalize()
 
 
 class Ban(models.Model):

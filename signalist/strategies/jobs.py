@@ -1,4 +1,4 @@
-"""What is done to strategy runs from time to time: those that said nothing are kept for thirty days."""
+"""What is done in the background: versions are put through the gate; runs that said nothing are kept for thirty days."""
 
 from __future__ import annotations
 
@@ -6,11 +6,32 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef
 
+from signalist.clock import utc_now
 from signalist.db import retention
-from signalist.strategies.models import RunStatus, Schedule, Signal, StrategyRun
+from signalist.strategies.actions import checked
+from signalist.strategies.gate.values import CannotJudge
+from signalist.strategies.gate_reports import examined
+from signalist.strategies.models import RunStatus, Schedule, Signal, StrategyRun, StrategyVersion
+from signalist.strategies.version_models import VersionState
 
 KEPT = timedelta(days=30)
 QUIET = (RunStatus.NO_SIGNAL, RunStatus.SKIPPED)
+
+
+def check_version(version_id: int) -> None:
+    """Put a version that was handed in through the gate. One that is not waiting for it is left alone, so it may be asked for twice."""
+    version = (
+        StrategyVersion.objects.filter(pk=version_id, state=VersionState.CHECKING).select_related("strategy").first()
+    )
+    if version is None:
+        return
+    try:
+        report = examined(version, utc_now())
+    except CannotJudge as reason:
+        checked(version, utc_now(), passed=False, note=f"The gate could not judge it: {reason}")
+        return
+    failed = ", ".join(check["name"] for check in report.checks if not check["passed"])
+    checked(version, utc_now(), passed=report.passed, note=f"Refused by the gate: {failed}." if failed else "")
 
 
 def retire_runs(now: datetime) -> int:

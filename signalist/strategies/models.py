@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +14,7 @@ from signalist.db.fields import ExactDecimalField
 from signalist.domain.timeframes import interval_key, timeframe
 from signalist.markets.models import Instrument
 from signalist.strategies.gate_models import GateReport  # noqa: F401  # Django looks for models here
+from signalist.strategies.version_models import VersionState, VersionStep  # noqa: F401  # Django looks for models here
 
 
 class Strategy(models.Model):
@@ -31,7 +33,10 @@ class Strategy(models.Model):
 
 
 class StrategyVersion(models.Model):
-    """One state of the source with its parameter values; never changed once written."""
+    """One state of the source with its parameter values; never changed once written, but for its `state`.
+
+    `changes` is what its author says is new in it; `markets` where it shall run once it is published, as [instrument id, timeframe] each.
+    """
 
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -40,12 +45,25 @@ class StrategyVersion(models.Model):
     parameters = models.JSONField(default=dict)
     history = models.PositiveIntegerField()
     created_at = models.DateTimeField(default=utc_now)
+    state = models.CharField(max_length=9, choices=VersionState.choices, default=VersionState.PUBLISHED)
+    changes = models.CharField(max_length=500, blank=True)
+    markets = models.JSONField(default=list)
+
+    CONTENTS = ("strategy_id", "number", "source", "content_hash", "parameters", "history")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["strategy", "number"], name="strategy_version_unique")]
 
     def __str__(self) -> str:
         return f"{self.strategy_id} v{self.number}"
+
+    def save(self, **kwargs: Any) -> None:
+        """Raises ValueError where what was written once would change."""
+        if self.pk is not None and not kwargs.get("force_insert"):
+            stored = StrategyVersion.objects.filter(pk=self.pk).values(*self.CONTENTS).first()
+            if stored is not None and any(getattr(self, name) != value for name, value in stored.items()):
+                raise ValueError("A version of a strategy never changes; make a new one.")
+        super().save(**kwargs)
 
 
 class Schedule(models.Model):

@@ -32,7 +32,7 @@ def find_source(given: str) -> StrategySource:
     if given.endswith(".py"):
         return StrategySource(Path(given).stem, _text(Path(given)))
     try:
-        version = StrategyVersion.objects.filter(strategy__slug=given).order_by("-number").first()
+        version = StrategyVersion.objects.filter(strategy__slug=given, state="PUBLISHED").order_by("-number").first()
     except DatabaseError:  # a database without tables has no strategies; the library is there all the same
         version = None
     if version is not None:

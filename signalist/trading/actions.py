@@ -23,6 +23,7 @@ from signalist.domain.sizing import LARGEST_FRACTION, checked_fraction
 from signalist.events.outbox import Fact, emit
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
+from signalist.strategies.version_models import VersionState
 from signalist.trading.models import (
     ACTIVE_ORDER,
     AfterOutage,
@@ -98,7 +99,7 @@ def subscribe(
             subscription.public_id = public_id
         subscription.save()
         _follow(subscription, 1)
-        _tell("subscribed", subscription, now, by)
+        tell("subscribed", subscription, now, by)
     return subscription
 
 
@@ -174,6 +175,8 @@ def _check_markets(account: Account, schedule: Schedule, instrument: Instrument)
     source = schedule.instrument
     if not (schedule.is_active and schedule.version.strategy.is_active):
         raise Refused("market", "The strategy does not run on this market any more and takes no new subscriptions.")
+    if schedule.version.state != VersionState.PUBLISHED:
+        raise Refused("market", "This version is not offered any more and takes no new subscriptions.")
     if instrument.venue != account.venue:
         raise Refused("market", f"{instrument} is not traded at {account.venue}; choose one of this account's venue.")
     if instrument.pair_id is None:
@@ -241,7 +244,7 @@ def change_terms(subscription: Subscription, terms: Terms, now: datetime, by: Us
         after = _chosen(stored)
         changes = {name: [before[name], after[name]] for name in TERMS if before[name] != after[name]}
         if changes:
-            _tell("subscription_changed", stored, now, by, changes=changes)
+            tell("subscription_changed", stored, now, by, changes=changes)
     apply(subscription, terms)
 
 
@@ -259,7 +262,7 @@ def cancel(subscription: Subscription, now: datetime, by: User | None = None) ->
         if Order.objects.filter(_ENTERING, subscription=subscription).update(cancel_wanted=True):
             ring_on_commit("place")
         _follow(subscription, -1)
-        _tell("subscription_cancelled", subscription, now, by)
+        tell("subscription_cancelled", subscription, now, by)
 
 
 def _set(
@@ -278,7 +281,7 @@ def _set(
         if not changed:
             raise Refused("", f"The subscription is not {allowed.label.lower()}; reload the page to see its state.")
         subscription.status, subscription.paused_at = to, paused_at
-        _tell(fact, subscription, now, by)
+        tell(fact, subscription, now, by)
 
 
 def _locked(account_id: int) -> Account:
@@ -308,7 +311,7 @@ def _chosen(subscription: Subscription) -> dict[str, str | None]:
     return {name: texts.get(name) for name in TERMS}
 
 
-def _tell(kind: str, subscription: Subscription, now: datetime, by: User | None, **more: Any) -> None:
+def tell(kind: str, subscription: Subscription, now: datetime, by: User | None, **more: Any) -> None:
     """Write the event of a change and, where a person made it, the line of the audit log."""
     payload = {"subscription": str(subscription.public_id), "status": str(subscription.status), **more}
     if by is not None:

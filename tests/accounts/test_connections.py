@@ -38,7 +38,7 @@ def venue(settings: Settings) -> Iterator[Loopback]:
 
 @pytest.fixture
 def olivia(client: Client, cast: Cast) -> Client:
-    """Theo, who has just given his password."""
+    """Olivia, who has just given her password."""
     client.force_login(cast.olivia)
     assert client.get(NEW).status_code in (302, 404), "without the password nothing is asked"
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})

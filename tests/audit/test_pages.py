@@ -50,7 +50,7 @@ def test_coming_going_and_being_refused_is_recorded(cast: Cast) -> None:
     assert "nobody@example.com" not in unknown.details + unknown.target
     assert done.correlation_id == answer.headers["X-Request-ID"]
     assert done.session == denied.session != ""
-    assert (denied.target, denied.result, denied.tenant_id) == ("ticket", "refused", cast.acme.pk)
+    assert (denied.target, denied.result, denied.tenant_id) == ("orders.give", "refused", cast.acme.pk)
     page = _as(cast.olivia).get("/audit/?result=refused").content.decode()
     assert "access.refused" in page and "203.0.113.7" in page
     assert "login.done" not in page

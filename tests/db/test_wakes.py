@@ -50,3 +50,19 @@ def test_what_was_rolled_back_rings_nobody(quiet: Wakes) -> None:
         ring_on_commit("decide")
         transaction.set_rollback(True)
     assert not quiet.any()
+
+
+def test_a_stage_that_waits_for_nothing_is_not_rung_for_what_is_new_to_nobody() -> None:
+    bell = Wakes()
+    bell.free("decide")
+    assert bell.take("decide"), "nobody knows yet whether it waits"
+    bell.left("decide", waits=False)
+    bell.free("decide", "place")
+    assert (bell.take("decide"), bell.take("place")) == (False, True)
+    bell.left("decide", waits=True)
+    bell.free("decide")
+    assert bell.take("decide")
+    bell.left("decide", waits=False)
+    bell.clear()
+    bell.free("decide")
+    assert bell.take("decide"), "another engine knows nothing of this one's"

@@ -1,10 +1,10 @@
 """Forks engines that trade at a loopback venue: `python -m tests.flows.loopback_nursery ADDRESS CLOCK`.
 
-It reads one JSON object a line. {"failpoint", "log", "count"} forks an engine that is killed at the failpoint, and answers with its
-process id; {"ended": id} answers with that engine's exit status as `subprocess` gives it, or null while it runs. A failpoint whose name
-begins with "@" is armed by SIGUSR1 and not before; at one that begins with "~" the engine is not killed but freezes (SIGSTOP). "count"
-names a file for how often each failpoint was passed from SIGUSR1 on. The database is that of DATABASE_URL. Everything is loaded before
-the fork and no connection is open then, so an engine is up in no time.
+It reads one JSON object a line. {"failpoint", "log", "count"} forks an engine that is killed at the failpoint, and answers with its process
+id; {"ended": id} answers with that engine's exit status as `subprocess` gives it, or null while it runs. A failpoint whose name begins with
+"@" is armed by SIGUSR1 and not before; at one that begins with "~" the engine is not killed but freezes (SIGSTOP). With "watches" the venue
+is taken for one that keeps no stop and no target. "count" names a file for how often each failpoint was passed from SIGUSR1 on. The
+database is that of DATABASE_URL. Everything is loaded before the fork and no connection is open then, so an engine is up in no time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(address: str, clock: str) -> None:
         child = os.fork()
         if not child:
             _become(request)
-            _trade(address, FileClock(clock))
+            _trade(address, FileClock(clock), watches=bool(request.get("watches")))
             return
         _answer(child)
 
@@ -99,17 +99,22 @@ def _become(request: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _trade(address: str, clock: FileClock) -> None:
+def _trade(address: str, clock: FileClock, *, watches: bool) -> None:
+    from dataclasses import replace
+
     from signalist.clock import SystemClock
+    from signalist.domain.orders import OrderType
     from signalist.engine.bench.house import secret_of
     from signalist.engine.live import LiveEngine
     from signalist.venues.loopback.client import Client, Numbers
-    from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
+    from signalist.venues.loopback.venue import CAPABILITIES, LOOPBACK, LoopbackVenue
     from tenants.rls import become_engine, refuse_privileged
 
     async def run() -> None:
         # Market time may stand still or jump; nonces go on.
-        venue = LoopbackVenue(Client(address, clock, size=50, numbers=Numbers(SystemClock())), secret_of)
+        kinds = frozenset({OrderType.MARKET, OrderType.LIMIT}) if watches else CAPABILITIES.order_types
+        abilities = replace(CAPABILITIES, order_types=kinds)
+        venue = LoopbackVenue(Client(address, clock, size=50, numbers=Numbers(SystemClock())), secret_of, abilities)
         engine = LiveEngine(clock, others={LOOPBACK: venue})
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, engine.stop)
         try:

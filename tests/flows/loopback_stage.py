@@ -164,6 +164,8 @@ class Stage:
     lives: list[str] = field(default_factory=list)
     """Where the engines to come are to die, the next one first; one that is to live when it is empty."""
     engines: list[Engine] = field(default_factory=list)
+    watches: bool = False
+    """Whether engines take the venue for one that keeps no stop and no target, and watch prices themselves."""
 
     # --- Engines ---------------------------------------------------------------------------------
 
@@ -171,7 +173,7 @@ class Stage:
         """Start an engine. With `wait` market time stands still until it is in the list of engines, or dead."""
         self.clock.hold()
         known = EngineProcess.objects.count()
-        pid = self.nursery.ask(failpoint=armed, log=str(self.log), count=str(count or ""))
+        pid = self.nursery.ask(failpoint=armed, log=str(self.log), count=str(count or ""), watches=self.watches)
         engine = Engine(pid, armed)
         self.engines.append(engine)
         if wait:
@@ -267,7 +269,8 @@ class Stage:
         if self.fills() != self.booked():
             return ["fills that are not booked"]
         active = [status.value for status in ACTIVE]
-        in_hand = Q(status__in=["CREATED", "SENDING", "UNKNOWN"]) | Q(busy=True)
+        # What the engine watches waits for the market, as what rests at a venue does.
+        in_hand = (Q(status__in=["CREATED", "SENDING", "UNKNOWN"]) & ~Q(status="CREATED", watched=True)) | Q(busy=True)
         wanted = Q(status__in=active) & (Q(cancel_wanted=True) | Q(wanted_quantity__isnull=False))
         with across_tenants("tests"):
             left = {

@@ -36,10 +36,11 @@ ELSEWHERE = {
     "missed.answered.committed": "as gaps.find.committed",
     "engine.sandboxed.committed": "a note of the walls around strategies, for people; tests/engine/test_walls.py",
     "engine.beat_outside.committed": "a note of a call to somebody outside, on which no order stands",
-    "watch.batch.committed": "this venue leaves nothing to be watched; tests/flows/test_software_stops.py has a second engine go on there",
+    "watch.batch.committed": "this venue leaves nothing to be watched; tests/flows/test_crashes_beside.py",
+    "switches.requests.committed": "staff ask for nothing here; tests/flows/test_crashes_beside.py",
     "nameless.call": "this venue knows our names; tests/flows/test_nameless.py has a second engine go on there",
     "nameless.called": "as nameless.call",
-    "compare.answers.committed": "nobody answers here; an answer is carried out again from its row, which stands until it is done",
+    "compare.answers.committed": "nobody answers here; tests/flows/test_crashes_beside.py",
     "compare.take_down": "as compare.answers.committed",
     "compare.taken_down": "as compare.answers.committed",
 }

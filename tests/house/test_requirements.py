@@ -18,14 +18,14 @@ def _pins(name: str) -> dict[tuple[str, str], str]:
     return {(pin["name"], pin["marker"] or ""): pin["version"] for pin in _PIN.finditer((FOLDER / name).read_text())}
 
 
-@pytest.mark.parametrize("name", ["base.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["base.txt", "dev.txt", "bench.txt"])
 def test_every_line_is_a_hashed_pin(name: str) -> None:
     text = (FOLDER / name).read_text()
     assert len(_pins(name)) > 20
     assert [line for line in _PIN.sub("", text).splitlines() if not line.startswith("#")] == []
 
 
-@pytest.mark.parametrize("name", ["base.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["base.txt", "dev.txt", "bench.txt"])
 def test_no_lock_names_a_host_or_a_path(name: str) -> None:
     text = (FOLDER / name).read_text()
     assert re.findall(r"\w+://\S+|^--\S+|\s/\w\S*", text, re.MULTILINE) == []

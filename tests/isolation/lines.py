@@ -1,7 +1,8 @@
 """Every address of the site: how it is asked, who may, and about which thing of a workspace it is. An address without a line fails.
 
-`public` is for everybody, `log-in` for whoever has logged in, `member` for every member of a workspace, `author` for the one who wrote
-the strategy; anything else is a permission of `tenants.permissions`. Where a thing stands, nobody outside its workspace may reach it.
+`public` is for everybody, `log-in` for whoever has logged in, `member` for every member of a workspace, `staff` for staff with its powers,
+`key` for programs with a key; `only-…` is for the one person whose thing it is; anything else is a permission of `tenants.permissions`.
+Where a thing stands, nobody outside its workspace may reach it; a colon says that it is nobody's in particular.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ account_books          GET       member              account
 difference             GET       member              difference
 difference_answer      POST      orders.give         difference
 signal                 GET       member              signal
-authored_signal        GET       author              signal
+authored_signal        GET       only-ADMIN          signal
 close_many             GET       orders.give
 close_account          GET,POST  orders.give         account
 close_subscription     GET,POST  orders.give         subscription
@@ -68,6 +69,36 @@ set_role               POST      members.change      membership
 hand_over              POST      workspace.transfer  membership
 remove_member          POST      members.change      membership
 decide_role            POST      members.change      role_change
+audit                  GET       member
+audit_export           GET       member
+log_ins                GET       member
+incident_confirm       GET,POST  public              : stale
+api_keys               GET,POST  member
+api_key_rotate         POST      only-TRADER         key
+api_key_revoke         POST      only-TRADER         key
+api_me                 GET       key
+api_accounts           GET       key
+api_account            GET       key                 account
+api_orders             GET       key
+api_order              GET       key                 order
+api_positions          GET       key
+api_position           GET       key                 position
+api_signals            GET       key
+api_subscriptions      GET       key
+api_subscription       GET       key                 subscription
+api_trades             GET       key
+my_data                GET       member
+my_files               GET       member
+my_data_export         POST      member
+download               GET       only-TRADER         file
+my_data_delete         POST      member
+staff                  GET       staff
+staff_person           GET       staff               : person
+staff_set_state        POST      staff               : person
+staff_look             POST      staff               : person
+staff_look_away        POST      staff
+staff_powers           GET,POST  staff
+staff_powers_end       POST      staff
 invitation             GET,POST  public              : token
 switch_workspace       POST      member
 leave_workspace        POST      member

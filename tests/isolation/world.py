@@ -18,15 +18,18 @@ from django.db import connection
 from django.test import Client
 
 from signalist.accounts.models import Account
+from signalist.api.actions import Made, make
+from signalist.api.scopes import SCOPES
 from signalist.domain.orders import OrderType, Side
 from signalist.domain.signals import Direction
+from signalist.downloads import files
 from signalist.trading.discrepancies import Discrepancy
 from signalist.trading.models import Instruction, Order, Position
 from signalist.trading.order_actions import cancel_order
 from signalist.trading.tickets import Ticket, give
 from tenants.belonging import Invitation, RoleChange
 from tenants.doors import across_tenants
-from tenants.models import Credential, Membership, Role, User
+from tenants.models import Credential, Membership, Role, Tenant, User
 from tenants.rows import TenantRow
 from tenants.vault import seal
 from tenants.workspaces.invitations import invite
@@ -46,6 +49,7 @@ class World:
         self, workspace: str, things: dict[str, tuple[Any, ...]], people: dict[str, User | None], marks: set[str]
     ) -> None:
         self.workspace, self.things, self.people, self.marks = workspace, things, people, marks
+        self.keys: dict[str, str] = {}
         self.clients = {name: _stepped_up(who) for name, who in people.items()}
 
     def digest(self) -> str:
@@ -87,9 +91,11 @@ def one_of_everything(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         trades(scene, desk, Side.SELL, "1")
         looks(scene)
         cancel_order(order, "cancel", scene.clock.now(), cast.theo)
-        anna = person("Anna")
+        anna, stan = person("Anna"), person("Stan")
+        stan.is_staff = True
+        stan.save()
         analyst = Membership.objects.create(tenant=cast.acme, user=anna, role=Role.ANALYST)
-        _known(cast.olivia, cast.theo, cast.vera, cast.gus, anna)
+        _known(cast.olivia, cast.theo, cast.vera, cast.gus, anna, stan)
         position = Position.objects.filter(subscription=desk).latest("pk")
         command = Instruction.objects.filter(account=resting).latest("pk")
         account: Account = desk.account
@@ -98,6 +104,20 @@ def one_of_everything(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         waiting = RoleChange.objects.create(
             tenant=cast.acme, membership=analyst, before=Role.ANALYST, after=Role.ADMIN, asked_by=cast.olivia
         )
+        people: dict[str, User | None] = {
+            "anonymous": None,
+            "outsider": cast.gus,
+            "staff": stan,
+            "READONLY": cast.vera,
+            "ANALYST": anna,
+            "TRADER": cast.theo,
+            "ADMIN": cast.olivia,
+        }
+        keys = {
+            who: _key(cast.globex if user == cast.gus else cast.acme, user)
+            for who, user in people.items()
+            if user not in (None, stan)
+        }
         things: dict[str, tuple[Any, ...]] = {
             "slug": (strategy.slug,),
             "instrument": (scene.btc.pk,),
@@ -116,19 +136,42 @@ def one_of_everything(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
             "membership": (anna.public_id,),
             "role_change": (waiting.public_id,),
             "token": (token,),
+            "key": (keys["TRADER"].row.public_id,),
+            "file": (_file(cast),),
+            "person": (cast.theo.public_id,),
+            "stale": ("a-link-of-last-year",),
         }
-        marks = {"Acmes-desk", "Acmes-hand", "Acmes-key", SECRET, "guest-of-acme@example.com", cast.theo.email}
+        marks = {
+            "Acmes-desk",
+            "Acmes-hand",
+            "Acmes-key",
+            "Acmes-bot",
+            SECRET,
+            "guest-of-acme@example.com",
+            cast.theo.email,
+        }
         marks |= {str(value) for name in things for value in things[name] if isinstance(value, uuid.UUID)}
-        marks -= {str(said.public_id)}
-        people = {
-            "anonymous": None,
-            "outsider": cast.gus,
-            "READONLY": cast.vera,
-            "ANALYST": anna,
-            "TRADER": cast.theo,
-            "ADMIN": cast.olivia,
-        }
-        yield World(str(cast.acme.public_id), things, people, marks)
+        marks -= {str(said.public_id), str(cast.theo.public_id)}
+        world = World(str(cast.acme.public_id), things, people, marks)
+        world.keys = {who: made.text for who, made in keys.items()}
+        began = world.clients["staff"].post("/staff/powers/", {"reason": "the walk of all addresses"})
+        assert began.headers["Location"] == "/staff/"
+        yield world
+
+
+def _key(tenant: Tenant, user: User | None) -> Made:
+    assert user is not None
+    return make(tenant.pk, user, "Acmes-bot" if tenant.name == "Acme" else "bot", SCOPES.keys())
+
+
+def _file(cast: Cast) -> uuid.UUID:
+    made = files.ask(cast.acme.pk, cast.theo.pk, "export", "json", "acme.zip")
+    begun = files.begin(made.pk, 1)
+    assert begun is not None
+    files.keep(begun, 0, b"Acmes-desk and all that it did")
+    files.ready(begun, 30)
+    public_id: uuid.UUID = made.public_id
+    return public_id
 
 
 def _known(*people: User) -> None:

@@ -22,7 +22,7 @@ from signalist.marketplace.bars import day_bars
 from signalist.marketplace.forms import TermsForm, terms_as_typed
 from signalist.marketplace.preview import NoPreview, Preview, preview
 from signalist.risk.restraints import restraints
-from signalist.trading import actions
+from signalist.trading import actions, moving
 from signalist.trading.actions import Refused
 from signalist.trading.decisions import decisions_about
 from signalist.trading.models import Subscription, SubscriptionStatus
@@ -51,6 +51,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     row, now = _own(public_id), present()
     (followed,) = following.followed([row], now)
     ledger = following.ledger(row)
+    newer = moving.newer(row)
     said = f"Net result after fees, trade by trade, now {money(ledger.net)} {followed.currency}"
     css = "hypo" if followed.is_paper else ""
     context = {
@@ -64,6 +65,8 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         "bars": day_bars([(day.day, day.net) for day in followed.days]),
         "decisions": decisions_about(row.pk),
         "may_trade": request.membership.role in TRADING_ROLES,
+        "newer": newer,
+        "asks": moving.asks(row, newer),
         "now": now,
     }
     return render(request, "marketplace/subscription.html", context)

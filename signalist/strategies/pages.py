@@ -1,0 +1,158 @@
+"""The pages of authors and reviewers. What is not yours is not there; a source is its author's and the reviewers'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from signalist.clock import utc_now
+from signalist.strategies import actions, authored
+from signalist.strategies.actions import Refused
+from signalist.strategies.forms import StrategyForm, VersionForm
+from signalist.strategies.models import Strategy
+from tenants.access import MemberRequest, member, needs
+
+may_write = needs("strategies.publish")
+SECTION = {"section": "authoring"}
+BEGINNING = '''"""What it does, in a sentence."""
+
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+
+parameters = {
+    "period": Parameter(int, 20, min=2, max=200, help="Bars of the average."),
+}
+
+
+def history(parameters: Parameters) -> int:
+    return parameters.period + 1
+
+
+def signals(candles: Candles, parameters: Parameters) -> Signals:
+    average = indicators.sma(candles.close, parameters.period)
+    return Signals(
+        enter_long=indicators.crossed_above(candles.close, average),
+        exit_long=indicators.crossed_below(candles.close, average),
+        stop_long=candles.close * 0.98,
+    )
+'''
+
+
+@require_safe
+@may_write
+def strategies(request: MemberRequest) -> HttpResponse:
+    """What the author has written."""
+    waiting = authored.in_review() if request.user.is_staff else []
+    context = {**SECTION, "written": authored.written_by(request.user), "waiting": waiting}
+    return render(request, "strategies/authored.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@may_write
+def create(request: MemberRequest) -> HttpResponse:
+    """A new strategy's name; its first version is written next."""
+    form = StrategyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data
+        try:
+            made = actions.create(request.user, chosen["name"], chosen["slug"], chosen["description"])
+            return redirect("write_version", made.slug)
+        except Refused as refused:
+            form.add_error(refused.field or None, str(refused))
+    return render(request, "strategies/create.html", {**SECTION, "form": form})
+
+
+@require_safe
+@may_write
+def strategy(request: MemberRequest, slug: str) -> HttpResponse:
+    """One strategy of the author's, with all its versions."""
+    own = _own(request, slug)
+    return render(request, "strategies/strategy.html", {**SECTION, "own": own, "versions": authored.versions_of(own)})
+
+
+@require_http_methods(["GET", "POST"])
+@may_write
+def write(request: MemberRequest, slug: str) -> HttpResponse:
+    """The editor: a new version, beginning with the newest."""
+    own = _own(request, slug)
+    instruments = authored.instruments_to_run_on()
+    if request.method == "POST":
+        form = VersionForm(instruments, request.POST, request.FILES)
+        if form.is_valid():
+            chosen = form.cleaned_data
+            try:
+                made = actions.draft(own, chosen["source"], form.markets, chosen["changes"], request.user, utc_now())
+                return redirect("version", own.slug, made.number)
+            except Refused as refused:
+                form.refuse(refused)
+    else:
+        form = VersionForm(instruments, initial=_beginning(own))
+    return render(request, "strategies/write.html", {**SECTION, "own": own, "form": form})
+
+
+def _beginning(own: Strategy) -> dict[str, Any]:
+    newest = own.versions.order_by("-number").first()
+    if newest is None:
+        return {"source": BEGINNING, "timeframe": "1m"}
+    frames = [code for _, code in newest.markets] or ["1m"]
+    return {"source": newest.source, "instruments": [str(key) for key, _ in newest.markets], "timeframe": frames[0]}
+
+
+@require_safe
+@member
+def version(request: MemberRequest, slug: str, number: int) -> HttpResponse:
+    """One version, for its author and for reviewers."""
+    page = authored.version_page(request.user, slug, number)
+    if page is None:
+        raise Http404("There is no such version of yours.")
+    is_author = page.version.strategy.author_id == request.user.pk
+    context = {**SECTION, "page": page, "version": page.version, "is_author": is_author}
+    context["may_review"] = request.user.is_staff and not is_author
+    return render(request, "strategies/version.html", context)
+
+
+@require_POST
+@member
+def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpResponse:
+    """Hand in or retire one's own version; publish, send back or retire as a reviewer."""
+    page = authored.version_page(request.user, slug, number)
+    if page is None:
+        raise Http404("There is no such version of yours.")
+    note, now, row = request.POST.get("note", ""), utc_now(), page.version
+    is_author = row.strategy.author_id == request.user.pk
+    known: dict[str, tuple[bool, Callable[[], None], str]] = {
+        "submit": (is_author, lambda: actions.submit(row, request.user, now), "Handed in: the gate looks at it now."),
+        "retire": (
+            True,
+            lambda: actions.retire(row, request.user, now, note),
+            "Retired: nobody is offered it any more.",
+        ),
+        "publish": (not is_author, lambda: actions.publish(row, request.user, now, note), "Published."),
+        "send-back": (
+            not is_author,
+            lambda: actions.send_back(row, request.user, now, note),
+            "Sent back to its author.",
+        ),
+    }
+    allowed, act, said = known.get(what, (False, lambda: None, ""))
+    if not allowed:
+        raise Http404("There is nothing like that to do here.")
+    try:
+        act()
+        messages.success(request, said)
+    except Refused as refused:
+        messages.error(request, str(refused))
+    if what == "send-back":
+        return redirect("authoring")
+    return redirect("version", slug, number)
+
+
+def _own(request: MemberRequest, slug: str) -> Strategy:
+    own = authored.own_strategy(request.user, slug)
+    if own is None:
+        raise Http404("There is no such strategy of yours.")
+    return own

@@ -1,0 +1,237 @@
+"""A version goes from draft over the gate and a review to its followers, who are asked before they move; nobody else sees its source."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from signalist.accounts.actions import open_paper_account
+from signalist.domain.money import ZERO
+from signalist.strategies import actions
+from signalist.strategies.actions import Refused
+from signalist.strategies.gate_models import GateReport
+from signalist.strategies.jobs import check_version
+from signalist.strategies.models import Schedule, Strategy, StrategyVersion
+from signalist.strategies.version_models import VersionState, VersionStep
+from signalist.trading import moving
+from signalist.trading.models import Subscription
+from tenants.doors import acting_for
+from tenants.models import User
+from tests.cast import Cast
+from tests.pages.ledger import instrument as market
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+SOURCE = """
+from signalist_strategy import Parameter, Signals, indicators
+parameters = {"period": Parameter(int, 5, min=2, max=50)}
+def history(parameters):
+    return parameters.period + 1
+def signals(candles, parameters):
+    mean = indicators.sma(candles.close, parameters.period)
+    return Signals(enter_long=indicators.crossed_above(candles.close, mean), exit_long=indicators.crossed_below(candles.close, mean),
+                   stop_long=candles.close * 0.98)
+"""
+SLOWER = SOURCE.replace("int, 5", "int, 9")
+MOODY = (
+    SOURCE
+    + """
+import numpy as np
+def signals(candles, parameters):
+    return Signals(enter_long=np.random.default_rng().random(len(candles)) < 0.5)
+"""
+)
+"""Says different things about the same candles."""
+
+
+@pytest.fixture
+def reviewer(db: None) -> User:
+    return User.objects.create_user("rita@example.com", "a password for tests only", is_staff=True)
+
+
+def _passed(version: StrategyVersion) -> None:
+    """As after the gate, which has tests of its own."""
+    checks = [{"name": "stops", "passed": True, "detail": f"stops of {version.history}", "line": None}]
+    GateReport.objects.create(version=version, passed=True, checks=checks, checked_at=NOW)
+    actions.checked(version, NOW, passed=True)
+
+
+def _published(strategy: Strategy, source: str, instrument: int, author: User, reviewer: User) -> StrategyVersion:
+    version = actions.draft(strategy, source, [(instrument, "1m")], "", author, NOW)
+    actions.submit(version, author, NOW)
+    _passed(version)
+    actions.publish(version, reviewer, NOW)
+    return version
+
+
+def test_a_version_is_immutable_and_known_by_its_contents(cast: Cast) -> None:
+    strategy = actions.create(cast.theo, "Mine", "mine", "")
+    first = actions.draft(strategy, SOURCE, [], "", cast.theo, NOW)
+    assert (first.number, first.state, first.parameters, first.history) == (1, "DRAFT", {"period": 5}, 6)
+    assert actions.draft(strategy, SOURCE, [], "", cast.theo, NOW) == first
+    second = actions.draft(strategy, SLOWER, [], "slower", cast.theo, NOW)
+    assert (second.number, second.parameters, second.history) == (2, {"period": 9}, 10)
+    assert len({first.content_hash, second.content_hash}) == 2
+    for name, value in (
+        ("source", SLOWER),
+        ("parameters", {"period": 6}),
+        ("history", 9),
+        ("content_hash", "x"),
+        ("number", 7),
+    ):
+        changed = StrategyVersion.objects.get(pk=first.pk)
+        setattr(changed, name, value)
+        with pytest.raises(ValueError, match="never changes"):
+            changed.save()
+    with pytest.raises(Refused, match="one of the house's own"):
+        actions.create(cast.theo, "Bollinger", "bollinger-breakout", "")
+    with pytest.raises(Refused, match="called mine already"):
+        actions.create(cast.gus, "Mine too", "mine", "")
+
+
+def test_a_broken_file_is_told_with_its_line_and_nothing_of_ours(cast: Cast) -> None:
+    strategy = actions.create(cast.theo, "Mine", "mine", "")
+    for broken, line, said in (
+        (SOURCE + "\n1 / 0\n", 11, "ZeroDivisionError"),
+        ("import os\n" + SOURCE, 1, "may not import os"),
+    ):
+        with pytest.raises(Refused) as refused:
+            actions.draft(strategy, broken, [], "", cast.theo, NOW)
+        assert (refused.value.field, refused.value.line) == ("source", line)
+        assert said in str(refused.value)
+        assert "Traceback" not in str(refused.value) and "sandbox/" not in str(refused.value)
+    assert not strategy.versions.exists()
+
+
+def test_nothing_is_published_past_the_gate_and_the_review(cast: Cast, reviewer: User) -> None:
+    instrument = market("NOVA/USD")
+    strategy = actions.create(cast.theo, "Mine", "mine", "")
+    version = actions.draft(strategy, SOURCE, [], "", cast.theo, NOW)
+    with pytest.raises(Refused, match="Choose a market first"):
+        actions.submit(version, cast.theo, NOW)
+    version = actions.draft(strategy, SOURCE, [(instrument.pk, "1m")], "", cast.theo, NOW)
+    for act in (actions.publish, actions.retire):
+        with pytest.raises(Refused):
+            act(version, reviewer, NOW)
+    actions.submit(version, cast.theo, NOW)
+    with pytest.raises(Refused, match="at the gate"):
+        actions.submit(version, cast.theo, NOW)
+    _passed(version)
+    with pytest.raises(Refused, match="Only staff"):
+        actions.publish(version, cast.olivia, NOW)
+    cast.theo.is_staff = True
+    with pytest.raises(Refused, match="of their own"):
+        actions.publish(version, cast.theo, NOW)
+    with pytest.raises(Refused, match="Say what is wrong"):
+        actions.send_back(version, reviewer, NOW, " ")
+    assert not Schedule.objects.filter(version=version).exists()
+    actions.publish(version, reviewer, NOW)
+    assert [(s.instrument_id, s.timeframe, s.is_active) for s in version.schedules.all()] == [
+        (instrument.pk, "1m", True)
+    ]
+    actions.retire(version, cast.theo, NOW)
+    states = VersionStep.objects.filter(version=version).order_by("pk").values_list("state", "by__email")
+    assert list(states) == [
+        ("DRAFT", "theo@example.com"), ("CHECKING", "theo@example.com"), ("REVIEW", None), ("PUBLISHED", "rita@example.com"),
+        ("RETIRED", "theo@example.com"),
+    ]  # fmt: skip
+
+
+def test_the_gate_sends_back_what_it_refuses(cast: Cast) -> None:
+    strategy = actions.create(cast.theo, "Mine", "mine", "")
+    version = actions.draft(strategy, MOODY, [(market("NOVA/USD").pk, "1m")], "", cast.theo, NOW)
+    actions.submit(version, cast.theo, NOW)
+    check_version(version.pk)
+    check_version(version.pk)  # a job that is delivered twice
+    version.refresh_from_db()
+    assert version.state == VersionState.DRAFT
+    step = VersionStep.objects.filter(version=version).order_by("-pk").first()
+    assert step is not None
+    assert "determinism" in step.note
+    assert version.gate_reports.count() == 1
+
+
+def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
+    client: Client, cast: Cast, reviewer: User
+) -> None:
+    instrument = market("NOVA/USD")
+    strategy = actions.create(cast.gus, "Gus's", "guss", "")
+    first = _published(strategy, SOURCE, instrument.pk, cast.gus, reviewer)
+    with acting_for(cast.acme.pk):
+        account = open_paper_account(cast.acme.pk, "Paper", "USD", ZERO)
+        subscription = Subscription.objects.create(
+            tenant=cast.acme, account=account, strategy=strategy, schedule=first.schedules.get(), instrument=instrument,
+            capital=1000, risk_fraction="0.01", started_at=NOW,
+        )  # fmt: skip
+        assert moving.newer(subscription) is None
+    second = _published(strategy, SLOWER, instrument.pk, cast.gus, reviewer)
+    address = f"/subscriptions/{subscription.public_id}/version/"
+    client.force_login(cast.theo)
+    page = client.get(f"/subscriptions/{subscription.public_id}/").content.decode()
+    assert "Version 2 is there" in page
+    shown = client.get(address).content.decode()
+    for words in ("Version 2 instead of 1", "Period", "stops of 6", "stops of 10"):
+        assert words in shown
+    assert "indicators.sma" not in shown
+
+    client.post(address, {"answer": "stay", "number": "2"})
+    assert "is there" not in client.get(f"/subscriptions/{subscription.public_id}/").content.decode()
+    client.post(address, {"answer": "move", "number": "3"})
+    with acting_for(cast.acme.pk):
+        assert Subscription.objects.get().schedule.version == first
+    client.post(address, {"answer": "move", "number": "2"})
+    with acting_for(cast.acme.pk):
+        assert Subscription.objects.get().schedule.version == second
+
+    client.force_login(cast.gus)
+    assert client.get(address).status_code == 404
+    assert client.post(address, {"answer": "move", "number": "2"}).status_code == 404
+    client.force_login(cast.vera)
+    assert client.post(address, {"answer": "move", "number": "2"}).status_code == 403
+
+
+def test_an_author_writes_on_pages_and_nobody_else_reads_it(client: Client, cast: Cast, reviewer: User) -> None:
+    instrument = market("NOVA/USD")
+    client.force_login(cast.theo)
+    assert client.post("/authoring/new/", {"name": "Mine", "slug": "mine"}).url == "/authoring/mine/write/"
+    assert "def signals" in client.get("/authoring/mine/write/").content.decode()
+    chosen = {"instruments": [str(instrument.pk)], "timeframe": "5m", "changes": "first"}
+    broken = client.post("/authoring/mine/write/", {**chosen, "source": SOURCE + "1 / 0\n"}).content.decode()
+    assert "Line 10" in broken and "ZeroDivisionError" in broken
+    upload = SimpleUploadedFile("mine.py", SOURCE.replace("\n", "\r\n").encode())
+    assert client.post("/authoring/mine/write/", {**chosen, "upload": upload}).url == "/authoring/mine/1/"
+    binary = client.post("/authoring/mine/write/", {**chosen, "upload": SimpleUploadedFile("x.py", b"\xff")})
+    assert "not UTF-8" in binary.content.decode()
+    assert "indicators.sma" in client.get("/authoring/mine/1/").content.decode()
+    assert "Mine" in client.get("/authoring/").content.decode()
+    assert client.post("/authoring/mine/1/publish/").status_code == 404
+
+    for other in (cast.gus, cast.olivia, reviewer):  # a draft is not even the reviewers'
+        client.force_login(other)
+        assert {
+            client.get(path).status_code
+            for path in ("/authoring/mine/1/", "/authoring/mine/", "/authoring/mine/write/")
+        } <= {404, 302}
+        assert client.post("/authoring/mine/1/submit/").status_code in (404, 302)
+    client.force_login(cast.vera)
+    assert client.get("/authoring/").status_code == 403
+
+    client.force_login(cast.theo)
+    client.post("/authoring/mine/1/submit/")
+    version = StrategyVersion.objects.get(strategy__slug="mine")
+    assert version.state == VersionState.CHECKING
+    _passed(version)
+    client.force_login(cast.gus)
+    assert client.get("/authoring/mine/1/").status_code == 404
+    cast.gus.is_staff = True
+    cast.gus.save()
+    assert "indicators.sma" in client.get("/authoring/mine/1/").content.decode()
+    assert "Mine v1" in client.get("/authoring/").content.decode()
+    client.post("/authoring/mine/1/publish/", {"note": "well done"})
+    version.refresh_from_db()
+    assert version.state == VersionState.PUBLISHED
+    public = client.get("/marketplace/mine/").content.decode()
+    assert "v1" in public and "indicators.sma" not in public
