@@ -36,6 +36,8 @@ def _secret(name: str, make: Callable[[], str]) -> str | None:
 
 
 SECRET_KEY = environment.signing_secret("SECRET_KEY", _secret("SECRET_KEY", environment.new_signing_secret))
+# Keys that signed and sealed before: what they opened still opens, nothing new is made with them.
+SECRET_KEY_FALLBACKS = [key for key in (environment.secret("SECRET_KEY_FALLBACKS") or "").split(",") if key]
 CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEYS", environment.new_keyring))
 
 # --- What Signalist may do ---------------------------------------------------

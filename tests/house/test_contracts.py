@@ -170,4 +170,4 @@ def test_keys_are_read_in_the_settings_and_where_secrets_are_sealed_only() -> No
         for path in (ROOT / package).rglob("*.py")
         if "CREDENTIAL_KEYS" in path.read_text(encoding="utf-8")
     }
-    assert readers == {"signalist/settings.py", "tenants/second_factors.py", "tenants/vault.py"}
+    assert readers == {"signalist/settings.py", "tenants/vault.py"}
