@@ -73,7 +73,7 @@ audit                  GET       member
 audit_export           GET       member
 log_ins                GET       member
 incident_confirm       GET,POST  public              : stale
-api_keys               GET,POST  member
+api_keys               GET,POST  keys.manage
 api_key_rotate         POST      only-TRADER         key
 api_key_revoke         POST      only-TRADER         key
 api_me                 GET       key
