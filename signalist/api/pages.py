@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,8 +17,9 @@ from signalist.api.models import ApiKey
 from signalist.api.scopes import SCOPES
 from signalist.clock import utc_now
 from signalist.domain.errors import DomainError
-from tenants.access import MemberRequest, needs
+from tenants.access import MemberRequest, member, needs
 from tenants.doors import acting_for
+from tenants.permissions import permits
 from tenants.step_up import ask_password, stepped_up
 
 _STEP_UP = "Keys want your password. Nothing was done yet."
@@ -51,10 +53,14 @@ def api_keys(request: MemberRequest) -> HttpResponse:
 
 
 @require_POST
-@needs("keys.manage")
+@member
 def api_key_rotate(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Make a successor; the old key goes on for a day."""
     row = _row(request, public_id)
+    if not permits(request.membership, "keys.manage"):
+        raise PermissionDenied(
+            "Your role in this workspace does not include keys for programs any more; you can revoke this one."
+        )
     if not stepped_up(request):
         return ask_password(request, reverse("api_keys"), _STEP_UP)
     try:
@@ -67,7 +73,7 @@ def api_key_rotate(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse
 
 
 @require_POST
-@needs("keys.manage")
+@member
 def api_key_revoke(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """End a key now. That wants no password: whoever suspects something must not be kept from it."""
     with acting_for(request.tenant.pk):
