@@ -212,10 +212,15 @@ STRATEGIES = {
     "declares nothing": (
         "answer = 42\n",
         "declaration",
-        "The file has no function signals(candles, parameters).",
+        "The file has no function signals(candles, parameters), on_candle",
         None,
     ),
-    "ends its process": (strategy("import os; os._exit(3)"), "died", "", None),
+    "ends its process": (
+        strategy("type(candles).__len__.__globals__['__builtins__']['__import__']('os')._exit(3)"),
+        "died",
+        "",
+        None,
+    ),
 }
 
 
