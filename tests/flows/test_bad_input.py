@@ -110,8 +110,8 @@ def test_an_unknown_strategy_is_refused_with_those_that_there_are(own_database: 
     answer = replay(own_database, sound, strategy="crystal-ball")
     assert_refused(
         answer,
-        "There is no strategy 'crystal-ball'; the library has "
-        "bollinger-reversion, donchian-breakout, moving-average-crossover, rsi-mean-reversion.",
+        "There is no strategy 'crystal-ball'; the library has bollinger-breakout, bollinger-reversion, donchian-breakout, macd-crossover, "
+        "moving-average-crossover, multi-timeframe, rsi-mean-reversion, signalist-sma-3c, three-rsi, weighted-score.",
     )
 
 
