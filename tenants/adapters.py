@@ -22,6 +22,9 @@ from tenants.step_up import BY_PROVIDER, stepped_up, way_of
 
 log = logger(__name__)
 
+# Adding, removing and preferring an address; connecting and disconnecting a provider.
+_OPENS_THE_ACCOUNT = ("allauth.account", "allauth.socialaccount")
+
 
 class OurAccounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth comes without types
     """Log-in with a password, and what is asked again before critical actions."""
@@ -36,11 +39,15 @@ class OurAccounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth comes
         return [{"id": BY_PROVIDER, "description": "Log in again", "url": reverse(BY_PROVIDER)}]
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """allauth asks nobody who has no password. Raises ReauthenticationRequired for them unless they have just logged in."""
+        """What opens the account, its addresses and its providers, wants the house's own proof: a stolen session must not be enough.
+
+        allauth asks nobody who has no password. Raises ReauthenticationRequired for whoever has not just proven who they are.
+        """
         request = context.request
-        if way_of(request.user) == BY_PROVIDER and not stepped_up(request):
+        ours = app in _OPENS_THE_ACCOUNT
+        if (ours or way_of(request.user) == BY_PROVIDER) and not stepped_up(request):
             raise ReauthenticationRequired
-        return bool(super().is_reauthentication_required(app=app, **kwargs))
+        return not ours and bool(super().is_reauthentication_required(app=app, **kwargs))
 
 
 class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]  # allauth comes without types

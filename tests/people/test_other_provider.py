@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
 from tenants.doors import across_tenants
@@ -86,12 +87,19 @@ def test_who_is_logged_in_may_connect_a_provider_and_then_enters_by_it(
     client: Client, cast: Cast, provider: Provider
 ) -> None:
     client.force_login(cast.theo)
+    asked = provider.log_in(client, "u-mallory", process="connect")
+    assert asked.headers["Location"] == "/accounts/reauthenticate/"
+    assert not SocialAccount.objects.exists(), "a session alone connects nothing"
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
-    provider.log_in(client, "u-mallory", process="connect")
     assert "theo@example.com" in plain(client.get("/accounts/3rdparty/").content.decode())
     other = Client()
     assert provider.log_in(other, "u-mallory").headers["Location"] == "/dashboard/"
     assert other.session["_auth_user_id"] == str(cast.theo.pk)
+    form = {"account": str(SocialAccount.objects.get().pk)}
+    assert other.post("/accounts/3rdparty/", form).headers["Location"].startswith("/accounts/reauthenticate/")
+    assert SocialAccount.objects.exists()
+    client.post("/accounts/3rdparty/", form)
+    assert not SocialAccount.objects.exists()
 
 
 def test_declining_and_forging_end_on_pages_that_say_what_to_do(client: Client, provider: Provider) -> None:
