@@ -18,6 +18,7 @@ from django.urls import reverse
 from signalist.logs import logger
 from tenants import second_factors
 from tenants.models import User
+from tenants.security.taking_over import forget_claims, hand_to_owner, is_proven
 from tenants.step_up import BY_PROVIDER, stepped_up, way_of
 
 log = logger(__name__)
@@ -71,8 +72,16 @@ class OtherProvider(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
     """Log-in by Google or another OpenID provider. Who is known here by an address that the provider has not verified stays apart."""
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Raise ImmediateHttpResponse with a page that says what to do, where the provider's word is not enough to let somebody in."""
-        if sociallogin.is_existing or sociallogin.state.get("process") == "connect":
+        """Raise ImmediateHttpResponse with a page that says what to do, where the provider's word is not enough to let somebody in.
+
+        Where it is, and nobody had proven the address before, whatever else opens the account ends.
+        """
+        if sociallogin.state.get("process") == "connect":
+            return
+        if sociallogin.is_existing:
+            user = sociallogin.user
+            if not sociallogin.account.pk and not is_proven(user, user.email):  # found by the address
+                hand_to_owner(user, but=request.session.session_key)
             return
         addresses = [address.email for address in sociallogin.email_addresses]
         problem = "nameless" if not addresses else "taken" if any(map(_is_taken, addresses)) else ""
@@ -84,6 +93,15 @@ class OtherProvider(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
             }
             page = render(request, "socialaccount/refused.html", context, status=409)
             raise ImmediateHttpResponse(page)
+
+    def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[Any, str] | None:
+        """Who belongs to an address that the provider has verified: never somebody who only names it beside their own."""
+        if sociallogin.state.get("process") != "connect":
+            for address in sociallogin.email_addresses:
+                if address.verified:
+                    forget_claims(address.email)
+        found: tuple[Any, str] | None = super().authenticate_by_email(sociallogin)
+        return found
 
     def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
         """Raises Http404 where no provider is set."""
