@@ -23,10 +23,12 @@ from signalist.api.scopes import SCOPES
 from signalist.audit.models import Entry, Subject
 from signalist.clock import utc_now
 from signalist.domain.money import ZERO
+from signalist.downloads import files
 from signalist.downloads.models import Download, Part
 from signalist.privacy.erasure import erase_due
 from signalist.privacy.jobs import keep_privacy, make_export
 from signalist.privacy.models import Deletion
+from signalist.privacy.sections import SECTIONS
 from signalist.risk.models import TenantSwitchChange
 from signalist.trading.models import Fill, Trade
 from tenants.doors import across_tenants, acting_for
@@ -174,6 +176,36 @@ def test_who_is_deleted_is_gone_by_name_everywhere_and_the_trades_stay(acme: Acm
 def _trades(cast: Cast) -> int:
     with acting_for(cast.acme.pk):
         return Trade.objects.count()
+
+
+@pytest.mark.django_db
+def test_a_copy_holds_of_the_workspace_what_the_role_includes_while_it_is_made(cast: Cast) -> None:
+    own = {"person", "membership", "api_keys", "commands", "switches", "audit"}
+    with acting_for(cast.acme.pk):
+        secret = Credential(tenant=cast.acme, venue="loopback", label="Desk's key")
+        seal(secret, {"api_secret": "s"})
+        secret.save()
+
+    def copy_of(user: User, role: str = "", **change: object) -> set[str]:
+        with acting_for(cast.acme.pk):
+            made = files.ask(cast.acme.pk, user.pk, "my-data", "json", "copy.zip")
+            Membership.objects.filter(user=user).update(**({"role": role} if role else {}), **change)
+        with as_worker():
+            make_export(made.pk, cast.acme.pk)
+        with acting_for(cast.acme.pk):
+            found = files.fetched(made.public_id, cast.acme.pk, user.pk)
+            if found is None:
+                assert Download.objects.get(pk=made.pk).problem == "You are not in this workspace any more."
+                return set()
+        whole = zipfile.ZipFile(io.BytesIO(b"".join(found[1])))
+        return {name.partition(".")[0] for name in whole.namelist()}
+
+    assert copy_of(cast.vera) == own, "a reader sees pages, and takes no records away"
+    analysts = copy_of(cast.vera, Role.ANALYST)
+    assert {"orders", "trades", "accounts"} < analysts and "connections" not in analysts
+    assert copy_of(cast.theo) == analysts | {"connections"} == {section.name for section in SECTIONS}
+    assert copy_of(cast.theo, Role.READONLY) == own, "it was asked for with more rights than there are now"
+    assert copy_of(cast.theo, is_active=False) == set()
 
 
 @pytest.mark.django_db
