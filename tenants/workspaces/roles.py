@@ -112,4 +112,6 @@ def _administrators() -> Any:
 
 
 def _recorded(by: Membership, action: str, member: Membership, **details: object) -> None:
-    record(action, tenant_id=by.tenant_id, user_id=by.user_id, target=str(member.user.public_id), details=details)
+    # The log knows people by a pseudonym, which an entry about oneself would resolve once one is deleted.
+    target = "" if by.user_id == member.user_id else str(member.user.public_id)
+    record(action, tenant_id=by.tenant_id, user_id=by.user_id, target=target, details=details)
