@@ -7,3 +7,8 @@ from django.apps import AppConfig
 
 class ApiConfig(AppConfig):
     name = "signalist.api"
+
+    def ready(self) -> None:
+        from signalist.api import hearing
+
+        hearing.listen()
