@@ -93,6 +93,12 @@ def revoke(key: ApiKey, by: User | None) -> bool:
     return bool(done)
 
 
+def revoke_all_of(tenant_id: int, user_id: int, by: User | None) -> int:
+    """End every key of somebody in a workspace; how many. In the caller's transaction."""
+    keys = ApiKey.objects.filter(tenant_id=tenant_id, user_id=user_id, revoked_at__isnull=True).order_by("pk")
+    return sum(revoke(key, by) for key in list(keys))
+
+
 def _made(row: ApiKey, hourly_limit: int, expires_at: datetime | None) -> Made:
     text = f"{PREFIX}{secrets.token_urlsafe(32)}"
     row.hourly_limit, row.expires_at = hourly_limit, expires_at
