@@ -16,7 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 
 from signalist.audit.origin import client_address
 from signalist.audit.writing import record
@@ -37,8 +37,10 @@ PASSING = frozenset(
     "subscription_cancel positions position difference_answer account_reauthenticate mfa_reauthenticate "
     "mfa_reauthenticate_webauthn confirm_by_provider account_logout".split()
 )
-# What opens something, or makes more of it.
-ENTRIES = frozenset("ticket subscribe subscription_terms subscription_resume order_modify".split())
+# What opens something, or makes more of it. Releasing a switch is held where it is decided what is less strict (`signalist.risk.pages`).
+ENTRIES = frozenset("ticket subscribe subscription_terms subscription_resume order_modify newer_version".split())
+# Of those, what is answered only to a form: the page on which the form stands, of the same thing.
+STANDS_ON = {"subscription_resume": "subscription"}
 AT_THE_DOOR = frozenset("account_login account_signup account_reset_password mfa_authenticate".split())
 MARKETPLACE = frozenset({"marketplace", "strategy"})
 UNCOUNTED = ("/health", "/static/")
@@ -181,6 +183,18 @@ def too_often(request: HttpRequest, seconds: int, headers: dict[str, str]) -> Ht
     return response
 
 
+def held_back(request: HttpRequest) -> HttpResponse:
+    """What somebody is told whose entries an open incident holds back."""
+    return render(request, "security/held.html", status=403)
+
+
+def _form_of(request: HttpRequest) -> str:
+    """The address of the page on which the form of this request stands."""
+    found = resolve(request.path_info)
+    page = STANDS_ON.get(found.view_name)
+    return request.path if page is None else reverse(page, args=found.args, kwargs=found.kwargs)
+
+
 class HoldsMiddleware:
     """Holds back new entries while an incident of the person is open, records what was refused, and hands out the device's name."""
 
@@ -197,14 +211,14 @@ class HoldsMiddleware:
         if request.method != "POST" or not request.user.is_authenticated:
             return None
         view = Asked.of(request).view
-        if view not in ENTRIES:
+        if view not in ENTRIES or (view == "newer_version" and request.POST.get("answer") != "move"):
             return None
         response = incidents.held(request.user)
         if response == Response.ENTRIES_HELD:
-            return render(request, "security/held.html", status=403)
+            return held_back(request)
         if response == Response.STEP_UP and not stepped_up(request):
             words = "A log-in of yours was unusual, so this wants your password first. Nothing was done yet: press it once more."
-            return ask_password(request, request.path, words)
+            return ask_password(request, _form_of(request), words)
         return None
 
     def process_exception(self, request: Any, exception: Exception) -> None:

@@ -180,6 +180,9 @@ def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
 
     client.post(address, {"answer": "stay", "number": "2"})
     assert "is there" not in client.get(f"/subscriptions/{subscription.public_id}/").content.decode()
+    asked = client.post(address, {"answer": "move", "number": "2"}).headers["Location"]
+    assert asked.startswith("/accounts/reauthenticate/?next=%2Fsubscriptions%2F")
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     client.post(address, {"answer": "move", "number": "3"})
     with acting_for(cast.acme.pk):
         assert Subscription.objects.get().schedule.version == first
