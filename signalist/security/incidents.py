@@ -23,7 +23,7 @@ from signalist.domain.login_risk import (
     ban_length,
 )
 from signalist.security.models import Ban, Incident, SecurityEvent
-from signalist.security.visitors import Visitor, agent_words
+from signalist.security.visitors import Visitor, agent_words, network_of
 from tenants.models import User
 
 LOGIN, GUESSING = "LOGIN", "PASSWORD_GUESSING"
@@ -62,16 +62,16 @@ def log_in_failed(user: User | None, visitor: Visitor, now: datetime, reason: st
     if not visitor.address:
         return
     with transaction.atomic():
-        ban = Ban.objects.select_for_update().filter(address=visitor.address).first()
+        ban = Ban.objects.select_for_update().filter(address=visitor.network).first()
         since = now - BAN_WINDOW if ban is None else max(now - BAN_WINDOW, ban.at)
         failures = SecurityEvent.objects.filter(
-            address=visitor.address, kind=LOGIN, status="FAILURE", at__gt=since
+            network=visitor.network, kind=LOGIN, status="FAILURE", at__gt=since
         ).count()
         if failures < BAN_AFTER:
             return
         times = 0 if ban is None else ban.times
         until = now + ban_length(times)
-        Ban.objects.update_or_create(address=visitor.address, defaults={"until": until, "times": times + 1, "at": now})
+        Ban.objects.update_or_create(address=visitor.network, defaults={"until": until, "times": times + 1, "at": now})
         note(user, LOGIN, "BLOCKED", visitor, now, reason=f"{BAN_AFTER} failures; no log-in from here for a while")
         said = f"{BAN_AFTER} failed log-ins; the address may not log in until {until:%Y-%m-%d %H:%M} UTC."
         open_incident(user, "BRUTE_FORCE", "MEDIUM", said, visitor, Response.NONE, now)
@@ -97,7 +97,7 @@ def has_known(user_ids: Sequence[int], device: str, now: datetime) -> bool:
 
 def banned(address: str, now: datetime) -> datetime | None:
     """Until when nobody logs in from this address; None where it may."""
-    return Ban.objects.filter(address=address, until__gt=now).values_list("until", flat=True).first()
+    return Ban.objects.filter(address=network_of(address), until__gt=now).values_list("until", flat=True).first()
 
 
 def note(
@@ -116,6 +116,7 @@ def note(
         kind=kind,
         status=status,
         address=visitor.address,
+        network=visitor.network,
         agent=visitor.agent,
         device=visitor.device,
         place=visitor.place,

@@ -25,7 +25,7 @@ from signalist.domain.login_risk import Response
 from signalist.logs import logger
 from signalist.security import incidents
 from signalist.security.limits import Chunks, Verdict, take
-from signalist.security.visitors import Visitor, put_name
+from signalist.security.visitors import Visitor, network_of, put_name
 from tenants.step_up import ask_password, stepped_up
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -45,6 +45,8 @@ AT_THE_DOOR = frozenset("account_login account_signup account_reset_password mfa
 MARKETPLACE = frozenset({"marketplace", "strategy"})
 UNCOUNTED = ("/health", "/static/")
 API = "/api/"
+# Under the API's address there is nothing of these names.
+NOTHING = frozenset({"", "api_nothing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Asked:
 
     @property
     def who(self) -> str:
-        return f"address:{self.address}" if self.user is None else f"user:{self.user}"
+        return f"address:{network_of(self.address)}" if self.user is None else f"user:{self.user}"
 
     @property
     def passes(self) -> bool:
@@ -114,16 +116,25 @@ class LimitsMiddleware:
         return response
 
     def _by_key(self, request: HttpRequest) -> HttpResponse:
-        """A program with a key, whose own hour is counted where the key is read (CON-122). Keys that open nothing count for the address."""
-        address = client_address(request)
-        if (left := self._shut.get(address, 0.0) - monotonic()) > 0:
-            return too_often(request, int(left) + 1, {"Retry-After": str(int(left) + 1)})
+        """A program with a key, whose own hour is counted where the key is read (CON-122) and told in the answer. What no key was let in
+        for counts for the address; good keys come through whatever others from there have sent."""
+        network = network_of(client_address(request))
+        left = self._shut.get(network, 0.0) - monotonic()
+        if left > 0 and Asked.of(request).view in NOTHING:
+            return _shut_out(request, left)
         response = self._next(request)
-        if response.status_code == 401:
-            verdict = take("anonymous", f"keys:{address}")
-            if not verdict.allowed:
-                self._shut = {one: until for one, until in self._shut.items() if until > monotonic()}
-                self._shut[address] = monotonic() + verdict.reset
+        if "RateLimit-Limit" in response.headers:
+            return response
+        if left > 0:
+            return _shut_out(request, left)
+        try:
+            verdict = take("anonymous", f"keys:{network}")
+        except DatabaseError as error:
+            log.warning("requests_not_counted", error=str(error).strip())
+            return response
+        if not verdict.allowed:
+            self._shut = {one: until for one, until in self._shut.items() if until > monotonic()}
+            self._shut[network] = monotonic() + verdict.reset
         return response
 
     def _verdicts(self, request: HttpRequest, asked: Asked) -> list[Verdict]:
@@ -147,6 +158,10 @@ class LimitsMiddleware:
         if len(self._tenants) > 10_000:
             self._tenants.clear()
         self._tenants[user] = tenant
+
+
+def _shut_out(request: HttpRequest, left: float) -> HttpResponse:
+    return too_often(request, int(left) + 1, {"Retry-After": str(int(left) + 1)})
 
 
 def _knocks(asked: Asked) -> bool:
