@@ -16,7 +16,7 @@ from django.db import transaction
 from signalist.accounts.models import Account
 from signalist.clock import monotonic
 from signalist.db import fast
-from signalist.venues.errors import BadCredential
+from signalist.venues.errors import NotOpened
 from tenants.credentials import unsealed_by
 from tenants.models import Credential
 from tenants.vault import CannotUnseal, unsealed
@@ -72,11 +72,16 @@ class Keys:
         return f"Keys of {len(self._kept)} accounts"
 
     def secrets_of(self, venue: str, ref: str) -> Mapping[str, str]:
-        """What opens the account. Raises BadCredential where there is nothing (any more)."""
+        """What opens the account. Raises NotOpened where there is nothing (any more)."""
         kept = self._kept.get(self._by_ref.get((venue, ref), 0))
         if kept is None:
-            raise BadCredential("There is no key for this account: it was revoked, or never connected.")
+            raise NotOpened("There is no key for this account: it was revoked, or never connected.")
         return kept.secrets
+
+    def holds(self, door: Door) -> bool:
+        """Whether the account opens with exactly this."""
+        kept = self._kept.get(door.account_id)
+        return kept is not None and kept.door == door
 
     def doors(self) -> list[Door]:
         """The accounts that can be opened."""
@@ -102,8 +107,7 @@ class Keys:
         return Look(opened, tuple(door for door in held if door.account_id in had), closed + lost, tuple(broken))
 
     def _is_fresh(self, door: Door) -> bool:
-        kept = self._kept.get(door.account_id)
-        return kept is not None and kept.door == door and monotonic() < kept.until
+        return self.holds(door) and monotonic() < self._kept[door.account_id].until
 
     def _open(self, doors: list[Door]) -> list[tuple[Credential, str]]:
         """Open the secrets of these doors; those that do not open, each once, and why."""

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 
 from signalist.accounts.keyholding import Door, Keys, Look
+from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic
 from signalist.engine.loop import Engine
@@ -18,7 +19,6 @@ from signalist.risk.connections import invalidate
 from signalist.venues.base import KeyRights, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
 from tenants.credentials import Said, checked
-from tenants.models import Credential
 
 log = logger(__name__)
 
@@ -86,7 +86,7 @@ class KeyWatch:
 
         heard = [said for said in await asyncio.gather(*map(one, doors)) if said is not None]
         for said in heard:
-            await self._engine.database(lambda said=said: _write(said))  # type: ignore[misc]
+            await self._engine.database(lambda said=said: self._write(said))  # type: ignore[misc]
 
     def _due(self) -> list[Door]:
         now, doubted = monotonic(), self._sessions.doubted
@@ -114,13 +114,15 @@ class KeyWatch:
             log.warning("key_not_asked_about", account=door.account_id, error=type(error).__name__)
             return None
 
-
-def _write(said: Heard) -> None:
-    """Note it, unless the key was replaced or revoked meanwhile."""
-    row = Credential.objects.filter(pk=said.door.credential_id, revoked_at__isnull=True).first()
-    if row is None or row.sealed_at != said.door.sealed_at:
-        return
-    if said.refused:
-        invalidate(row, said.refused)
-    else:
-        checked(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
+    def _write(self, said: Heard) -> None:
+        """Note it, unless the key was replaced or revoked meanwhile, or the account is another engine's to judge."""
+        door = said.door
+        held = Account.objects.filter(pk=door.account_id, lease_owner=self._engine.id, credential=door.credential_id)
+        account = held.select_related("credential").first()
+        row = None if account is None else account.credential
+        if row is None or row.revoked_at is not None or row.sealed_at != door.sealed_at or not self._keys.holds(door):
+            return
+        if said.refused:
+            invalidate(row, said.refused)
+        else:
+            checked(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))

@@ -23,7 +23,7 @@ from signalist.clock import SystemClock
 from signalist.engine.live import LiveEngine
 from signalist.risk.connections import connect, replace, revoke
 from signalist.trading.models import AccountBalance
-from signalist.venues.errors import BadCredential
+from signalist.venues.errors import NotOpened
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Validity
 from tests.accounts.loopback import Loopback, loopback
@@ -77,7 +77,7 @@ def test_a_key_is_opened_once_for_a_lease_and_looking_costs_one_statement(venue:
         )
         look = keys.look(ENGINE)
         assert ([door.venue_ref for door in look.closed], look.broken[0][0].pk) == (["desk-1"], first.pk)
-    with pytest.raises(BadCredential):
+    with pytest.raises(NotOpened):
         keys.secrets_of("loopback", "desk-1")
 
 
@@ -127,7 +127,7 @@ async def test_an_engine_trades_by_stored_keys_drops_what_is_revoked_and_pauses_
         await in_thread(_acting)(cast, lambda: revoke(one, "a drill", cast.theo))
         gone = await until(lambda: not held("desk-1"), "the key is dropped")
         assert gone < 1.0 and held("desk-2")
-        with pytest.raises(BadCredential):
+        with pytest.raises(NotOpened):
             engine.engine.sessions.of(await in_thread(_across)(lambda: Account.objects.get(venue_ref="desk-1")))
 
         venue.secret("desk-2", "changed at the venue")
@@ -141,7 +141,7 @@ async def test_an_engine_trades_by_stored_keys_drops_what_is_revoked_and_pauses_
         await in_thread(_acting)(cast, lambda: replace(two, secrets, probed, cast.theo))
         await until(lambda: keys.secrets_of("loopback", "desk-2") == secrets, "the new key is taken", 2.0)
         for _ in range(100):  # the session of the old key ends in the loop's next turn
-            with suppress(BadCredential):
+            with suppress(NotOpened):
                 assert (await engine.engine.sessions.of(account).balance()).currency == "USD"
                 break
             await asyncio.sleep(0.02)
