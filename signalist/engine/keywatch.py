@@ -26,6 +26,8 @@ LOOK_EVERY = 0.4
 """Seconds: what was revoked is dropped within a second."""
 ASK_EVERY = 300.0
 """Seconds between two questions to a venue whether it accepts a key; sooner where it has refused one."""
+AGAIN = 15.0
+"""Seconds until it is asked again about a key of which it did not say, or of which it could not be written what it said."""
 ASKED_AT_ONCE = 20
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -80,13 +82,22 @@ class KeyWatch:
         """Ask the venues of these accounts what their keys may do, some at a time, and write what they say."""
         few = asyncio.Semaphore(ASKED_AT_ONCE)
 
-        async def one(door: Door) -> Heard | None:
+        async def one(door: Door) -> None:
             async with few:
-                return await self._ask(door)
+                said = await self._ask(door)
+            if said is None or not await self._written(said):
+                self._asked[door.account_id] = monotonic() - self._ask_every + AGAIN
 
-        heard = [said for said in await asyncio.gather(*map(one, doors)) if said is not None]
-        for said in heard:
-            await self._engine.database(lambda said=said: self._write(said))  # type: ignore[misc]
+        await asyncio.gather(*map(one, doors))
+
+    async def _written(self, said: Heard) -> bool:
+        """Write it; whether that went well. What goes wrong with one key keeps no other from being asked about."""
+        try:
+            await self._engine.database(lambda: self._write(said))
+        except Exception as error:  # noqa: BLE001 it is asked again
+            log.error("key_not_written", account=said.door.account_id, error=type(error).__name__)
+            return False
+        return True
 
     def _due(self) -> list[Door]:
         now, doubted = monotonic(), self._sessions.doubted
@@ -112,7 +123,9 @@ class KeyWatch:
             return Heard(door, None, str(error) or "it is not valid")
         except (VenueError, TimeoutError) as error:
             log.warning("key_not_asked_about", account=door.account_id, error=type(error).__name__)
-            return None
+        except Exception as error:  # noqa: BLE001 an adapter that breaks says nothing about the key, and stops nobody else
+            log.error("key_not_asked_about", account=door.account_id, error=type(error).__name__)
+        return None
 
     def _write(self, said: Heard) -> None:
         """Note it, unless the key was replaced or revoked meanwhile, or the account is another engine's to judge."""

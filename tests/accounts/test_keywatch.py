@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.engine.database import behind_the_door
 from signalist.engine.keywatch import KeyWatch
+from signalist.venues.errors import BadCredential
 from tenants.doors import across_tenants
 from tenants.models import Credential, Validity
 from tests.accounts.loopback import Loopback
@@ -78,3 +80,37 @@ async def test_only_a_venue_can_say_that_a_key_is_bad_and_only_to_the_engine_tha
         assert await asked_after(Desk.id, looked=False) == (Validity.INVALID, "REDUCING")
     finally:
         await served.close()
+
+
+class OddVenue:
+    """Refuses the key of desk-2, and of any other account says what nobody can read."""
+
+    capabilities = SimpleNamespace(answer_within=1.0)
+
+    def open(self, ref: str) -> Any:
+        async def balance() -> Any:
+            raise BadCredential("revoked there") if ref == "desk-2" else ValueError("odd payload")
+
+        return SimpleNamespace(balance=balance)
+
+
+async def test_a_venue_that_breaks_keeps_no_other_key_from_being_judged_and_is_asked_again(
+    venue: Loopback, cast: Cast, in_thread: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ref in ("desk-1", "desk-2"):
+        await sync_to_async(connected)(venue, cast, ref)
+    await in_thread(lambda: Account.objects.filter(venue="loopback").update(lease_owner=Desk.id))
+    keys = Keys()
+    sessions = Sessions({"loopback": OddVenue()}, paper=frozenset({"loopback"}))  # type: ignore[dict-item]
+    watch = KeyWatch(keys, sessions, Desk())  # type: ignore[arg-type]
+    await watch.look()
+    monkeypatch.setattr("signalist.engine.keywatch.AGAIN", -1.0)
+    await watch.ask(watch._due())
+    said = await in_thread(lambda: list(Credential.objects.order_by("label").values_list("validity", flat=True)))
+    assert said == [Validity.VALID, Validity.INVALID]
+    assert [door.venue_ref for door in watch._due()] == ["desk-1"]
+
+    served = connectors()["loopback"].venue_with(lambda _: {"api_key": "desk-1"})
+    with pytest.raises(BadCredential, match="api_secret"):
+        served.open("desk-1")
+    await served.close()  # type: ignore[attr-defined]
