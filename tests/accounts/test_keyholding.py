@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -19,13 +19,16 @@ from signalist.accounts.keyholding import Keys
 from signalist.accounts.models import Account
 from signalist.accounts.probe import probe
 from signalist.audit.models import Entry
-from signalist.clock import SystemClock
+from signalist.clock import SystemClock, utc_now
+from signalist.engine.database import behind_the_door
 from signalist.engine.live import LiveEngine
 from signalist.risk.connections import connect, replace, revoke
 from signalist.trading.models import AccountBalance
 from signalist.venues.errors import NotOpened
+from tenants.credentials import unsealed_by
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Validity
+from tenants.vault import seal
 from tests.accounts.loopback import Loopback, loopback
 from tests.cast import Cast
 
@@ -89,6 +92,34 @@ def test_after_fifteen_minutes_it_is_opened_anew(venue: Loopback, cast: Cast) ->
         keys.look(ENGINE)
         assert [door.venue_ref for door in keys.look(ENGINE).renewed] == ["desk-1"]
     assert openings() == 2
+
+
+def test_what_a_look_changes_is_told_and_recorded_though_the_database_gives_up_in_between(
+    venue: Loopback, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected(venue, cast)
+    connected(venue, cast, "desk-2")
+    keys, tries = Keys(), list[int]()
+
+    def gives_up_once(rows: Iterable[Credential], purpose: str) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("database is locked")
+        unsealed_by(rows, purpose)
+
+    with across_tenants("tests"):
+        Account.objects.update(lease_owner=ENGINE)
+        keys.look(ENGINE)
+        Account.objects.filter(venue_ref="desk-2").update(lease_owner=None)
+        one = Credential.objects.get(label="desk-1")
+        seal(one, {"api_key": "desk-1", "api_secret": "another"})
+        one.sealed_at = utc_now()
+        one.save()
+    monkeypatch.setattr("signalist.accounts.keyholding.unsealed_by", gives_up_once)
+    look = behind_the_door(lambda: keys.look(ENGINE))
+    told = [[door.venue_ref for door in doors] for doors in (look.opened, look.renewed, look.closed)]
+    assert (told, len(tries), openings()) == ([[], ["desk-1"], ["desk-2"]], 2, 3)
+    assert keys.secrets_of("loopback", "desk-1")["api_secret"] == "another"
 
 
 @pytest.fixture
