@@ -12,6 +12,7 @@ from django.conf import settings
 
 from signalist.clock import SystemClock
 from signalist.venues.base import Venue
+from signalist.venues.errors import BadCredential
 from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
 
@@ -44,9 +45,17 @@ class Connector:
     how: str = ""
 
 
+def part(secrets: Mapping[str, str], name: str) -> str:
+    """A part of a key. Raises BadCredential where it is not stored."""
+    try:
+        return secrets[name]
+    except KeyError:
+        raise BadCredential(f"The stored key has no {name!r}; enter it again.") from None
+
+
 def _loopback(secrets_of: Callable[[str], Mapping[str, str]]) -> Venue:
     client = Client(settings.LOOPBACK_URL, SystemClock(), size=50)
-    return LoopbackVenue(client, lambda ref: secrets_of(ref)["api_secret"].encode())
+    return LoopbackVenue(client, lambda ref: part(secrets_of(ref), "api_secret").encode())
 
 
 _LOOPBACK = Connector(

@@ -16,7 +16,7 @@ from django.db import transaction
 from signalist.accounts.models import Account
 from signalist.clock import monotonic
 from signalist.db import fast
-from signalist.venues.errors import BadCredential
+from signalist.venues.errors import NotOpened
 from tenants.credentials import unsealed_by
 from tenants.models import Credential
 from tenants.vault import CannotUnseal, unsealed
@@ -42,7 +42,7 @@ class Door:
     sealed_at: datetime
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
     door: Door
     until: float
@@ -66,17 +66,22 @@ class Keys:
     def __init__(self, kept: float = KEPT) -> None:
         self._for = kept
         self._kept: dict[int, _Kept] = {}
-        self._by_ref: dict[tuple[str, str], int] = {}
+        self._by_ref: dict[tuple[str, str], _Kept] = {}
 
     def __repr__(self) -> str:
         return f"Keys of {len(self._kept)} accounts"
 
     def secrets_of(self, venue: str, ref: str) -> Mapping[str, str]:
-        """What opens the account. Raises BadCredential where there is nothing (any more)."""
-        kept = self._kept.get(self._by_ref.get((venue, ref), 0))
+        """What opens the account. Raises NotOpened where there is nothing (any more)."""
+        kept = self._by_ref.get((venue, ref))
         if kept is None:
-            raise BadCredential("There is no key for this account: it was revoked, or never connected.")
+            raise NotOpened("There is no key for this account: it was revoked, or never connected.")
         return kept.secrets
+
+    def holds(self, door: Door) -> bool:
+        """Whether the account opens with exactly this."""
+        kept = self._kept.get(door.account_id)
+        return kept is not None and kept.door == door
 
     def doors(self) -> list[Door]:
         """The accounts that can be opened."""
@@ -89,44 +94,42 @@ class Keys:
         """
         rows = fast.tuples(_HELD, [fast.prepared(Account, "lease_owner", engine)])
         doors = [Door(key, venue, ref, credential, fast.utc(at)) for key, venue, ref, credential, at in rows]
-        there = {door.account_id for door in doors}
-        closed = tuple(kept.door for key, kept in self._kept.items() if key not in there)
         stale = [door for door in doors if not self._is_fresh(door)]
-        had = {door.account_id for door in stale if door.account_id in self._kept}
-        broken = self._open(stale)
-        for door in closed:
-            self._drop(door.account_id)
-        held = [door for door in stale if door.account_id in self._kept]
-        lost = tuple(door for door in stale if door.account_id in had and door.account_id not in self._kept)
-        opened = tuple(door for door in held if door.account_id not in had)
-        return Look(opened, tuple(door for door in held if door.account_id in had), closed + lost, tuple(broken))
+        opened, broken = self._opened(stale)
+        # From here on nothing fails: whoever runs this again, because the database gave up, is told all that has changed.
+        had = self._kept
+        fresh = {door.account_id for door in doors} - {door.account_id for door in stale}
+        self._keep({key: kept for key, kept in had.items() if key in fresh} | opened)
+        return Look(
+            opened=tuple(kept.door for key, kept in opened.items() if key not in had),
+            renewed=tuple(kept.door for key, kept in opened.items() if key in had),
+            closed=tuple(kept.door for key, kept in had.items() if key not in self._kept),
+            broken=tuple(broken),
+        )
 
     def _is_fresh(self, door: Door) -> bool:
         kept = self._kept.get(door.account_id)
         return kept is not None and kept.door == door and monotonic() < kept.until
 
-    def _open(self, doors: list[Door]) -> list[tuple[Credential, str]]:
-        """Open the secrets of these doors; those that do not open, each once, and why."""
+    def _opened(self, doors: list[Door]) -> tuple[dict[int, _Kept], list[tuple[Credential, str]]]:
+        """These doors with their secrets, by account; those credentials that do not open, each once, and why. Keeps nothing."""
         if not doors:
-            return []
+            return {}, []
         rows = {row.pk: row for row in fast.select_ids(Credential, sorted({door.credential_id for door in doors}))}
-        used, broken = {}, {}
+        opened, used, broken = {}, {}, {}
         for door in doors:
-            self._drop(door.account_id)
             try:
                 with unsealed(rows[door.credential_id]) as secrets:
-                    self._kept[door.account_id] = _Kept(door, monotonic() + self._for, dict(secrets))
-                self._by_ref[door.venue, door.venue_ref] = door.account_id
+                    opened[door.account_id] = _Kept(door, monotonic() + self._for, dict(secrets))
                 used[door.credential_id] = rows[door.credential_id]
             except CannotUnseal as error:
                 broken[door.credential_id] = (rows[door.credential_id], str(error))
         if used:
             with transaction.atomic():
                 unsealed_by(used.values(), "trading")
-        return list(broken.values())
+        return opened, list(broken.values())
 
-    def _drop(self, account_id: int) -> None:
-        kept = self._kept.pop(account_id, None)
-        if kept is not None:
-            self._by_ref.pop((kept.door.venue, kept.door.venue_ref), None)
-            kept.secrets.clear()
+    def _keep(self, kept: dict[int, _Kept]) -> None:
+        """Keep these and no others. Whole tables change places, because another thread reads them meanwhile."""
+        self._kept = kept
+        self._by_ref = {(one.door.venue, one.door.venue_ref): one for one in kept.values()}

@@ -9,7 +9,7 @@ from typing import Protocol
 from django.conf import settings
 
 from signalist.venues.base import Capabilities, Session, TellsReturns, Venue
-from signalist.venues.errors import BadCredential
+from signalist.venues.errors import BadCredential, NotOpened
 
 
 class OpensAs(Protocol):
@@ -39,15 +39,16 @@ class Sessions:
         somebody last looked here and emptied it: what was said meanwhile may not have been heard."""
 
     def capabilities(self, venue: str) -> Capabilities:
-        """What the venue can do. Raises BadCredential where it is not served."""
+        """What the venue can do. Raises NotOpened where it is not served."""
         return self._venue(venue).capabilities
 
     def of(self, account: OpensAs) -> Session:
-        """The account's session. Raises BadCredential for a venue that is not served or not allowed."""
+        """The account's session. Raises NotOpened for a venue that is not served or not allowed, or where we have no key, and what
+        its venue raises when it opens one."""
         key = (account.venue, account.venue_ref)
         if key not in self._open:
             if account.venue not in self._paper and not settings.LIVE_ACCOUNTS_ALLOWED:
-                raise BadCredential("Live accounts are refused; this installation trades on paper only.")
+                raise NotOpened("Live accounts are refused; this installation trades on paper only.")
             self._open[key] = self._venue(account.venue).open(account.venue_ref)
             if key in self._wakes:
                 self._listen(key, self._wakes[key])
@@ -107,5 +108,5 @@ class Sessions:
     def _venue(self, code: str) -> Venue:
         venue = self._venues.get(code)
         if venue is None:
-            raise BadCredential(f"This installation does not serve the venue {code!r}.")
+            raise NotOpened(f"This installation does not serve the venue {code!r}.")
         return venue

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 
 from signalist.accounts.keyholding import Door, Keys, Look
+from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic
 from signalist.engine.loop import Engine
@@ -18,7 +19,6 @@ from signalist.risk.connections import invalidate
 from signalist.venues.base import KeyRights, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
 from tenants.credentials import Said, checked
-from tenants.models import Credential
 
 log = logger(__name__)
 
@@ -26,6 +26,8 @@ LOOK_EVERY = 0.4
 """Seconds: what was revoked is dropped within a second."""
 ASK_EVERY = 300.0
 """Seconds between two questions to a venue whether it accepts a key; sooner where it has refused one."""
+AGAIN = 15.0
+"""Seconds until it is asked again about a key of which it did not say, or of which it could not be written what it said."""
 ASKED_AT_ONCE = 20
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -80,13 +82,22 @@ class KeyWatch:
         """Ask the venues of these accounts what their keys may do, some at a time, and write what they say."""
         few = asyncio.Semaphore(ASKED_AT_ONCE)
 
-        async def one(door: Door) -> Heard | None:
+        async def one(door: Door) -> None:
             async with few:
-                return await self._ask(door)
+                said = await self._ask(door)
+            if said is None or not await self._written(said):
+                self._asked[door.account_id] = monotonic() - self._ask_every + AGAIN
 
-        heard = [said for said in await asyncio.gather(*map(one, doors)) if said is not None]
-        for said in heard:
-            await self._engine.database(lambda said=said: _write(said))  # type: ignore[misc]
+        await asyncio.gather(*map(one, doors))
+
+    async def _written(self, said: Heard) -> bool:
+        """Write it; whether that went well. What goes wrong with one key keeps no other from being asked about."""
+        try:
+            await self._engine.database(lambda: self._write(said))
+        except Exception as error:  # noqa: BLE001 it is asked again
+            log.error("key_not_written", account=said.door.account_id, error=type(error).__name__)
+            return False
+        return True
 
     def _due(self) -> list[Door]:
         now, doubted = monotonic(), self._sessions.doubted
@@ -112,15 +123,19 @@ class KeyWatch:
             return Heard(door, None, str(error) or "it is not valid")
         except (VenueError, TimeoutError) as error:
             log.warning("key_not_asked_about", account=door.account_id, error=type(error).__name__)
-            return None
+        except Exception as error:  # noqa: BLE001 an adapter that breaks says nothing about the key, and stops nobody else
+            log.error("key_not_asked_about", account=door.account_id, error=type(error).__name__)
+        return None
 
-
-def _write(said: Heard) -> None:
-    """Note it, unless the key was replaced or revoked meanwhile."""
-    row = Credential.objects.filter(pk=said.door.credential_id, revoked_at__isnull=True).first()
-    if row is None or row.sealed_at != said.door.sealed_at:
-        return
-    if said.refused:
-        invalidate(row, said.refused)
-    else:
-        checked(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
+    def _write(self, said: Heard) -> None:
+        """Note it, unless the key was replaced or revoked meanwhile, or the account is another engine's to judge."""
+        door = said.door
+        held = Account.objects.filter(pk=door.account_id, lease_owner=self._engine.id, credential=door.credential_id)
+        account = held.select_related("credential").first()
+        row = None if account is None else account.credential
+        if row is None or row.revoked_at is not None or row.sealed_at != door.sealed_at or not self._keys.holds(door):
+            return
+        if said.refused:
+            invalidate(row, said.refused)
+        else:
+            checked(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))

@@ -354,8 +354,9 @@ class Engine:
             key = account.pk
             try:
                 self.sessions.listen(account, lambda: self._heard_of(key))
-            except VenueError as error:  # a venue that this installation does not serve keeps nobody else from trading
-                log.warning("account_not_listened_to", account=key, venue=account.venue, error=str(error))
+            except Exception as error:  # noqa: BLE001 what is not served, or breaks, keeps nobody else from trading
+                why = str(error) if isinstance(error, VenueError) else type(error).__name__
+                log.warning("account_not_listened_to", account=key, venue=account.venue, error=why)
 
     def _heard_of(self, account_id: int) -> None:
         self._dirty.add(account_id)

@@ -97,7 +97,15 @@ class DuplicateOrder(Refused):
 
 
 class BadCredential(Refused):
+    """The venue does not accept the key, or what is stored is none."""
+
     code = "bad_credential"
+
+
+class NotOpened(Refused):
+    """We do not open the account: its venue was not asked, and nothing is said about its key."""
+
+    code = "not_opened"
 
 
 class OrderNotOpen(Refused):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -19,13 +19,16 @@ from signalist.accounts.keyholding import Keys
 from signalist.accounts.models import Account
 from signalist.accounts.probe import probe
 from signalist.audit.models import Entry
-from signalist.clock import SystemClock
+from signalist.clock import SystemClock, utc_now
+from signalist.engine.database import behind_the_door
 from signalist.engine.live import LiveEngine
 from signalist.risk.connections import connect, replace, revoke
 from signalist.trading.models import AccountBalance
-from signalist.venues.errors import BadCredential
+from signalist.venues.errors import NotOpened
+from tenants.credentials import unsealed_by
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Validity
+from tenants.vault import seal
 from tests.accounts.loopback import Loopback, loopback
 from tests.cast import Cast
 
@@ -77,7 +80,7 @@ def test_a_key_is_opened_once_for_a_lease_and_looking_costs_one_statement(venue:
         )
         look = keys.look(ENGINE)
         assert ([door.venue_ref for door in look.closed], look.broken[0][0].pk) == (["desk-1"], first.pk)
-    with pytest.raises(BadCredential):
+    with pytest.raises(NotOpened):
         keys.secrets_of("loopback", "desk-1")
 
 
@@ -89,6 +92,34 @@ def test_after_fifteen_minutes_it_is_opened_anew(venue: Loopback, cast: Cast) ->
         keys.look(ENGINE)
         assert [door.venue_ref for door in keys.look(ENGINE).renewed] == ["desk-1"]
     assert openings() == 2
+
+
+def test_what_a_look_changes_is_told_and_recorded_though_the_database_gives_up_in_between(
+    venue: Loopback, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected(venue, cast)
+    connected(venue, cast, "desk-2")
+    keys, tries = Keys(), list[int]()
+
+    def gives_up_once(rows: Iterable[Credential], purpose: str) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("database is locked")
+        unsealed_by(rows, purpose)
+
+    with across_tenants("tests"):
+        Account.objects.update(lease_owner=ENGINE)
+        keys.look(ENGINE)
+        Account.objects.filter(venue_ref="desk-2").update(lease_owner=None)
+        one = Credential.objects.get(label="desk-1")
+        seal(one, {"api_key": "desk-1", "api_secret": "another"})
+        one.sealed_at = utc_now()
+        one.save()
+    monkeypatch.setattr("signalist.accounts.keyholding.unsealed_by", gives_up_once)
+    look = behind_the_door(lambda: keys.look(ENGINE))
+    told = [[door.venue_ref for door in doors] for doors in (look.opened, look.renewed, look.closed)]
+    assert (told, len(tries), openings()) == ([[], ["desk-1"], ["desk-2"]], 2, 3)
+    assert keys.secrets_of("loopback", "desk-1")["api_secret"] == "another"
 
 
 @pytest.fixture
@@ -127,7 +158,7 @@ async def test_an_engine_trades_by_stored_keys_drops_what_is_revoked_and_pauses_
         await in_thread(_acting)(cast, lambda: revoke(one, "a drill", cast.theo))
         gone = await until(lambda: not held("desk-1"), "the key is dropped")
         assert gone < 1.0 and held("desk-2")
-        with pytest.raises(BadCredential):
+        with pytest.raises(NotOpened):
             engine.engine.sessions.of(await in_thread(_across)(lambda: Account.objects.get(venue_ref="desk-1")))
 
         venue.secret("desk-2", "changed at the venue")
@@ -141,7 +172,7 @@ async def test_an_engine_trades_by_stored_keys_drops_what_is_revoked_and_pauses_
         await in_thread(_acting)(cast, lambda: replace(two, secrets, probed, cast.theo))
         await until(lambda: keys.secrets_of("loopback", "desk-2") == secrets, "the new key is taken", 2.0)
         for _ in range(100):  # the session of the old key ends in the loop's next turn
-            with suppress(BadCredential):
+            with suppress(NotOpened):
                 assert (await engine.engine.sessions.of(account).balance()).currency == "USD"
                 break
             await asyncio.sleep(0.02)

@@ -16,6 +16,7 @@ from signalist.domain.orders import Side
 from signalist.execution import leases
 from signalist.execution.models import EngineProcess
 from signalist.trading.models import Subscription
+from signalist.venues.base import Session
 from signalist.venues.errors import Busy, NotSent, SessionLost, VenueError
 from signalist.venues.paper.venue import PAPER
 from tests.flows.by_hand import differences, looks, trades
@@ -134,9 +135,17 @@ async def test_a_stream_that_was_broken_has_its_accounts_compared() -> None:
         assert listening.box("account-1").live, "not before it is heard again"
 
 
-def test_an_account_of_a_venue_that_is_not_served_keeps_no_other_from_trading(scene: Scene) -> None:
-    theo = scene.subscriber()
-    Account.objects.create(tenant=theo.tenant, name="Elsewhere", venue="nowhere", venue_ref="x", currency="USD")
+def test_an_account_of_a_venue_that_is_not_served_or_breaks_keeps_no_other_from_trading(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theo, opens = scene.subscriber(), scene.venue.open
+
+    def opened_or_broken(ref: str) -> Session:
+        return opens({}[ref] if ref == "odd" else ref)
+
+    monkeypatch.setattr(scene.venue, "open", opened_or_broken)
+    for name, venue, ref in (("Elsewhere", "nowhere", "x"), ("Odd", PAPER, "odd")):
+        Account.objects.create(tenant=theo.tenant, name=name, venue=venue, venue_ref=ref, currency="USD")
     scene.drive(scene.engine.watch())
     scene.settle()
     scene.signal(entry(LONG, "39600", "40800"))

@@ -33,6 +33,7 @@ OURS = [error for error in _classes() if error.__module__ == errors.__name__]
         (errors.NoMarket, Next.FINAL),
         (errors.DuplicateOrder, Next.UNKNOWN),
         (errors.BadCredential, Next.FINAL),
+        (errors.NotOpened, Next.FINAL),
         (errors.OrderNotOpen, Next.FINAL),
     ],
 )
@@ -46,7 +47,7 @@ def test_only_what_was_certainly_not_carried_out_may_be_sent_again() -> None:
 
 def test_every_error_has_a_stable_word_of_its_own() -> None:
     words = [error.code for error in OURS]
-    assert len(set(words)) == len(words) == 13
+    assert len(set(words)) == len(words) == 14
     assert all(word == word.lower() and " " not in word for word in words)
 
 
