@@ -157,6 +157,7 @@ def test_what_uses_too_much_is_told_by_resources_and_what_raises_where_it_does()
     [
         ("close * 1.01", "it must lie below the close"),
         ("close * 0.3", "more than half"),
+        ("close * 0.99, target_long=close * 11", "more than nine times"),
         ("np.where(candles.time % 7 < 3, close * 0.99, np.nan)", "and others do"),
     ],
 )
