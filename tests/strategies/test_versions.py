@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from django_q.models import Schedule as Timetable
 
 from signalist.accounts.actions import open_paper_account
 from signalist.domain.money import ZERO
@@ -153,6 +154,21 @@ def test_the_gate_sends_back_what_it_refuses(cast: Cast) -> None:
     assert step is not None
     assert "determinism" in step.note
     assert version.gate_reports.count() == 1
+
+
+def test_one_version_is_at_the_gate_at_a_time_and_one_that_got_stuck_comes_back(cast: Cast) -> None:
+    strategy, places = actions.create(cast.theo, "Mine", "mine", ""), [(market("NOVA/USD").pk, "1m")]
+    first = actions.draft(strategy, SOURCE, places, "", cast.theo, NOW)
+    actions.submit(first, cast.theo, NOW)
+    other = actions.draft(actions.create(cast.theo, "Other", "other", ""), SLOWER, places, "", cast.theo, NOW)
+    with pytest.raises(Refused, match="Version 1 of Mine is at the gate"):
+        actions.submit(other, cast.theo, NOW)
+    assert actions.release_stale(NOW + actions.STALE) == 0
+    assert actions.release_stale(NOW + actions.STALE + timedelta(seconds=1)) == 1
+    first.refresh_from_db()
+    assert first.state == VersionState.DRAFT
+    actions.submit(other, cast.theo, NOW)
+    assert Timetable.objects.get(func="signalist.strategies.jobs.release_versions").minutes == 10
 
 
 def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
