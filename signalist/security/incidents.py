@@ -27,6 +27,8 @@ from signalist.security.visitors import Visitor, agent_words, network_of
 from tenants.models import User
 
 LOGIN, GUESSING = "LOGIN", "PASSWORD_GUESSING"
+GUESSED_AT = 5
+"""Failures within a day from which an account is guessed at: as many as allauth lets strangers have within five minutes."""
 _NOTICE = "signalist.security.notices.send"
 _WORDS = {
     Anomaly.NEW_LOCATION: "from a place that was not seen before",
@@ -83,7 +85,7 @@ def _guessed_at(user: User, visitor: Visitor, now: datetime) -> None:
     if Incident.objects.filter(user=user, kind=GUESSING, at__gt=since).exists():
         return
     failures = SecurityEvent.objects.filter(user=user, kind=LOGIN, status="FAILURE", at__gt=since).count()
-    if failures >= BAN_AFTER:
+    if failures >= GUESSED_AT:
         said = f"{failures} failed log-ins at this account within a day, the last of them from {visitor.place or 'an unknown place'}."
         open_incident(user, GUESSING, "MEDIUM", said, visitor, Response.NONE, now)
 
