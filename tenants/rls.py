@@ -39,8 +39,10 @@ _ERASED_BY_ENGINE = {
     "account_emailaddress": "id, user_id",
     "socialaccount_socialtoken": "id, account_id",
     "socialaccount_socialaccount": "id, user_id",
-    "mfa_authenticator": "id, user_id",
+    "mfa_authenticator": "id, user_id, type, data",
 }
+# What a rotation of the signing key writes anew: sealed, with a key that the database does not have.
+_RESEALED_BY_ENGINE = {"mfa_authenticator": "data"}
 _MIGRATION = "migration"
 
 
@@ -145,6 +147,8 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
         cursor.execute(f'REVOKE ALL ON "{table}" FROM {role}')
         if role == ENGINE and table in _ERASED_BY_ENGINE:
             cursor.execute(f'GRANT SELECT ({_ERASED_BY_ENGINE[table]}), DELETE ON "{table}" TO {role}')
+        if role == ENGINE and table in _RESEALED_BY_ENGINE:
+            cursor.execute(f'GRANT UPDATE ({_RESEALED_BY_ENGINE[table]}) ON "{table}" TO {role}')
         if table.startswith(hidden):
             continue
         rights = "SELECT, INSERT, UPDATE, DELETE"
