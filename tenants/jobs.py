@@ -11,8 +11,10 @@ AT_MOST = 40.0
 
 
 def rotate_keys() -> str:
-    """Seal credentials under the newest key for a while, and ask for another run where some are left; what was done, in words."""
+    """Seal what keys seal under the newest for a while, and ask for another run where some is left; what was done, in words."""
     rotated = rotate(seconds=AT_MOST)
     if not rotated.is_over:
         async_task("tenants.jobs.rotate_keys", task_name="rotate keys")
-    return f"sealed anew: {rotated.done}, not opened: {len(rotated.failed)}" + ("" if rotated.is_over else ", goes on")
+    return f"sealed anew: {rotated.done + rotated.factors}, not opened: {len(rotated.failed)}" + (
+        "" if rotated.is_over else ", goes on"
+    )

@@ -40,10 +40,12 @@ _ERASED_BY_ENGINE = {
     "account_emailaddress": "id, user_id",
     "socialaccount_socialtoken": "id, account_id",
     "socialaccount_socialaccount": "id, user_id",
-    "mfa_authenticator": "id, user_id",
+    "mfa_authenticator": "id, user_id, type, data",
 }
 # Where staff wrote why they needed their powers, the name of somebody who is deleted goes.
 _NAMED_FOR_ENGINE = {"tenants_staffsession": "reason"}
+# What a rotation of the signing key writes anew: sealed, with a key that the database does not have.
+_RESEALED_BY_ENGINE = {"mfa_authenticator": "data"}
 _MIGRATION = "migration"
 
 
@@ -151,6 +153,8 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
             cursor.execute(f'GRANT SELECT ({_ERASED_BY_ENGINE[table]}), DELETE ON "{table}" TO {role}')
         if role == ENGINE and (what := _NAMED_FOR_ENGINE.get(table)):
             cursor.execute(f'GRANT SELECT (id, user_id, {what}), UPDATE ({what}) ON "{table}" TO {role}')
+        if role == ENGINE and table in _RESEALED_BY_ENGINE:
+            cursor.execute(f'GRANT UPDATE ({_RESEALED_BY_ENGINE[table]}) ON "{table}" TO {role}')
         if table.startswith(hidden):
             continue
         rights = "SELECT, INSERT, UPDATE, DELETE"

@@ -1,4 +1,4 @@
-"""Rotation of the keys that seal credentials: in batches, resumable at any moment, while everything goes on.
+"""Rotation of the keys that seal credentials and second factors: in batches, resumable at any moment, while everything goes on.
 
 There is nothing to remember between two runs: the rows say under which key they are sealed. Every key of the ring opens, so whoever
 reads a credential while it is sealed anew finds the old form or the new one, and opens either.
@@ -14,9 +14,11 @@ from django.db.models import Count
 from signalist.clock import monotonic
 from signalist.db import fast
 from signalist.logs import logger
+from tenants import second_factors
 from tenants.doors import across_tenants
 from tenants.models import Credential
 from tenants.roles import KEY_ROTATION
+from tenants.second_factors import Factors
 from tenants.vault import CannotUnseal, key_versions, newest_key, reseal
 
 log = logger(__name__)
@@ -27,11 +29,15 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many credentials each key seals. `missing` versions are in no ring: what they seal does not open."""
+    """How many credentials each key seals. `missing` versions are in no ring: what they seal does not open.
+
+    `factors`: the same of second factors, which the signing key seals.
+    """
 
     newest: int
     sealed: dict[int, int]
     ring: tuple[int, ...]
+    factors: Factors
 
     @property
     def total(self) -> int:
@@ -54,18 +60,19 @@ class Standing:
 
 @dataclass(slots=True)
 class Rotated:
-    """What a run did. `failed` are the public ids of credentials that did not open, and why."""
+    """What a run did. `failed` are the public ids of credentials that did not open, and why; `factors` the second factors sealed anew."""
 
     done: int = 0
+    factors: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     is_over: bool = True
 
 
 def standing() -> Standing:
-    """How far the rotation is. One query."""
+    """How far the rotation is. Two queries."""
     with across_tenants(KEY_ROTATION, one_transaction=True):
         counts = Credential.objects.order_by().values_list("key_version").annotate(Count("id"))
-        return Standing(newest_key(), dict(counts), key_versions())
+        return Standing(newest_key(), dict(counts), key_versions(), second_factors.standing())
 
 
 def rotate(
@@ -73,12 +80,13 @@ def rotate(
 ) -> Rotated:
     """Seal everything under the newest key, for at most so many seconds (None: until it is done); `progress` hears of each batch.
 
-    A credential that does not open stays as it is and is named. Two runs at once do each part of it.
+    Second factors come last. A credential that does not open stays as it is and is named. Two runs at once do each part of it.
     """
     rotated, after, until = Rotated(), 0, None if seconds is None else monotonic() + seconds
     while True:
         found, last = _batch(after, batch, rotated)
         if not found:
+            rotated.factors = second_factors.reseal()
             return rotated
         after = last
         progress(rotated.done)

@@ -9,9 +9,14 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
+from signalist.logs import logger
+from tenants.second_factors import CannotOpen
 from tenants.security.endings import is_idle
 from tenants.security.sessions import needs_a_note, note
+
+log = logger(__name__)
 
 
 class SessionsMiddleware:
@@ -32,3 +37,10 @@ class SessionsMiddleware:
             if needs_a_note(request):
                 note(request, request.user)
         return self._next(request)
+
+    def process_exception(self, request: Any, exception: Exception) -> HttpResponse | None:
+        """A second factor that the house cannot open is the house's fault, and is said so wherever it is asked for."""
+        if not isinstance(exception, CannotOpen):
+            return None
+        log.error("second_factor_not_opened", path=request.path)
+        return render(request, "tenants/security/unreadable.html", status=503)

@@ -10,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 
 from tenants.models import User
+from tenants.second_factors import CannotOpen
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Passkey:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """What opens an account. `codes_left` is None where there are no recovery codes."""
+    """What opens an account. `codes_left` is None where there are no recovery codes, 0 where none of them opens."""
 
     has_password: bool
     providers: tuple[str, ...]
@@ -54,5 +55,12 @@ def proofs_of(user: User) -> Proofs:
         confirmed=not EmailAddress.objects.filter(user_id=user.pk, verified=False).exists(),
         app_since=apps[0] if apps else None,
         passkeys=tuple(Passkey(key.pk, key.wrap().name, key.created_at, key.last_used_at) for key in keys),
-        codes_left=len(codes[0].wrap().get_unused_codes()) if codes else None,
+        codes_left=_left(codes[0]) if codes else None,
     )
+
+
+def _left(codes: Authenticator) -> int:
+    try:
+        return len(codes.wrap().get_unused_codes())
+    except CannotOpen:
+        return 0

@@ -9,8 +9,12 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 
-from tenants.doors import across_tenants, holding_invitation
+from signalist.api.actions import make
+from signalist.api.models import ApiKey
+from signalist.api.scopes import SCOPES
+from tenants.doors import across_tenants, acting_for, holding_invitation
 from tenants.models import Membership
+from tenants.security.taking_over import hand_to_owner
 from tenants.workspaces.invitations import hash_of
 from tests.cast import PASSWORD, Cast
 
@@ -40,6 +44,19 @@ def test_inviting_joining_changing_a_role_and_ending_a_log_in(cast: Cast) -> Non
             cursor.execute("RESET ROLE")
     with across_tenants("tests"):
         assert Membership.objects.get(user=cast.gus, tenant=cast.acme).role == "TRADER"
+
+
+def test_the_owner_of_an_address_takes_the_account_over(cast: Cast) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE signalist_web")
+        try:
+            with acting_for(cast.acme.pk):
+                make(cast.acme.pk, cast.theo, "bot", SCOPES.keys())
+            hand_to_owner(cast.theo)
+        finally:
+            cursor.execute("RESET ROLE")
+    with across_tenants("tests"):
+        assert ApiKey.objects.get().revoked_at
 
 
 def test_log_ins_and_second_factors_are_closed_to_the_engine(cast: Cast) -> None:

@@ -6,9 +6,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.core import mail
 from django.test import Client
-from pytest_django import Settings
 
-from tenants.second_factors import reseal
 from tests.cast import PASSWORD, Cast
 from tests.pages.acme import plain
 from tests.people.proving import Device, code, set_up_app
@@ -110,15 +108,3 @@ def test_who_has_only_another_provider_logs_in_there_again(client: Client, cast:
     assert client.post(there, {"state": "ACTIVE", "reason": "x"}).headers["Location"].startswith("/security/confirm/")
     assert client.get("/accounts/2fa/totp/activate/").headers["Location"].startswith("/security/confirm/")
     assert "log in again where you come from" in plain(client.get("/security/confirm/").content.decode())
-
-
-def test_second_factors_move_to_a_new_key_and_the_old_one_may_go(theo: Client, settings: Settings) -> None:
-    secret, _ = set_up_app(theo)
-    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
-    settings.SECRET_KEY = "another key, long enough for anything that is signed with it in a test"
-    assert (reseal(), reseal()) == (2, 0)
-    settings.SECRET_KEY_FALLBACKS = []
-    other = Client()
-    other.post(LOG_IN, THEO)
-    other.post("/accounts/2fa/authenticate/", {"code": code(secret, 1)})
-    assert is_in(other)

@@ -84,6 +84,7 @@ def test_a_rotation_that_was_ended_goes_on_where_it_was_and_then_the_old_key_may
     call_command("rotate_keys", "--json", stdout=said, stderr=StringIO())
     assert json.loads(said.getvalue()) | {"seconds": 0} == {
         "newest": 2, "sealed": {"2": 13}, "left": 0, "retirable": [1], "missing": [], "rotated": 3, "failed": {}, "seconds": 0,
+        "second_factors": {"present": 0, "older": 0, "lost": 0, "rotated": 0},
     }  # fmt: skip
     del keys[1]
     assert all_open() == 13, "nothing needs the old key"
