@@ -16,6 +16,7 @@ from signalist.audit.writing import record
 from signalist.clock import utc_now
 from signalist.domain.errors import DomainError
 from tenants.models import User
+from tenants.security.taking_over import CONFIRM_FIRST, is_confirmed
 
 PREFIX = "tk_live_"
 SHOWN = len(PREFIX) + 6
@@ -50,6 +51,8 @@ def make(
     lasts: timedelta | None = None,
 ) -> Made:
     """Make a key of `user` for a workspace; `lasts`: how long, None for ever. Raises DomainError for what no key may have."""
+    if not is_confirmed(user):
+        raise DomainError(CONFIRM_FIRST)
     unknown = set(scopes) - SCOPES.keys()
     if unknown or not scopes:
         raise DomainError("Choose at least one thing that the key may read.")

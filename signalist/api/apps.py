@@ -1,4 +1,4 @@
-"""The app's registration."""
+"""The app's registration; from here on it hears when an account's owner comes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ class ApiConfig(AppConfig):
     name = "signalist.api"
 
     def ready(self) -> None:
-        from signalist.api import hearing
+        from signalist.api.hearing import listen
 
-        hearing.listen()
+        listen()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -26,6 +26,8 @@ from signalist.security.visitors import Visitor, agent_words
 from tenants.models import User
 
 LOGIN = "LOGIN"
+GUESSING = "PASSWORD_GUESSING"
+GUESSED_AT, GUESSED_WITHIN = 5, timedelta(minutes=10)
 _NOTICE = "signalist.security.notices.send"
 _WORDS = {
     Anomaly.NEW_LOCATION: "from a place that was not seen before",
@@ -71,6 +73,23 @@ def log_in_failed(user: User | None, visitor: Visitor, now: datetime, reason: st
         note(user, LOGIN, "BLOCKED", visitor, now, reason=f"{BAN_AFTER} failures; no log-in from here for a while")
         said = f"{BAN_AFTER} failed log-ins; the address may not log in until {until:%Y-%m-%d %H:%M} UTC."
         open_incident(user, "BRUTE_FORCE", "MEDIUM", said, visitor, Response.NONE, now)
+
+
+def is_known(user: User, device: str, now: datetime) -> bool:
+    """Whether the person has logged in with this browser within the last weeks."""
+    return SecurityEvent.objects.filter(
+        user=user, kind=LOGIN, status="SUCCESS", device=device, at__gte=now - LOOK_BACK
+    ).exists()
+
+
+def guessed_at(user: User, visitor: Visitor, now: datetime) -> None:
+    """Open an incident, one a day, where the account itself is what is guessed at and not one of many tried from an address."""
+    of_theirs = SecurityEvent.objects.filter(user=user, kind=LOGIN, status="FAILURE", at__gt=now - GUESSED_WITHIN)
+    recent = Incident.objects.filter(user=user, kind=GUESSING, at__gt=now - BAN_WINDOW)
+    if of_theirs.count() < GUESSED_AT or recent.exists():
+        return
+    said = "Somebody tries passwords on your account. From a browser that you have used before you log in as always."
+    open_incident(user, GUESSING, "MEDIUM", said, visitor, Response.NONE, now)
 
 
 def banned(address: str, now: datetime) -> datetime | None:
