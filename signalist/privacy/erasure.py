@@ -92,7 +92,7 @@ def erase_due(now: datetime) -> tuple[int, int]:
 
 
 def _obstacle(user_id: int) -> str:
-    """What keeps somebody from being deleted: others who would be left without an administrator, or positions that would be orphaned."""
+    """What keeps somebody from being deleted: others who would be left without an administrator or owner, or positions without anybody."""
     for membership in memberships_of(user_id):
         with acting_for(membership.tenant_id):
             others = Membership.objects.filter(tenant_id=membership.tenant_id, is_active=True).exclude(user_id=user_id)
@@ -101,6 +101,8 @@ def _obstacle(user_id: int) -> str:
         name = membership.tenant.name
         if counted["all"] and not counted["admins"]:
             return f"{name} would be left without an administrator: hand it over to another member first."
+        if counted["all"] and membership.is_owner:
+            return f"{name} would be left without an owner: hand it over to another administrator first."
         if not counted["all"] and is_open:
             return f"{name} has open positions, which nobody would look after: close them first."
     return ""

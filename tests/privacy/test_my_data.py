@@ -37,6 +37,7 @@ from tenants.belonging import Invitation, StaffSession, Suspension
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Membership, Role, User
 from tenants.vault import seal
+from tenants.workspaces.roles import transfer
 from tests.cast import PASSWORD, Cast
 from tests.flows.scene import LONG, entry
 from tests.pages.acme import Acme, acme_trades, plain
@@ -239,6 +240,12 @@ def test_a_copy_holds_of_the_workspace_what_the_role_includes_while_it_is_made(c
     assert copy_of(cast.theo, is_active=False) == set()
 
 
+def hand_over(cast: Cast, owner: User, to: User) -> None:
+    with acting_for(cast.acme.pk):
+        now, then = (Membership.objects.select_related("user").get(user=user) for user in (owner, to))
+    transfer(now, then)
+
+
 @pytest.mark.django_db
 def test_what_only_its_owner_can_settle_is_said_before_and_a_workspace_of_one_s_own_is_closed(cast: Cast) -> None:
     olivia, gus = surely(cast.olivia), surely(cast.gus)
@@ -258,7 +265,13 @@ def test_what_only_its_owner_can_settle_is_said_before_and_a_workspace_of_one_s_
 
     with acting_for(cast.acme.pk):
         Membership.objects.filter(user=cast.theo).update(role=Role.ADMIN)
+    said = plain(olivia.post("/my-data/delete/", {"action": "delete"}, follow=True).content.decode())
+    assert "Acme would be left without an owner: hand it over to another administrator first." in said
+    hand_over(cast, cast.olivia, cast.theo)
     olivia.post("/my-data/delete/", {"action": "delete"})
+    hand_over(cast, cast.theo, cast.olivia)
+    assert erased(15) == (0, 1), "it is hers again"
+    assert "without an owner" in Deletion.objects.get(user=cast.olivia).held_up
     with acting_for(cast.acme.pk):
         Membership.objects.filter(user=cast.theo).update(role=Role.TRADER)
     assert erased(15) == (0, 1), "it has come to be in the way meanwhile"
