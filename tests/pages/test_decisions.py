@@ -23,9 +23,9 @@ from tests.pages.counting import asks
 BUY = entry(LONG, "39600", "40800")
 # The person, session and membership; then the strategies to filter by, the count, a page of ids, the executions with subscriptions,
 # accounts and signals.
-LIST = 10
+LIST = 9
 # Then the signal, its executions and their orders, each with subscriptions and accounts, answers, fills and positions.
-RECORD = 14
+RECORD = 13
 
 
 @pytest.fixture
