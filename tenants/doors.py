@@ -62,6 +62,7 @@ def required() -> Door:
 def acting_for(tenant_id: int) -> Iterator[None]:
     """Read and write the rows of one tenant, in one transaction. Another tenant inside it is refused."""
     with _opened(Door(tenant_id=tenant_id)), transaction.atomic():
+        _shut_where_looking()
         yield
 
 
@@ -74,6 +75,7 @@ def viewing(tenant_id: int) -> Iterator[None]:
     """
     on_postgresql = transaction.get_connection().vendor == "postgresql"
     with _opened(Door(tenant_id=tenant_id)), transaction.atomic() if on_postgresql else nullcontext():
+        _shut_where_looking()
         yield
 
 
@@ -102,12 +104,22 @@ def holding_invitation(token_hash: str) -> Iterator[None]:
 
 @contextmanager
 def only_looking() -> Iterator[None]:
-    """Nothing inside changes a tenant's rows, whatever doors it opens: the guard refuses, and so does PostgreSQL's transaction."""
+    """Nothing inside changes a tenant's rows, whatever doors it opens: the guard refuses, and on PostgreSQL the transaction of each door
+    to one tenant is read only, so that the database refuses every row, and what the guard cannot read in a statement."""
     token = _looking.set(True)
     try:
         yield
     finally:
         _looking.reset(token)
+
+
+def _shut_where_looking() -> None:
+    """Make the transaction that has just begun read only where somebody only looks. Inside another it ends with its savepoint
+    (PostgreSQL, SET TRANSACTION; a subtransaction gives its parent back what that was)."""
+    connection = transaction.get_connection()
+    if _looking.get() and connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
 
 
 def is_only_looking() -> bool:

@@ -39,6 +39,7 @@ TRIED_ONCE = (
     "tests/sandbox/",
     "tests/simulation/test_planted.py",
     "tests/house/test_contracts.py",
+    "tests/house/test_files.py",
     "tests/house/test_harness.py",
     "tests/house/test_logs.py",
     "tests/house/test_settings.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -27,8 +27,7 @@ from signalist.security.visitors import Visitor, agent_words, network_of
 from tenants.models import User
 
 LOGIN, GUESSING = "LOGIN", "PASSWORD_GUESSING"
-GUESSED_AT = 5
-"""Failures within a day from which an account is guessed at: as many as allauth lets strangers have within five minutes."""
+GUESSED_AT, GUESSED_WITHIN = 5, timedelta(minutes=10)
 _NOTICE = "signalist.security.notices.send"
 _WORDS = {
     Anomaly.NEW_LOCATION: "from a place that was not seen before",
@@ -56,8 +55,8 @@ def logged_in(user: User, visitor: Visitor, now: datetime) -> Assessment:
 
 
 def log_in_failed(user: User | None, visitor: Visitor, now: datetime, reason: str) -> None:
-    """Note a failed log-in; the tenth from an address in a day keeps the address from logging in for a while, the tenth at an account
-    tells its owner."""
+    """Note a failed log-in; the tenth from an address in a day keeps the address from logging in for a while; who is guessed at is
+    told."""
     note(user, LOGIN, "FAILURE", visitor, now, reason=reason)
     if user is not None:
         _guessed_at(user, visitor, now)
@@ -80,13 +79,15 @@ def log_in_failed(user: User | None, visitor: Visitor, now: datetime, reason: st
 
 
 def _guessed_at(user: User, visitor: Visitor, now: datetime) -> None:
-    """Open an incident about an account at which somebody guesses, from however many addresses: one a day."""
-    since = now - BAN_WINDOW
-    if Incident.objects.filter(user=user, kind=GUESSING, at__gt=since).exists():
+    """Open an incident, one a day, where the account itself is guessed at, from however many addresses: quickly, or all day long."""
+    if Incident.objects.filter(user=user, kind=GUESSING, at__gt=now - BAN_WINDOW).exists():
         return
-    failures = SecurityEvent.objects.filter(user=user, kind=LOGIN, status="FAILURE", at__gt=since).count()
-    if failures >= GUESSED_AT:
-        said = f"{failures} failed log-ins at this account within a day, the last of them from {visitor.place or 'an unknown place'}."
+    failures = SecurityEvent.objects.filter(user=user, kind=LOGIN, status="FAILURE", at__gt=now - BAN_WINDOW)
+    quickly = failures.filter(at__gt=now - GUESSED_WITHIN).count() >= GUESSED_AT
+    if quickly or failures.count() >= BAN_AFTER:
+        said = (
+            "Somebody tries passwords on your account. From a browser that you have used before you log in as always."
+        )
         open_incident(user, GUESSING, "MEDIUM", said, visitor, Response.NONE, now)
 
 

@@ -26,6 +26,7 @@ from signalist.logs import logger
 from signalist.security import incidents
 from signalist.security.limits import Chunks, Verdict, take
 from signalist.security.visitors import Visitor, network_of, put_name
+from tenants.doors import is_only_looking
 from tenants.step_up import ask_password, stepped_up
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -237,8 +238,8 @@ class HoldsMiddleware:
         return None
 
     def process_exception(self, request: Any, exception: Exception) -> None:
-        """Record a refusal (ACC-13); the page that says so comes from Django."""
-        if not isinstance(exception, PermissionDenied):
+        """Record a refusal (ACC-13); the page that says so comes from Django. A look is on record as a whole, and writes nothing."""
+        if not isinstance(exception, PermissionDenied) or is_only_looking():
             return
         user = request.user if request.user.is_authenticated else None
         tenant = getattr(request, "tenant", None)

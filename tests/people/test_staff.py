@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.db import DatabaseError, connection
 from django.test import Client
 
 from signalist.accounts.actions import open_paper_account
@@ -18,6 +19,11 @@ from tenants.models import Membership, User
 from tests.cast import PASSWORD, Cast
 from tests.pages.acme import plain
 
+# What a reader opens, and so staff that looks.
+PAGES = (
+    "/dashboard/ /positions/ /orders/ /trades/ /decisions/ /books/ /commands/ /execution/ /markets/ /subscriptions/ /stop/ "
+    "/marketplace/ /workspace/members/ /audit/ /my-data/"
+).split()
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -120,3 +126,24 @@ def test_the_door_itself_refuses_whatever_an_action_opens(cast: Cast) -> None:
         open_paper_account(cast.acme.pk, "Mine", "USD", ZERO)
     with acting_for(cast.acme.pk):
         assert Membership.objects.filter(role="ADMIN").count() == 1
+
+
+@pytest.mark.postgresql
+def test_the_database_refuses_what_the_guard_does_not_see(clerk: Client, cast: Cast) -> None:
+    past_the_guard = "DO $$ BEGIN UPDATE tenants_membership SET role = 'ADMIN'; END $$"
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE signalist_web")
+        try:
+            for door in (viewing, acting_for):
+                with pytest.raises(DatabaseError, match="read-only transaction"), only_looking(), door(cast.acme.pk):
+                    cursor.execute(past_the_guard)
+                with pytest.raises(DatabaseError, match="read-only transaction"), only_looking(), door(cast.acme.pk):
+                    cast.gus.save()  # no tenant's row at all
+            there = f"/staff/people/{cast.olivia.public_id}/look/"
+            clerk.post(there, {"tenant": str(cast.acme.public_id)})
+            assert [clerk.get(page).status_code for page in PAGES] == [200] * len(PAGES)
+            assert clerk.get("/orders/new/").status_code == 403
+        finally:
+            cursor.execute("RESET ROLE")
+    with acting_for(cast.acme.pk):  # who does not look changes what is theirs
+        assert Membership.objects.filter(role="ADMIN").update(role="ADMIN") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from django.test import Client
 from django_q.models import OrmQ
 from pytest_django import Settings
 
+from signalist.clock import utc_now
+from signalist.security import incidents
 from signalist.security.models import Incident
+from signalist.security.visitors import Visitor
 from tests.cast import PASSWORD, Cast
 
 pytestmark = pytest.mark.django_db
@@ -36,6 +40,11 @@ def test_a_browser_used_before_lets_its_person_in_while_others_guess(cast: Cast,
     incident = Incident.objects.get()
     assert (incident.kind, incident.user, incident.response) == ("PASSWORD_GUESSING", cast.theo, "")
     assert OrmQ.objects.count() == 1, "its person is told, once"
+    for hour in range(10):  # slowly, and never twice from one address
+        incidents.log_in_failed(
+            cast.vera, Visitor(f"198.51.100.{hour}", "", "", ""), utc_now() + timedelta(hours=hour), ""
+        )
+        assert Incident.objects.filter(user=cast.vera).exists() == (hour == 9)
     home.post("/accounts/logout/")
     for n in range(6):
         home.defaults["REMOTE_ADDR"] = f"192.0.2.{n + 10}"
