@@ -215,7 +215,7 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "Signalist: "
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 ACCOUNT_SESSION_REMEMBER = None  # the log-in form asks
 ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_ADAPTER = "tenants.adapters.OurAccounts"
+ACCOUNT_ADAPTER = "signalist.security.adapters.AtTheDoor"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 # How long what was proven once more holds for critical actions (ACC-06), in seconds.
 ACCOUNT_REAUTHENTICATION_TIMEOUT = environment.integer("SIGNALIST_STEP_UP_SECONDS", 300, minimum=30, maximum=3600)

@@ -18,9 +18,13 @@ from django.urls import reverse
 from signalist.logs import logger
 from tenants import second_factors
 from tenants.models import User
+from tenants.security.taking_over import forget_claims, hand_to_owner, is_proven
 from tenants.step_up import BY_PROVIDER, stepped_up, way_of
 
 log = logger(__name__)
+
+# Adding, removing and preferring an address; connecting and disconnecting a provider.
+_OPENS_THE_ACCOUNT = ("allauth.account", "allauth.socialaccount")
 
 
 class OurAccounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth comes without types
@@ -36,11 +40,15 @@ class OurAccounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth comes
         return [{"id": BY_PROVIDER, "description": "Log in again", "url": reverse(BY_PROVIDER)}]
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """allauth asks nobody who has no password. Raises ReauthenticationRequired for them unless they have just logged in."""
+        """What opens the account, its addresses and its providers, wants the house's own proof: a stolen session must not be enough.
+
+        allauth asks nobody who has no password. Raises ReauthenticationRequired for whoever has not just proven who they are.
+        """
         request = context.request
-        if way_of(request.user) == BY_PROVIDER and not stepped_up(request):
+        ours = app in _OPENS_THE_ACCOUNT
+        if (ours or way_of(request.user) == BY_PROVIDER) and not stepped_up(request):
             raise ReauthenticationRequired
-        return bool(super().is_reauthentication_required(app=app, **kwargs))
+        return not ours and bool(super().is_reauthentication_required(app=app, **kwargs))
 
 
 class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]  # allauth comes without types
@@ -64,8 +72,16 @@ class OtherProvider(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
     """Log-in by Google or another OpenID provider. Who is known here by an address that the provider has not verified stays apart."""
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Raise ImmediateHttpResponse with a page that says what to do, where the provider's word is not enough to let somebody in."""
-        if sociallogin.is_existing or sociallogin.state.get("process") == "connect":
+        """Raise ImmediateHttpResponse with a page that says what to do, where the provider's word is not enough to let somebody in.
+
+        Where it is, and nobody had proven the address before, whatever else opens the account ends.
+        """
+        if sociallogin.state.get("process") == "connect":
+            return
+        if sociallogin.is_existing:
+            user = sociallogin.user
+            if not sociallogin.account.pk and not is_proven(user, user.email):  # found by the address
+                hand_to_owner(user, but=request.session.session_key)
             return
         addresses = [address.email for address in sociallogin.email_addresses]
         problem = "nameless" if not addresses else "taken" if any(map(_is_taken, addresses)) else ""
@@ -77,6 +93,15 @@ class OtherProvider(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
             }
             page = render(request, "socialaccount/refused.html", context, status=409)
             raise ImmediateHttpResponse(page)
+
+    def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[Any, str] | None:
+        """Who belongs to an address that the provider has verified: never somebody who only names it beside their own."""
+        if sociallogin.state.get("process") != "connect":
+            for address in sociallogin.email_addresses:
+                if address.verified:
+                    forget_claims(address.email)
+        found: tuple[Any, str] | None = super().authenticate_by_email(sociallogin)
+        return found
 
     def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
         """Raises Http404 where no provider is set."""

@@ -22,6 +22,7 @@ accounts.connect      A         Connect and disconnect accounts of real money
 credentials.view      A T       See which credentials there are, never what they hold
 credentials.change    A         Store, rotate and revoke credentials
 keys.manage           A T       Make and revoke API keys
+keys.oversee          A         See and revoke every member's API keys
 strategies.publish    A T N     Write strategies and publish versions
 backtests.run         A T N     Run backtests and optimisations
 reports.export        A T N     Export records and reports

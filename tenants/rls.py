@@ -16,6 +16,7 @@ from django.db import connections, models
 
 from tenants.doors import current, leave_open, shut
 from tenants.roles import ENGINE, TAIL, WEB
+from tenants.security.forgetting import make_function
 
 _SETTINGS = {
     "tenant": "NULLIF(current_setting('app.tenant_id', true), '')::bigint",
@@ -41,6 +42,8 @@ _ERASED_BY_ENGINE = {
     "socialaccount_socialaccount": "id, user_id",
     "mfa_authenticator": "id, user_id",
 }
+# Where staff wrote why they needed their powers, the name of somebody who is deleted goes.
+_NAMED_FOR_ENGINE = {"tenants_staffsession": "reason"}
 _MIGRATION = "migration"
 
 
@@ -80,6 +83,7 @@ def secure(using: str = "default") -> None:
                 _police(cursor, model, present)
         for role in sorted(present):
             _grant(cursor, role, tables)
+        make_function(cursor, tables, present)
 
 
 def _make_role(cursor: Any, role: str) -> None:
@@ -145,6 +149,8 @@ def _grant(cursor: Any, role: str, tables: set[str]) -> None:
         cursor.execute(f'REVOKE ALL ON "{table}" FROM {role}')
         if role == ENGINE and table in _ERASED_BY_ENGINE:
             cursor.execute(f'GRANT SELECT ({_ERASED_BY_ENGINE[table]}), DELETE ON "{table}" TO {role}')
+        if role == ENGINE and (what := _NAMED_FOR_ENGINE.get(table)):
+            cursor.execute(f'GRANT SELECT (id, user_id, {what}), UPDATE ({what}) ON "{table}" TO {role}')
         if table.startswith(hidden):
             continue
         rights = "SELECT, INSERT, UPDATE, DELETE"

@@ -23,6 +23,7 @@ from tenants.credentials import NameTaken, rename
 from tenants.doors import acting_for, viewing
 from tenants.models import Credential
 from tenants.permissions import permits
+from tenants.security.taking_over import CONFIRM_FIRST, is_confirmed
 from tenants.step_up import ask_password, stepped_up
 
 _STEP_UP = "Keys of venues want your password. Nothing was done yet: enter the key again."
@@ -53,8 +54,11 @@ def connection_new(request: MemberRequest, venue: str) -> HttpResponse:
     form = ConnectForm(connector, request.POST or None)
     probed: Probed | None = None
     if request.method == "POST" and form.is_valid():
-        probed = _asked(connector, form)
-        if probed is not None and request.POST.get("action") != "try":
+        confirmed = is_confirmed(request.user)
+        probed = _asked(connector, form) if confirmed else None
+        if not confirmed:
+            form.add_error(None, CONFIRM_FIRST)
+        elif probed is not None and request.POST.get("action") != "try":
             try:
                 with acting_for(request.tenant.pk):
                     made, account = connect(

@@ -16,6 +16,7 @@ from signalist.audit.writing import record
 from signalist.clock import utc_now
 from signalist.domain.errors import DomainError
 from tenants.models import User
+from tenants.security.taking_over import CONFIRM_FIRST, is_confirmed
 
 PREFIX = "tk_live_"
 SHOWN = len(PREFIX) + 6
@@ -50,6 +51,8 @@ def make(
     lasts: timedelta | None = None,
 ) -> Made:
     """Make a key of `user` for a workspace; `lasts`: how long, None for ever. Raises DomainError for what no key may have."""
+    if not is_confirmed(user):
+        raise DomainError(CONFIRM_FIRST)
     unknown = set(scopes) - SCOPES.keys()
     if unknown or not scopes:
         raise DomainError("Choose at least one thing that the key may read.")
@@ -88,6 +91,12 @@ def revoke(key: ApiKey, by: User | None) -> bool:
     if done:
         _record("api_key.revoked", key, by)
     return bool(done)
+
+
+def revoke_all_of(tenant_id: int, user_id: int, by: User | None) -> int:
+    """End every key of somebody in a workspace; how many. In the caller's transaction."""
+    keys = ApiKey.objects.filter(tenant_id=tenant_id, user_id=user_id, revoked_at__isnull=True).order_by("pk")
+    return sum(revoke(key, by) for key in list(keys))
 
 
 def _made(row: ApiKey, hourly_limit: int, expires_at: datetime | None) -> Made:

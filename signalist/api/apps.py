@@ -1,4 +1,4 @@
-"""The app's registration."""
+"""The app's registration; from here on it hears when an account's owner comes."""
 
 from __future__ import annotations
 
@@ -7,3 +7,8 @@ from django.apps import AppConfig
 
 class ApiConfig(AppConfig):
     name = "signalist.api"
+
+    def ready(self) -> None:
+        from signalist.api.hearing import listen
+
+        listen()

@@ -1,4 +1,4 @@
-"""The page of a person's keys for programs. A key's text is in one answer, the one that made it."""
+"""The page of keys for programs: one's own, and everybody's for administrators. A key's text is in one answer, the one that made it."""
 
 from __future__ import annotations
 
@@ -26,29 +26,33 @@ _STEP_UP = "Keys want your password. Nothing was done yet."
 
 
 @require_http_methods(["GET", "POST"])
-@needs("keys.manage")
+@member
 def api_keys(request: MemberRequest) -> HttpResponse:
-    """The keys of this person in this workspace, and a form for another."""
-    form = KeyForm(request.POST or None)
+    """The keys of this person in this workspace, of everybody in it for who oversees them, and a form for another."""
+    return _another(request) if request.method == "POST" else _page(request, KeyForm(), None)
+
+
+@needs("keys.manage")
+def _another(request: MemberRequest) -> HttpResponse:
+    form = KeyForm(request.POST)
     made: Made | None = None
-    if request.method == "POST":
-        if not stepped_up(request):
-            return ask_password(request, reverse("api_keys"), _STEP_UP)
-        if form.is_valid():
-            said = form.cleaned_data
-            try:
-                with acting_for(request.tenant.pk):
-                    made = make(
-                        request.tenant.pk,
-                        request.user,
-                        said["name"],
-                        said["scopes"],
-                        hourly_limit=said["hourly_limit"],
-                        lasts=form.lasts,
-                    )
-                form = KeyForm()
-            except DomainError as error:
-                form.add_error(None, str(error))
+    if not stepped_up(request):
+        return ask_password(request, reverse("api_keys"), _STEP_UP)
+    if form.is_valid():
+        said = form.cleaned_data
+        try:
+            with acting_for(request.tenant.pk):
+                made = make(
+                    request.tenant.pk,
+                    request.user,
+                    said["name"],
+                    said["scopes"],
+                    hourly_limit=said["hourly_limit"],
+                    lasts=form.lasts,
+                )
+            form = KeyForm()
+        except DomainError as error:
+            form.add_error(None, str(error))
     return _page(request, form, made)
 
 
@@ -75,26 +79,38 @@ def api_key_rotate(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse
 @require_POST
 @member
 def api_key_revoke(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
-    """End a key now. That wants no password: whoever suspects something must not be kept from it."""
+    """End a key now. That wants no password: whoever suspects something must not be kept from it, whatever their role is by now."""
     with acting_for(request.tenant.pk):
-        revoke(_row(request, public_id), request.user)
+        revoke(_row(request, public_id, also_others=permits(request.membership, "keys.oversee")), request.user)
     messages.success(request, "Revoked: requests with it are refused from now on.")
     return redirect("api_keys")
 
 
-def _row(request: MemberRequest, public_id: uuid.UUID) -> ApiKey:
-    row = ApiKey.objects.filter(public_id=public_id, user=request.user).first()
-    if row is None:
+def _row(request: MemberRequest, public_id: uuid.UUID, *, also_others: bool = False) -> ApiKey:
+    row = ApiKey.objects.filter(public_id=public_id).first()
+    if row is None or (row.user_id != request.user.pk and not also_others):
         raise Http404
     return row
 
 
 def _page(request: MemberRequest, form: KeyForm, made: Made | None) -> HttpResponse:
     now = utc_now()
-    rows = list(ApiKey.objects.filter(user=request.user).order_by("-pk"))
+    oversees = permits(request.membership, "keys.oversee")
+    rows = ApiKey.objects.order_by("-pk").select_related("user")
     keys = [
-        {"row": row, "good": row.is_good(now), "scopes": [SCOPES.get(scope, scope) for scope in row.scopes]}
-        for row in rows
+        {
+            "row": row,
+            "good": row.is_good(now),
+            "scopes": [SCOPES.get(scope, scope) for scope in row.scopes],
+            "is_own": row.user_id == request.user.pk,
+        }
+        for row in (rows if oversees else rows.filter(user=request.user))
     ]
-    context = {"section": "api-keys", "form": form, "keys": keys, "made": made}
+    context = {
+        "section": "api-keys",
+        "form": form if permits(request.membership, "keys.manage") else None,
+        "keys": keys,
+        "made": made,
+        "oversees": oversees,
+    }
     return render(request, "api/keys.html", context)

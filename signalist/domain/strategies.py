@@ -20,6 +20,8 @@ from .signals import SignalKind
 
 MAX_HISTORY = 10_000
 MAX_PARAMETERS = 50
+FARTHEST_LEVEL = 100.0
+"""How many times the close a stop or target is at most: beyond it nothing is meant, and rows and ticks need not hold it."""
 _LARGEST = float(np.finfo(np.float64).max)
 
 ParameterValue = int | float | bool | str
@@ -143,8 +145,11 @@ class BarSignals:
     strength: float = math.nan
     confidence: float = math.nan
 
-    def rows(self, bar: str) -> tuple[SignalRow, ...]:
-        """The signals of this bar, exits first. Raises SignalError that names `bar` and the field that makes no sense."""
+    def rows(self, bar: str, close: float = math.nan) -> tuple[SignalRow, ...]:
+        """The signals of this bar, exits first; `close` is its close, nan where nobody knows it.
+
+        Raises SignalError that names `bar` and the field that makes no sense.
+        """
         for one, other in (("enter_long", "enter_short"), ("enter_long", "exit_long"), ("enter_short", "exit_short")):
             if getattr(self, one) and getattr(self, other):
                 raise SignalError(f"{one} and {other} are both true at {bar}; a bar says one or the other.")
@@ -158,20 +163,34 @@ class BarSignals:
             rows.append(SignalRow(SignalKind.EXIT_SHORT, **scores))
         if self.enter_long:
             rows.append(
-                SignalRow(SignalKind.LONG, self._level("stop_long", bar), self._level("target_long", bar), **scores)
+                SignalRow(
+                    SignalKind.LONG,
+                    self._level("stop_long", bar, close),
+                    self._level("target_long", bar, close),
+                    **scores,
+                )
             )
         if self.enter_short:
             rows.append(
-                SignalRow(SignalKind.SHORT, self._level("stop_short", bar), self._level("target_short", bar), **scores)
+                SignalRow(
+                    SignalKind.SHORT,
+                    self._level("stop_short", bar, close),
+                    self._level("target_short", bar, close),
+                    **scores,
+                )
             )
         return tuple(rows)
 
-    def _level(self, name: str, bar: str) -> float | None:
+    def _level(self, name: str, bar: str, close: float) -> float | None:
         value: float = getattr(self, name)
         if math.isnan(value):
             return None
         if not 0 < value < math.inf:
             raise SignalError(f"{name} at {bar} is {value:g}; a price is finite and above zero, and nan means none.")
+        if value > FARTHEST_LEVEL * close:  # never so for a close of nan
+            raise SignalError(
+                f"{name} at {bar} is {value:g}; it is at most {FARTHEST_LEVEL:g} times the close of {close:g}."
+            )
         return value
 
     def _score(self, name: str, bar: str) -> float | None:
@@ -226,8 +245,9 @@ class SignalArrays:
         silenced: dict[str, Any] = {name: _silenced(getattr(self, name), bar) for name in FLAG_FIELDS}
         return replace(self, **silenced)
 
-    def checked(self, times: NDArray[np.int64]) -> SignalArrays:
-        """These signals, or SignalError for the first bar that makes no sense; `times` are the bars' closes in epoch seconds."""
+    def checked(self, times: NDArray[np.int64], closes: Floats | None = None) -> SignalArrays:
+        """These signals, or SignalError for the first bar that makes no sense; `times` are when the bars close, in epoch seconds, and
+        `closes` the prices there, None where nobody knows them."""
         bad = (
             (self.enter_long & self.enter_short)
             | (self.enter_long & self.exit_long)
@@ -236,13 +256,16 @@ class SignalArrays:
         for name in LEVEL_FIELDS:
             level, used = getattr(self, name), self.enter_long if name.endswith("long") else self.enter_short
             bad |= used & ~np.isnan(level) & ~((level > 0) & (level < np.inf))
+            if closes is not None:
+                bad |= used & (level > FARTHEST_LEVEL * closes)
         said = self.enter_long | self.exit_long | self.enter_short | self.exit_short
         for name in SCORE_FIELDS:
             score = getattr(self, name)
             bad |= said & ~np.isnan(score) & ~((score >= 0) & (score <= 1))
         if bad.any():
             first = int(np.argmax(bad))
-            self.at(first).rows(bar_name(first, int(times[first])))
+            close = math.nan if closes is None else float(closes[first])
+            self.at(first).rows(bar_name(first, int(times[first])), close)
         return self
 
 

@@ -7,12 +7,15 @@ from decimal import Decimal
 
 from signalist.domain.candles import Candle, CandleArrays
 from signalist.domain.timeframes import Timeframe, timeframe
+from signalist.logs import logger
 from signalist.markets.selectors import CandleWindow, Shown
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran, RanWhole
 from signalist.sandbox.process import StrategyProcess
 from signalist.sandbox.warm import CannotStart, zygote
 from signalist.strategies.house import is_house
 from signalist.strategies.models import StrategyRun, StrategyVersion
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,12 @@ class StrategyPool:
                 Failed(FailureKind.DIED, f"the candle of {run.candle_close:%Y-%m-%d %H:%M} is not stored"), Decimal(0)
             )
         arrays, newest = shown
-        return Answer(self._process(run.schedule.version).last(arrays), newest.close)
+        try:
+            outcome = self._process(run.schedule.version).last(arrays)
+        except Exception as error:  # one strategy, whatever it does, is not the end of the engine
+            log.exception("strategy_run_broke", run=run.pk)
+            outcome = Failed(FailureKind.DIED, f"The run could not be made: {type(error).__name__}.")
+        return Answer(outcome, newest.close)
 
     def would_have_said(self, version: StrategyVersion, arrays: CandleArrays) -> RanWhole | Failed:
         """What the strategy says at every bar of a stretch that was missed; blocking, for a thread."""

@@ -1,7 +1,8 @@
-"""Carries out what staff ask of the switches over everybody: the platform's, and a strategy's.
+"""Carries out what staff ask of the switches over everybody, the platform's and a strategy's, where it makes them stricter.
 
-The web's role cannot set them, so that a page that is taken over stops and resumes nobody: it adds a request, and an engine, which has
-the right, sees whether whoever asked is staff still. With no engine there is nothing to stop.
+The web's role cannot set them: it adds a request, and an engine, which has the right, sees whether whoever asked is staff still. A page
+that is taken over can write such a request in the name of any staff, so by a request nothing is released: it can stop everybody, which is
+seen and undone, and resumes nobody. `manage.py kill` does that. With no engine there is nothing to stop.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from django.db import connection
 from signalist.accounts.models import AccountState
 from signalist.db.units import unit
 from signalist.domain.errors import DomainError
-from signalist.risk.actions import Where, switch
+from signalist.risk.actions import NotReleased, Where, switch
 from signalist.risk.models import Layer, SwitchRequest
 
 AT_ONCE = 20
+NOT_STRICTER = "It is as strict already, and a request makes nothing less strict: `manage.py kill` does."
 
 
 def carry_out(now: datetime) -> int:
@@ -36,7 +38,7 @@ def carry_out(now: datetime) -> int:
 
 
 def _done(request: SwitchRequest, now: datetime) -> str:
-    """Set what is wanted; returns why it was not."""
+    """Set what is wanted, where that is stricter; returns why it was not."""
     if not (request.by.is_active and request.by.is_staff):
         return "Whoever asked is no staff any more."
     if request.layer == Layer.PLATFORM:
@@ -47,7 +49,20 @@ def _done(request: SwitchRequest, now: datetime) -> str:
         return "No strategy was named."
     who = request.by.full_name or request.by.email
     try:
-        switch(where, AccountState(request.state), request.reason, now, who=who, by=request.by, operator=True)
+        stricter = switch(
+            where,
+            AccountState(request.state),
+            request.reason,
+            now,
+            who=who,
+            by=request.by,
+            only_stricter=True,
+            operator=True,
+            # Under the lock of a row that another engine has only just made, too.
+            may_release=False,
+        )
+    except NotReleased:
+        return NOT_STRICTER
     except DomainError as error:
         return str(error)
-    return ""
+    return "" if stricter else NOT_STRICTER

@@ -2,15 +2,19 @@
 
 Kept for the tax years, by number and never by name: accounts, orders, fills, positions, trades, decisions, and the audit log's chain,
 whose entries name a pseudonym that nobody can resolve once its key row is gone. Deleted: the log-in with all its means, the name and
-everything that a person told about themselves, memberships, keys for programs, secrets of venues, files.
+everything that a person told about themselves, log-ins with where they came from, memberships, invitations, what staff wrote about them,
+keys for programs, secrets of venues, files.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from itertools import product
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from signalist.accounts.models import Account, AccountState
 from signalist.api.models import ApiKey
@@ -24,8 +28,10 @@ from signalist.risk.connections import revoke
 from signalist.risk.models import TenantSwitch, TenantSwitchChange
 from signalist.security import incidents
 from signalist.trading.models import Position
+from tenants.belonging import Invitation, StaffSession, Suspension
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Membership, Role, Tenant, User
+from tenants.security.forgetting import forget_sessions
 from tenants.selectors import memberships_of
 
 FORMER = "a former member"
@@ -47,7 +53,8 @@ def ask(user: User, now: datetime) -> Deletion:
     """Begin the grace period; a second time it is the same wish. Raises NotNow for what only its owner can settle."""
     if obstacle := _obstacle(user.pk):
         raise NotNow(obstacle)
-    record("privacy.deletion_asked", tenant_id=None, user_id=user.pk, target=str(user.public_id))
+    # Without a target: the row of who is deleted stays, and would say whose the pseudonym was.
+    record("privacy.deletion_asked", tenant_id=None, user_id=user.pk)
     try:
         with transaction.atomic():
             return Deletion.objects.create(user=user, asked_at=now, due_at=now + GRACE)
@@ -60,7 +67,7 @@ def take_back(user: User, now: datetime) -> bool:
     open_ones = Deletion.objects.filter(user=user, cancelled_at__isnull=True, done_at__isnull=True)
     if not open_ones.update(cancelled_at=now):
         return False
-    record("privacy.deletion_taken_back", tenant_id=None, user_id=user.pk, target=str(user.public_id))
+    record("privacy.deletion_taken_back", tenant_id=None, user_id=user.pk)
     return True
 
 
@@ -108,6 +115,8 @@ def _erase(wish: Deletion, now: datetime) -> None:
             if is_last:
                 _close_workspace(tenant_id, now)
             _forget_in(tenant_id, user, names)
+    _forget_invitations(user)
+    _forget_staffs_words(user, names)
     _forget_log_in(user)
     incidents.forget(user.pk)
     with across_tenants("deletion"):
@@ -156,9 +165,28 @@ def _forget_in(tenant_id: int, user: User, names: set[str]) -> None:
     Membership.objects.filter(user=user).delete()
 
 
+def _forget_invitations(user: User) -> None:
+    """In all workspaces: those to the person, taken or not; of those by the person who it was, whom the log names by pseudonym."""
+    with across_tenants("deletion"):
+        Invitation.objects.filter(Q(accepted_by=user) | Q(email__iexact=user.email)).delete()
+        Invitation.objects.filter(invited_by=user).update(invited_by=None)
+
+
+def _forget_staffs_words(user: User, names: set[str]) -> None:
+    """What staff wrote about the person, and the name wherever else staff has said why."""
+    Suspension.objects.filter(user=user).update(reason="")
+    StaffSession.objects.filter(user=user).update(reason="")
+    wherever: tuple[QuerySet[Any], ...] = (Suspension.objects.all(), StaffSession.objects.all())
+    for rows, name in product(wherever, sorted(names, key=len, reverse=True)):
+        whole = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        for pk, reason in list(rows.filter(reason__icontains=name).order_by("pk").values_list("pk", "reason")):
+            rows.filter(pk=pk).update(reason=whole.sub(FORMER, reason)[:200])
+
+
 def _forget_log_in(user: User) -> None:
     """The person becomes a number."""
     with transaction.atomic():
+        forget_sessions(user.pk)
         with connection.cursor() as cursor:
             for statement in _LOG_IN:
                 cursor.execute(statement, [user.pk])

@@ -1,4 +1,4 @@
-"""Makes the copy of somebody's data: an archive with one file for each section, as JSON or as CSV."""
+"""Makes the copy of somebody's data: an archive with one file for each section that they may have, as JSON or as CSV."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from signalist.downloads.models import Download
 from signalist.logs import logger
 from signalist.privacy.sections import SECTIONS, Section
 from tenants.doors import acting_for
+from tenants.models import Membership
 
 log = logger(__name__)
 
@@ -23,6 +24,7 @@ FORMATS = {"json": "JSON", "csv": "CSV"}
 KIND = "my-data"
 # What a spreadsheet would take for a formula when it opens the file.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+GONE = "You are not in this workspace any more."
 
 
 def make(download_id: int, tenant_id: int) -> str:
@@ -33,6 +35,10 @@ def make(download_id: int, tenant_id: int) -> str:
         return "nothing to do"
     try:
         return _made(download)
+    except Membership.DoesNotExist:
+        with acting_for(tenant_id):
+            files.failed(download, GONE)
+        return "its person has left"
     except Exception as error:
         log.exception("export_failed", download=str(download.public_id))
         with acting_for(tenant_id):
@@ -44,6 +50,8 @@ def _made(download: Download) -> str:
     with tempfile.TemporaryFile() as archive:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as whole:
             for done, section in enumerate(SECTIONS, 1):
+                if not section.is_for(_membership(download)):
+                    continue
                 with whole.open(f"{section.name}.{download.format}", "w") as entry:
                     _write(section, download, io.TextIOWrapper(entry, "utf-8", newline=""))
                 with acting_for(download.tenant_id):
@@ -56,6 +64,13 @@ def _made(download: Download) -> str:
     with acting_for(download.tenant_id):
         files.ready(download, size)
     return f"{size} bytes"
+
+
+def _membership(download: Download) -> Membership:
+    """What the person is in the workspace by now: asked at each section, for a copy takes its time. Raises Membership.DoesNotExist."""
+    with acting_for(download.tenant_id):
+        found: Membership = Membership.objects.get(user_id=download.user_id, is_active=True, user__is_active=True)
+    return found
 
 
 def _write(section: Section, download: Download, to: io.TextIOWrapper) -> None:

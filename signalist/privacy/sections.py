@@ -1,7 +1,8 @@
 """What a copy of somebody's data holds: one section for each kind of row, with its columns by name.
 
 Columns are listed, never "all of them": what is added to a table later is in no export until somebody has thought about it. No section
-names a sealed secret, a digest or a password's hash.
+names a sealed secret, a digest or a password's hash. What a person has said and done is theirs to have; what is the workspace's goes by the
+table of permissions, as it does on pages.
 """
 
 from __future__ import annotations
@@ -19,18 +20,29 @@ from signalist.risk.models import TenantSwitchChange
 from signalist.trading.models import DailyResult, Execution, Fill, Instruction, Order, Position, Subscription, Trade
 from tenants.doors import viewing
 from tenants.models import Credential, Membership, User
+from tenants.permissions import permits
 
 AT_ONCE = 500
 Rows = Callable[[int, int], QuerySet[Any]]
+RECORDS = ("reports.export",)
+CONNECTIONS = ("reports.export", "credentials.view")
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rows of one kind: a function of (tenant, user) and the columns by the name that the copy gives them."""
+    """Rows of one kind: a function of (tenant, user) and the columns by the name that the copy gives them.
+
+    `needs`: the permissions that who gets it must all have; none for what is the person's own.
+    """
 
     name: str
     rows: Rows
     columns: Mapping[str, str]
+    needs: tuple[str, ...] = ()
+
+    def is_for(self, membership: Membership) -> bool:
+        """Whether the member may have it."""
+        return all(permits(membership, permission) for permission in self.needs)
 
     def read(self, tenant_id: int, user_id: int) -> Iterator[list[dict[str, Any]]]:
         """The rows, oldest first, some at a time; each batch is read behind a door of its own, so that no transaction lasts."""
@@ -81,11 +93,13 @@ SECTIONS = (
         "connections",
         lambda tenant, user: Credential.objects.filter(tenant_id=tenant),
         _columns("venue label rights validity egress created_at sealed_at revoked_at revoked_why", id="public_id"),
+        CONNECTIONS,
     ),
     Section(
         "accounts",
         lambda tenant, user: Account.objects.filter(tenant_id=tenant),
         _columns("name venue venue_ref currency state state_reason created_at", id="public_id"),
+        RECORDS,
     ),
     Section(
         "subscriptions",
@@ -97,6 +111,7 @@ SECTIONS = (
             strategy="strategy__slug",
             instrument="instrument__symbol",
         ),
+        RECORDS,
     ),
     Section(
         "commands",
@@ -111,6 +126,7 @@ SECTIONS = (
             signal="signal__public_id",
             subscription="subscription__public_id",
         ),
+        RECORDS,
     ),
     Section(
         "orders",
@@ -118,11 +134,13 @@ SECTIONS = (
         _columns("leg side type quantity price trigger status filled filled_value fees reason created_at updated_at")
         | {"id": "client_order_id"}
         | _PLACE,
+        RECORDS,
     ),
     Section(
         "fills",
         lambda tenant, user: Fill.objects.filter(tenant_id=tenant),
         _columns("side quantity price fee fee_currency time", id="venue_fill_id", order="order__client_order_id"),
+        RECORDS,
     ),
     Section(
         "positions",
@@ -131,6 +149,7 @@ SECTIONS = (
             "id direction is_open quantity entry_quantity entry_value exit_quantity exit_value fees opened_at closed_at"
         )
         | _PLACE,
+        RECORDS,
     ),
     Section(
         "trades",
@@ -140,11 +159,13 @@ SECTIONS = (
             position="position_id",
         )
         | _PLACE,
+        RECORDS,
     ),
     Section(
         "daily_results",
         lambda tenant, user: DailyResult.objects.filter(tenant_id=tenant),
         _columns("day trades wins gross fees net", subscription="subscription__public_id"),
+        RECORDS,
     ),
     Section(
         "switches",

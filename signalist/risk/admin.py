@@ -1,4 +1,4 @@
-"""Staff's view of the kill switch. The switches over everybody they have an engine set; `manage.py kill` needs no other process."""
+"""Staff's view of the kill switch. The switches over everybody they have an engine make stricter; `manage.py kill` resumes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from signalist.accounts.models import AccountState
 from signalist.db.wakes import ring_on_commit
@@ -21,7 +21,6 @@ from signalist.risk.models import (
     TenantSwitch,
     TenantSwitchChange,
 )
-from tenants.step_up import ask_password, stepped_up
 
 
 @admin.register(SharedSwitch, TenantSwitch)
@@ -37,7 +36,12 @@ class ChangeAdmin(ReadOnly):
 
 
 class RequestForm(forms.ModelForm):  # type: ignore[type-arg]  # cannot be given at run time
-    """What is to be set, and why."""
+    """What is to be stopped, and why."""
+
+    state = forms.ChoiceField(
+        choices=[(state.value, state.label) for state in AccountState if state != AccountState.ACTIVE],
+        help_text="A request only makes a switch stricter. Whoever can run manage.py kill on the server resumes.",
+    )
 
     def clean(self) -> dict[str, Any]:
         """A strategy is named where one is meant, and nowhere else."""
@@ -49,7 +53,7 @@ class RequestForm(forms.ModelForm):  # type: ignore[type-arg]  # cannot be given
 
 @admin.register(SwitchRequest)
 class RequestAdmin(ReadOnly):
-    """Stopping is one form; resuming wants the password, as on the pages of workspaces."""
+    """Stopping is one form. Nothing is resumed here: a page that is taken over must not be able to."""
 
     form = RequestForm
     fields = ["layer", "strategy", "state", "reason"]
@@ -58,15 +62,6 @@ class RequestAdmin(ReadOnly):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("risk.add_switchrequest"))
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Ask for the password before anything is resumed."""
-        if request.method == "POST" and request.POST.get("state") == AccountState.ACTIVE and not stepped_up(request):
-            words = "Resuming wants your password. Nothing was done yet: ask for it once more."
-            return ask_password(request, request.get_full_path(), words)
-        return super().add_view(request, form_url, extra_context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Leave it to an engine, at once."""

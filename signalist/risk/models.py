@@ -84,10 +84,10 @@ class SharedSwitchChange(_Change):
 
 
 class SwitchRequest(models.Model):
-    """Staff want the platform's switch, or a strategy's, set: written by the administration, carried out by an engine, `done_at`.
+    """Staff want the platform's switch, or a strategy's, made stricter: written by the administration, carried out by an engine, `done_at`.
 
     The web's role may add such a row and nothing more: the switches over everybody, and what became of a request, it only reads. `problem`
-    is why nothing was done.
+    is why nothing was done, such as that it would have released something.
     """
 
     layer = models.CharField(max_length=12, choices=[(Layer.PLATFORM, "Platform"), (Layer.STRATEGY, "Strategy")])

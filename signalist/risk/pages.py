@@ -13,11 +13,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from signalist.accounts.models import Account, AccountState
 from signalist.domain.errors import DomainError
+from signalist.domain.login_risk import Response
 from signalist.execution.actions import Beside, kill
 from signalist.execution.health import present
 from signalist.risk.actions import HeldByOperator, NotReleased, Where
 from signalist.risk.models import Layer
 from signalist.risk.selectors import board
+from signalist.security.incidents import held
+from signalist.security.middleware import held_back
 from signalist.trading.models import Subscription
 from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
 from tenants.step_up import ask_password, stepped_up
@@ -44,7 +47,7 @@ def stop(request: MemberRequest) -> HttpResponse:
 @may_trade
 def stop_set(request: MemberRequest, layer: str, public_id: uuid.UUID) -> HttpResponse:
     """Set one layer of the workspace's own; `beside` may be `cancel` or `flatten`. Stopping is one click; what makes it less strict, and
-    what closes positions, wants the password."""
+    what closes positions, wants the password. Nothing becomes less strict while an incident holds back entries."""
     where = _where(request, layer, public_id)
     state, beside = request.POST.get("state", ""), request.POST.get("beside", "")
     if state not in _SAID:
@@ -52,15 +55,16 @@ def stop_set(request: MemberRequest, layer: str, public_id: uuid.UUID) -> HttpRe
         return redirect("stop")
     more = Beside(beside in ("cancel", "flatten"), beside == "flatten") if state != AccountState.ACTIVE else Beside()
     surely, reason = stepped_up(request), request.POST.get("reason", "")
+    release = surely and held(request.user) != Response.ENTRIES_HELD
     if more.close_positions and not surely:
         return _ask_password(request, public_id)
     try:
-        swept = kill(where, AccountState(state), reason, present(), by=request.user, beside=more, may_release=surely)
+        swept = kill(where, AccountState(state), reason, present(), by=request.user, beside=more, may_release=release)
         messages.success(request, _SAID[state] + _swept(swept, more))
-    except HeldByOperator as held:
-        messages.error(request, str(held))
+    except HeldByOperator as refused:
+        messages.error(request, str(refused))
     except NotReleased:
-        return _ask_password(request, public_id)
+        return held_back(request) if surely else _ask_password(request, public_id)
     except DomainError as error:
         messages.error(request, str(error))
     return redirect("stop")

@@ -101,7 +101,8 @@ class StrategyProcess:
             if len(body) != frames.ROW_BODY.size:
                 return self._refuse("The strategy's process sent a row of the wrong size.")
             try:
-                rows = BarSignals(*frames.ROW_BODY.unpack(body)).rows(bar_name(len(window) - 1, int(window.time[-1])))
+                said = BarSignals(*frames.ROW_BODY.unpack(body))
+                rows = said.rows(bar_name(len(window) - 1, int(window.time[-1])), float(window.close[-1]))
             except DomainError as error:
                 return self._refuse(str(error))
             return Ran(rows, (monotonic() - started) * 1000)
@@ -123,7 +124,8 @@ class StrategyProcess:
             if len(body) != frames.arrays_size(bars):
                 return self._refuse("The strategy's process sent arrays of the wrong size.")
             try:
-                signals = _arrays(body, bars).silent_before(manifest.history - 1).checked(arrays.time)
+                signals = _arrays(body, bars).silent_before(manifest.history - 1)
+                signals.checked(arrays.time, arrays.close)
             except DomainError as error:
                 return self._refuse(str(error))
             return RanWhole(signals, (monotonic() - started) * 1000)

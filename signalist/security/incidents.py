@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -22,10 +23,12 @@ from signalist.domain.login_risk import (
     ban_length,
 )
 from signalist.security.models import Ban, Incident, SecurityEvent
-from signalist.security.visitors import Visitor, agent_words
+from signalist.security.visitors import Visitor, agent_words, network_of
 from tenants.models import User
 
-LOGIN = "LOGIN"
+LOGIN, GUESSING = "LOGIN", "PASSWORD_GUESSING"
+GUESSED_AT = 5
+"""Failures within a day from which an account is guessed at: as many as allauth lets strangers have within five minutes."""
 _NOTICE = "signalist.security.notices.send"
 _WORDS = {
     Anomaly.NEW_LOCATION: "from a place that was not seen before",
@@ -53,29 +56,50 @@ def logged_in(user: User, visitor: Visitor, now: datetime) -> Assessment:
 
 
 def log_in_failed(user: User | None, visitor: Visitor, now: datetime, reason: str) -> None:
-    """Note a failed log-in; the tenth from an address in a day keeps the address from logging in for a while."""
+    """Note a failed log-in; the tenth from an address in a day keeps the address from logging in for a while, the tenth at an account
+    tells its owner."""
     note(user, LOGIN, "FAILURE", visitor, now, reason=reason)
+    if user is not None:
+        _guessed_at(user, visitor, now)
     if not visitor.address:
         return
     with transaction.atomic():
-        ban = Ban.objects.select_for_update().filter(address=visitor.address).first()
+        ban = Ban.objects.select_for_update().filter(address=visitor.network).first()
         since = now - BAN_WINDOW if ban is None else max(now - BAN_WINDOW, ban.at)
         failures = SecurityEvent.objects.filter(
-            address=visitor.address, kind=LOGIN, status="FAILURE", at__gt=since
+            network=visitor.network, kind=LOGIN, status="FAILURE", at__gt=since
         ).count()
         if failures < BAN_AFTER:
             return
         times = 0 if ban is None else ban.times
         until = now + ban_length(times)
-        Ban.objects.update_or_create(address=visitor.address, defaults={"until": until, "times": times + 1, "at": now})
+        Ban.objects.update_or_create(address=visitor.network, defaults={"until": until, "times": times + 1, "at": now})
         note(user, LOGIN, "BLOCKED", visitor, now, reason=f"{BAN_AFTER} failures; no log-in from here for a while")
         said = f"{BAN_AFTER} failed log-ins; the address may not log in until {until:%Y-%m-%d %H:%M} UTC."
         open_incident(user, "BRUTE_FORCE", "MEDIUM", said, visitor, Response.NONE, now)
 
 
+def _guessed_at(user: User, visitor: Visitor, now: datetime) -> None:
+    """Open an incident about an account at which somebody guesses, from however many addresses: one a day."""
+    since = now - BAN_WINDOW
+    if Incident.objects.filter(user=user, kind=GUESSING, at__gt=since).exists():
+        return
+    failures = SecurityEvent.objects.filter(user=user, kind=LOGIN, status="FAILURE", at__gt=since).count()
+    if failures >= GUESSED_AT:
+        said = f"{failures} failed log-ins at this account within a day, the last of them from {visitor.place or 'an unknown place'}."
+        open_incident(user, GUESSING, "MEDIUM", said, visitor, Response.NONE, now)
+
+
+def has_known(user_ids: Sequence[int], device: str, now: datetime) -> bool:
+    """Whether one of these accounts was opened with this device before, within the time that is looked back."""
+    return SecurityEvent.objects.filter(
+        user__in=user_ids, kind=LOGIN, status="SUCCESS", device=device, at__gte=now - LOOK_BACK
+    ).exists()
+
+
 def banned(address: str, now: datetime) -> datetime | None:
     """Until when nobody logs in from this address; None where it may."""
-    return Ban.objects.filter(address=address, until__gt=now).values_list("until", flat=True).first()
+    return Ban.objects.filter(address=network_of(address), until__gt=now).values_list("until", flat=True).first()
 
 
 def note(
@@ -94,6 +118,7 @@ def note(
         kind=kind,
         status=status,
         address=visitor.address,
+        network=visitor.network,
         agent=visitor.agent,
         device=visitor.device,
         place=visitor.place,

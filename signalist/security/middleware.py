@@ -16,7 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 
 from signalist.audit.origin import client_address
 from signalist.audit.writing import record
@@ -25,7 +25,7 @@ from signalist.domain.login_risk import Response
 from signalist.logs import logger
 from signalist.security import incidents
 from signalist.security.limits import Chunks, Verdict, take
-from signalist.security.visitors import Visitor, put_name
+from signalist.security.visitors import Visitor, network_of, put_name
 from tenants.step_up import ask_password, stepped_up
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -37,12 +37,16 @@ PASSING = frozenset(
     "subscription_cancel positions position difference_answer account_reauthenticate mfa_reauthenticate "
     "mfa_reauthenticate_webauthn confirm_by_provider account_logout".split()
 )
-# What opens something, or makes more of it.
-ENTRIES = frozenset("ticket subscribe subscription_terms subscription_resume order_modify".split())
+# What opens something, or makes more of it. Releasing a switch is held where it is decided what is less strict (`signalist.risk.pages`).
+ENTRIES = frozenset("ticket subscribe subscription_terms subscription_resume order_modify newer_version".split())
+# Of those, what is answered only to a form: the page on which the form stands, of the same thing.
+STANDS_ON = {"subscription_resume": "subscription"}
 AT_THE_DOOR = frozenset("account_login account_signup account_reset_password mfa_authenticate".split())
 MARKETPLACE = frozenset({"marketplace", "strategy"})
 UNCOUNTED = ("/health", "/static/")
 API = "/api/"
+# Under the API's address there is nothing of these names.
+NOTHING = frozenset({"", "api_nothing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Asked:
 
     @property
     def who(self) -> str:
-        return f"address:{self.address}" if self.user is None else f"user:{self.user}"
+        return f"address:{network_of(self.address)}" if self.user is None else f"user:{self.user}"
 
     @property
     def passes(self) -> bool:
@@ -112,16 +116,25 @@ class LimitsMiddleware:
         return response
 
     def _by_key(self, request: HttpRequest) -> HttpResponse:
-        """A program with a key, whose own hour is counted where the key is read (CON-122). Keys that open nothing count for the address."""
-        address = client_address(request)
-        if (left := self._shut.get(address, 0.0) - monotonic()) > 0:
-            return too_often(request, int(left) + 1, {"Retry-After": str(int(left) + 1)})
+        """A program with a key, whose own hour is counted where the key is read (CON-122) and told in the answer. What no key was let in
+        for counts for the address; good keys come through whatever others from there have sent."""
+        network = network_of(client_address(request))
+        left = self._shut.get(network, 0.0) - monotonic()
+        if left > 0 and Asked.of(request).view in NOTHING:
+            return _shut_out(request, left)
         response = self._next(request)
-        if response.status_code == 401:
-            verdict = take("anonymous", f"keys:{address}")
-            if not verdict.allowed:
-                self._shut = {one: until for one, until in self._shut.items() if until > monotonic()}
-                self._shut[address] = monotonic() + verdict.reset
+        if "RateLimit-Limit" in response.headers:
+            return response
+        if left > 0:
+            return _shut_out(request, left)
+        try:
+            verdict = take("anonymous", f"keys:{network}")
+        except DatabaseError as error:
+            log.warning("requests_not_counted", error=str(error).strip())
+            return response
+        if not verdict.allowed:
+            self._shut = {one: until for one, until in self._shut.items() if until > monotonic()}
+            self._shut[network] = monotonic() + verdict.reset
         return response
 
     def _verdicts(self, request: HttpRequest, asked: Asked) -> list[Verdict]:
@@ -145,6 +158,10 @@ class LimitsMiddleware:
         if len(self._tenants) > 10_000:
             self._tenants.clear()
         self._tenants[user] = tenant
+
+
+def _shut_out(request: HttpRequest, left: float) -> HttpResponse:
+    return too_often(request, int(left) + 1, {"Retry-After": str(int(left) + 1)})
 
 
 def _knocks(asked: Asked) -> bool:
@@ -181,6 +198,18 @@ def too_often(request: HttpRequest, seconds: int, headers: dict[str, str]) -> Ht
     return response
 
 
+def held_back(request: HttpRequest) -> HttpResponse:
+    """What somebody is told whose entries an open incident holds back."""
+    return render(request, "security/held.html", status=403)
+
+
+def _form_of(request: HttpRequest) -> str:
+    """The address of the page on which the form of this request stands."""
+    found = resolve(request.path_info)
+    page = STANDS_ON.get(found.view_name)
+    return request.path if page is None else reverse(page, args=found.args, kwargs=found.kwargs)
+
+
 class HoldsMiddleware:
     """Holds back new entries while an incident of the person is open, records what was refused, and hands out the device's name."""
 
@@ -197,14 +226,14 @@ class HoldsMiddleware:
         if request.method != "POST" or not request.user.is_authenticated:
             return None
         view = Asked.of(request).view
-        if view not in ENTRIES:
+        if view not in ENTRIES or (view == "newer_version" and request.POST.get("answer") != "move"):
             return None
         response = incidents.held(request.user)
         if response == Response.ENTRIES_HELD:
-            return render(request, "security/held.html", status=403)
+            return held_back(request)
         if response == Response.STEP_UP and not stepped_up(request):
             words = "A log-in of yours was unusual, so this wants your password first. Nothing was done yet: press it once more."
-            return ask_password(request, request.path, words)
+            return ask_password(request, _form_of(request), words)
         return None
 
     def process_exception(self, request: Any, exception: Exception) -> None:

@@ -31,6 +31,7 @@ class SecurityEvent(models.Model):
     kind = models.CharField(max_length=40)
     status = models.CharField(max_length=10)
     address = models.CharField(max_length=45, blank=True)
+    network = models.CharField(max_length=45, blank=True, default="")  # as which the address is counted and banned
     agent = models.CharField(max_length=300, blank=True)
     device = models.CharField(max_length=32, blank=True)
     place = models.CharField(max_length=60, blank=True)
@@ -41,7 +42,7 @@ class SecurityEvent(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["user", "-at"], name="security_event_of"),
-            models.Index(fields=["address", "-at"], name="security_event_from"),
+            models.Index(fields=["network", "-at"], name="security_event_near"),
         ]
 
     def __str__(self) -> str:
@@ -88,7 +89,7 @@ class Incident(models.Model):
 
 
 class Ban(models.Model):
-    """An address from which nobody logs in for a while, after ten failures in a day (CON-119). Who is logged in stays so."""
+    """An address (of IPv6 its /64) from which nobody logs in for a while, after ten failures in a day (CON-119). Who is in stays in."""
 
     address = models.CharField(max_length=45, unique=True)
     until = models.DateTimeField()

@@ -28,6 +28,11 @@ class Visitor:
     place: str
     device: str
 
+    @property
+    def network(self) -> str:
+        """As what the address is counted."""
+        return network_of(self.address)
+
     @classmethod
     def of(cls, request: HttpRequest) -> Visitor:
         address = client_address(request)
@@ -38,6 +43,13 @@ class Visitor:
             place_of(request, address),
             hashlib.sha256(known.encode()).hexdigest()[:32] if known else "",
         )
+
+
+def network_of(address: str) -> str:
+    """As what an address is counted and banned: itself, or of IPv6 the /64, which is what one customer has (RFC 6177; BCOP 690)."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network(f"{address}/64", strict=False))
 
 
 def place_of(request: HttpRequest, address: str) -> str:

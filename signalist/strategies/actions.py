@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import OuterRef, Subquery
 from django_q.tasks import async_task
 
 from signalist.audit.writing import record
@@ -24,6 +25,11 @@ from signalist.strategies.version_models import NEXT, VersionState, VersionStep
 from tenants.models import User
 
 LONGEST_SOURCE = 200_000
+# A job of the gate ends its runs by itself before; this ends what hangs all the same.
+GATE_SECONDS = 150
+# A version waits for the worker and is then at the gate for minutes at most: after this long nobody works on it any more.
+STALE = timedelta(minutes=30)
+JOB = "signalist.strategies.jobs.check_version"
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 Market = tuple[int, str]
@@ -98,13 +104,21 @@ def declared(source: str) -> StrategyManifest:
 
 
 def submit(version: StrategyVersion, by: User, now: datetime) -> None:
-    """Have a draft put through the gate by a worker; what passes goes to review. Raises Refused."""
+    """Have a draft put through the gate by a worker; what passes goes to review. One of an author's at a time. Raises Refused."""
     with transaction.atomic():
+        mine = Strategy.objects.select_for_update(no_key=True).filter(author=version.strategy.author_id)
+        keys = list(mine.order_by("pk").values_list("pk", flat=True))
+        pending = StrategyVersion.objects.filter(strategy__in=keys, state=VersionState.CHECKING).exclude(pk=version.pk)
+        other = pending.select_related("strategy").defer("source").first()
+        if other is not None:
+            raise Refused(
+                "", f"Version {other.number} of {other.strategy.name} is at the gate: wait until it is through."
+            )
         if not version.markets:
             raise Refused("markets", "Choose a market first: a version without one would run nowhere.")
         _move(version, VersionState.CHECKING, by, now)
         key = version.pk
-        transaction.on_commit(lambda: async_task("signalist.strategies.jobs.check_version", key, task_name="gate"))
+        transaction.on_commit(lambda: async_task(JOB, key, task_name="gate", timeout=GATE_SECONDS))
 
 
 def publish(version: StrategyVersion, by: User, now: datetime, note: str = "") -> None:
@@ -144,6 +158,21 @@ def checked(version: StrategyVersion, now: datetime, *, passed: bool, note: str 
     """After the gate: to review, or back to the author."""
     with transaction.atomic():
         _move(version, VersionState.REVIEW if passed else VersionState.DRAFT, None, now, note)
+
+
+def release_stale(now: datetime) -> int:
+    """Give back to their authors what was handed in more than STALE before `now` and never came through; returns how many."""
+    handed_in = VersionStep.objects.filter(version=OuterRef("pk"), state=VersionState.CHECKING).order_by("-at", "-pk")
+    checking = StrategyVersion.objects.filter(state=VersionState.CHECKING).select_related("strategy").defer("source")
+    stale = checking.annotate(since=Subquery(handed_in.values("at")[:1])).filter(since__lt=now - STALE)
+    released = 0
+    for version in stale.order_by("pk"):
+        try:
+            checked(version, now, passed=False, note="The gate did not finish. Hand it in again.")
+            released += 1
+        except Refused:
+            continue  # it came through just now
+    return released
 
 
 def _reviewer(version: StrategyVersion, by: User) -> None:

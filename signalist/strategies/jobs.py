@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef
 
 from signalist.clock import utc_now
 from signalist.db import retention
-from signalist.strategies.actions import checked
+from signalist.strategies.actions import checked, release_stale
 from signalist.strategies.gate.values import CannotJudge
 from signalist.strategies.gate_reports import examined
 from signalist.strategies.models import RunStatus, Schedule, Signal, StrategyRun, StrategyVersion
@@ -32,6 +32,11 @@ def check_version(version_id: int) -> None:
         return
     failed = ", ".join(check["name"] for check in report.checks if not check["passed"])
     checked(version, utc_now(), passed=report.passed, note=f"Refused by the gate: {failed}." if failed else "")
+
+
+def release_versions() -> int:
+    """Give versions back to their authors that a worker has not brought through the gate; returns how many."""
+    return release_stale(utc_now())
 
 
 def retire_runs(now: datetime) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from signalist.clock import utc_now
@@ -16,6 +18,8 @@ from signalist.strategies.actions import Refused
 from signalist.strategies.forms import StrategyForm, VersionForm
 from signalist.strategies.models import Strategy
 from tenants.access import MemberRequest, member, needs
+from tenants.staff.powers import powers_of, to_the_powers
+from tenants.step_up import ask_password, stepped_up
 
 may_write = needs("strategies.publish")
 SECTION = {"section": "authoring"}
@@ -45,9 +49,10 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
 @require_safe
 @may_write
 def strategies(request: MemberRequest) -> HttpResponse:
-    """What the author has written."""
-    waiting = authored.in_review() if request.user.is_staff else []
-    context = {**SECTION, "written": authored.written_by(request.user), "waiting": waiting}
+    """What the author has written; for staff with its powers also what waits for a review."""
+    reviews = powers_of(request) is not None
+    waiting = authored.in_review() if reviews else []
+    context = {**SECTION, "written": authored.written_by(request.user), "waiting": waiting, "reviews": reviews}
     return render(request, "strategies/authored.html", context)
 
 
@@ -105,25 +110,25 @@ def _beginning(own: Strategy) -> dict[str, Any]:
 @require_safe
 @member
 def version(request: MemberRequest, slug: str, number: int) -> HttpResponse:
-    """One version, for its author and for reviewers."""
-    page = authored.version_page(request.user, slug, number)
-    if page is None:
-        raise Http404("There is no such version of yours.")
+    """One version, for its author and for reviewers, who have begun their powers."""
+    page = _page(request, slug, number)
     is_author = page.version.strategy.author_id == request.user.pk
-    context = {**SECTION, "page": page, "version": page.version, "is_author": is_author}
-    context["may_review"] = request.user.is_staff and not is_author
+    if not is_author and powers_of(request) is None:
+        return to_the_powers(request)
+    context = {**SECTION, "page": page, "version": page.version, "is_author": is_author, "may_review": not is_author}
+    context["note"] = request.GET.get("note", "")
     return render(request, "strategies/version.html", context)
 
 
 @require_POST
 @member
 def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpResponse:
-    """Hand in or retire one's own version; publish, send back or retire as a reviewer."""
-    page = authored.version_page(request.user, slug, number)
-    if page is None:
-        raise Http404("There is no such version of yours.")
+    """Hand in or retire one's own version; publish, send back or retire as a reviewer. All but sending back wants a proof of who it is."""
+    page = _page(request, slug, number)
     note, now, row = request.POST.get("note", ""), utc_now(), page.version
     is_author = row.strategy.author_id == request.user.pk
+    if not is_author and powers_of(request) is None:
+        return to_the_powers(request)
     known: dict[str, tuple[bool, Callable[[], None], str]] = {
         "submit": (is_author, lambda: actions.submit(row, request.user, now), "Handed in: the gate looks at it now."),
         "retire": (
@@ -141,6 +146,8 @@ def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpRes
     allowed, act, said = known.get(what, (False, lambda: None, ""))
     if not allowed:
         raise Http404("There is nothing like that to do here.")
+    if what != "send-back" and not stepped_up(request):
+        return _ask(request, slug, number, note)
     try:
         act()
         messages.success(request, said)
@@ -149,6 +156,20 @@ def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpRes
     if what == "send-back":
         return redirect("authoring")
     return redirect("version", slug, number)
+
+
+def _page(request: MemberRequest, slug: str, number: int) -> authored.VersionPage:
+    page = authored.version_page(request.user, slug, number)
+    if page is None:
+        raise Http404("There is no such version of yours.")
+    return page
+
+
+def _ask(request: MemberRequest, slug: str, number: int, note: str) -> HttpResponse:
+    """To the proof of who it is, and back to the version with what was typed."""
+    typed = f"?{urlencode({'note': note[:500]})}" if note else ""
+    words = "What becomes of a version that others trade by wants a proof that it is you. Nothing was done yet: press it once more."
+    return ask_password(request, reverse("version", args=[slug, number]) + typed, words)
 
 
 def _own(request: MemberRequest, slug: str) -> Strategy:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from signalist.db import fast
 from signalist.db.units import statement_unit, unit
@@ -24,9 +24,12 @@ from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
 from signalist.domain.timeframes import interval_key, timeframe
 from signalist.events.outbox import Fact, emit
-from signalist.sandbox.outcomes import Failed, Ran
+from signalist.logs import logger
+from signalist.sandbox.outcomes import Failed, FailureKind, Ran
 from signalist.strategies.models import RunStatus, Signal, StrategyRun
 from signalist.strategies.selectors import schedules
+
+log = logger(__name__)
 
 LATE_AFTER = timedelta(seconds=2)
 LOOK_BACK = timedelta(minutes=10)
@@ -94,7 +97,21 @@ def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID]) -> Sequence[Strate
 
 
 def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: datetime) -> int:
-    """Write what the strategy answered; returns how many signals that made. A run that another engine took over is left to it."""
+    """Write what the strategy answered; returns how many signals that made. A run that another engine took over is left to it.
+
+    An answer that cannot be written is a failed run, and never the end of the engine, which would meet it again.
+    """
+    try:
+        return _written(run, outcome, reference, now)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the same is done once more
+    except Exception as error:  # noqa: BLE001  # whatever a stranger's answer breaks, it breaks for this run alone
+        log.warning("strategy_answer_not_written", run=run.pk, error=f"{type(error).__name__}: {error}")
+        message = f"What the strategy said cannot be recorded: {type(error).__name__}."
+        return _written(run, Failed(FailureKind.BAD_OUTPUT, message), reference, now)
+
+
+def _written(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: datetime) -> int:
     rows = outcome.rows if isinstance(outcome, Ran) else ()
     status = RunStatus.FAILED if isinstance(outcome, Failed) else RunStatus.SUCCESS if rows else RunStatus.NO_SIGNAL
     values: dict[str, object] = {"status": status, "finished_at": now}

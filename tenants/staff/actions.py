@@ -1,4 +1,4 @@
-"""What staff does to people: suspends and reactivates them, and looks at a workspace as they see it."""
+"""What staff does to people: suspends and reactivates them, looks at a workspace as they see it; and who is staff at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from tenants.belonging import Suspension
 from tenants.models import Membership, User
 from tenants.security.endings import end_sessions
 from tenants.workspaces.mails import send
+
+_FLAGS = {"is_staff": "user.staff_set", "trading_enabled": "user.trading_set"}
 
 
 class NotDone(Exception):
@@ -41,6 +43,23 @@ def reactivate(by: User, user: User) -> None:
         Suspension.objects.filter(user=user, lifted_at=None).update(lifted_at=utc_now(), lifted_by=by)
         send(user.email, "your account is open again", "reactivated")
     record("user.reactivated", tenant_id=None, user_id=by.pk, target=str(user.public_id))
+
+
+def set_flag(by: User, user: User, flag: str, *, to: bool) -> bool:
+    """Let a superuser say who is staff (`is_staff`) and who trades with real money (`trading_enabled`); whether that changed anything.
+
+    Staff's powers end with being staff. Raises NotDone.
+    """
+    if flag not in _FLAGS:
+        raise ValueError(f"{flag} is nothing that is set here.")
+    if not (by.is_active and by.is_superuser) or user.pk == by.pk:
+        raise NotDone("That is for superusers, and nobody does it to themselves.")
+    with transaction.atomic():
+        if not User.objects.filter(pk=user.pk, **{flag: not to}).update(**{flag: to}):
+            return False
+        action, target = _FLAGS[flag], str(user.public_id)
+        record(action, tenant_id=None, user_id=by.pk, target=target, details={"to": to})
+    return True
 
 
 def view_as(by: User, membership: Membership, reason: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from signalist.clock import utc_now
 from tenants.belonging import Invitation
 from tenants.doors import acting_for, holding_invitation
 from tenants.models import Membership, Role, Tenant, User
+from tenants.security.taking_over import CONFIRM_FIRST, is_confirmed
 from tenants.workspaces.mails import send
 
 LASTS = timedelta(days=7)
@@ -31,6 +32,8 @@ def invite(by: Membership, email: str, role: str, link: str) -> Invitation:
     """
     if role not in GUEST_ROLES:
         raise NotInvited("Invite as trader, analyst or reader; who has joined can be made an administrator.")
+    if not is_confirmed(by.user):
+        raise NotInvited(CONFIRM_FIRST)
     token, now = secrets.token_urlsafe(32), utc_now()
     with acting_for(by.tenant_id), transaction.atomic():
         tenant = Tenant.objects.select_for_update().get(pk=by.tenant_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 
 from signalist.audit.writing import record
 from signalist.clock import utc_now
@@ -12,6 +13,9 @@ from tenants.belonging import RoleChange
 from tenants.doors import acting_for
 from tenants.models import Membership, Role, Tenant
 from tenants.workspaces.mails import send
+
+member_changed = Signal()
+"""Sent in the transaction that changes a member's role, or ends the membership: `membership` as it stands now, `by` the user who did it."""
 
 
 class NotChanged(Exception):
@@ -69,6 +73,7 @@ def remove(by: Membership, member: Membership) -> None:
             raise NotChanged("The owner hands the workspace over before leaving it.")
         row.is_active = False
         row.save(update_fields=["is_active"])
+        member_changed.send(sender=Membership, membership=row, by=by.user)
         RoleChange.objects.filter(membership=row, state=RoleChange.State.PENDING).update(
             state=RoleChange.State.REFUSED, decided_by=by.user, decided_at=utc_now()
         )
@@ -97,6 +102,8 @@ def _in_force(change: RoleChange, by: Membership) -> None:
     change.state, change.decided_by, change.decided_at = RoleChange.State.APPROVED, by.user, utc_now()
     change.save(update_fields=["state", "decided_by", "decided_at"])
     member = change.membership
+    member.role = change.after
+    member_changed.send(sender=Membership, membership=member, by=by.user)
     _recorded(by, "member.role_changed", member, before=change.before, after=change.after)
     send(member.user.email, f"your role in {member.tenant.name}", "role", member=member, role=Role(change.after).label)
 
@@ -112,4 +119,6 @@ def _administrators() -> Any:
 
 
 def _recorded(by: Membership, action: str, member: Membership, **details: object) -> None:
-    record(action, tenant_id=by.tenant_id, user_id=by.user_id, target=str(member.user.public_id), details=details)
+    # The log knows people by a pseudonym, which an entry about oneself would resolve once one is deleted.
+    target = "" if by.user_id == member.user_id else str(member.user.public_id)
+    record(action, tenant_id=by.tenant_id, user_id=by.user_id, target=target, details=details)

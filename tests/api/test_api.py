@@ -19,6 +19,7 @@ from signalist.audit.models import Entry
 from signalist.clock import utc_now
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Membership, Tenant, User
+from tenants.workspaces.roles import change_role, remove
 from tests.cast import PASSWORD, Cast
 from tests.flows.scene import LONG, entry
 from tests.pages.acme import Acme, acme_trades, plain
@@ -166,16 +167,50 @@ def test_the_page_shows_a_key_once_and_only_to_its_owner(cast: Cast) -> None:
     assert ask("trades", shown).status_code == 200
     again = theo.get("/api-keys/").content.decode()
     assert "Reports" in again and shown not in again
-    assert "Reports" not in olivia.get("/api-keys/").content.decode()
+    assert shown not in olivia.get("/api-keys/").content.decode()
     with acting_for(cast.acme.pk):
         key = ApiKey.objects.get()
     olivia.post("/accounts/reauthenticate/", {"password": PASSWORD})
-    for step in ("rotate", "revoke"):
-        assert olivia.post(f"/api-keys/{key.public_id}/{step}/").status_code == 404
+    assert olivia.post(f"/api-keys/{key.public_id}/rotate/").status_code == 404
     rotated = theo.post(f"/api-keys/{key.public_id}/rotate/").content.decode()
     assert rotated.count("tk_live_") >= 3 and "Replaced" in rotated
     theo.post(f"/api-keys/{key.public_id}/revoke/")
     assert ask("trades", shown).status_code == 401
+
+
+@pytest.mark.django_db
+def test_keys_end_with_the_right_to_have_some_and_an_administrator_ends_any(cast: Cast) -> None:
+    theos, veras, olivias = (key_of(cast.acme, who) for who in (cast.theo, cast.vera, cast.olivia))
+    elsewhere = key_of(cast.globex, cast.gus)
+    olivia, theo, vera = Client(), Client(), Client()
+    for client, who in ((olivia, cast.olivia), (theo, cast.theo), (vera, cast.vera)):
+        client.force_login(who)
+    page = olivia.get("/api-keys/").content.decode()
+    assert "of theo@example.com" in page and "of vera@example.com" in page and "gus@" not in page
+    assert f"/api-keys/{theos.row.public_id}/rotate/" not in page, "a key's text is for its owner alone"
+    own = vera.get("/api-keys/").content.decode()
+    assert veras.row.begins in own and theos.row.begins not in own and "Make the key" not in own
+    assert vera.post("/api-keys/", {"name": "x"}).status_code == 403
+    for client, key, status in ((vera, theos, 404), (theo, olivias, 404), (olivia, elsewhere, 404), (vera, veras, 302)):
+        assert client.post(f"/api-keys/{key.row.public_id}/revoke/").status_code == status
+    assert [ask("me", key.text).status_code for key in (theos, veras, olivias, elsewhere)] == [200, 401, 200, 200]
+    olivia.post(f"/api-keys/{theos.row.public_id}/revoke/")
+    assert ask("me", theos.text).status_code == 401
+
+    def membership_of(who: User) -> Membership:
+        with acting_for(cast.acme.pk):
+            return Membership.objects.select_related("user").get(user=who)
+
+    first = key_of(cast.acme, cast.theo).text
+    change_role(membership_of(cast.olivia), membership_of(cast.theo), "ANALYST")
+    change_role(membership_of(cast.olivia), membership_of(cast.theo), "TRADER")
+    assert ask("me", first).status_code == 401, "what came back is the role, not the keys"
+    second = key_of(cast.acme, cast.theo).text
+    remove(membership_of(cast.olivia), membership_of(cast.theo))
+    with acting_for(cast.acme.pk):
+        Membership.objects.filter(user=cast.theo).update(is_active=True)
+    assert ask("me", second).status_code == 401, "nor when somebody is invited again"
+    assert [ask("me", key.text).status_code for key in (olivias, elsewhere)] == [200, 200]
 
 
 @pytest.mark.postgresql

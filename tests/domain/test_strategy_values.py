@@ -156,6 +156,20 @@ def test_a_whole_run_is_refused_exactly_where_live_would_refuse_a_bar(said: list
         assert arrays.checked(times) is arrays
 
 
+def test_a_level_more_than_a_hundred_times_the_close_away_is_refused_live_and_over_a_whole_run() -> None:
+    closes = np.array([10.0, 10.0])
+    for name, said in (("target_long", "enter_long"), ("stop_short", "enter_short")):
+        for level, is_meant in ((1_000.0, True), (1_000.1, False), (1e300, False)):
+            arrays = SignalArrays.of(2, {said: np.array([False, True]), name: np.array([1e300, level])})
+            if is_meant:
+                assert arrays.checked(TIMES, closes) is arrays
+                assert len(arrays.at(1).rows("bar 1", 10.0)) == 1
+                continue
+            for refused in (lambda: arrays.checked(TIMES, closes), lambda: arrays.at(1).rows("bar 1", 10.0)):  # noqa: B023
+                with pytest.raises(SignalError, match=f"{name} at bar 1.*at most 100 times the close of 10"):
+                    refused()
+
+
 def test_a_message_names_the_bar_by_its_close() -> None:
     both = np.array([False, True])
     arrays = SignalArrays.of(2, {"enter_long": both, "enter_short": both})

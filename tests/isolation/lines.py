@@ -1,7 +1,8 @@
 """Every address of the site: how it is asked, who may, and about which thing of a workspace it is. An address without a line fails.
 
 `public` is for everybody, `log-in` for whoever has logged in, `member` for every member of a workspace, `staff` for staff with its powers,
-`key` for programs with a key; `only-…` is for the one person whose thing it is; anything else is a permission of `tenants.permissions`.
+`key` for programs with a key; `only-…` is for the one person whose thing it is, and for the role after a plus; anything else is a
+permission of `tenants.permissions`.
 Where a thing stands, nobody outside its workspace may reach it; a colon says that it is nobody's in particular.
 """
 
@@ -80,9 +81,10 @@ audit                  GET       member
 audit_export           GET       member
 log_ins                GET       member
 incident_confirm       GET,POST  public              : stale
-api_keys               GET,POST  keys.manage
+api_keys               GET       member
+api_keys               POST      keys.manage
 api_key_rotate         POST      only-TRADER         key
-api_key_revoke         POST      only-TRADER         key
+api_key_revoke         POST      only-TRADER+ADMIN   key
 api_me                 GET       key
 api_accounts           GET       key
 api_account            GET       key                 account

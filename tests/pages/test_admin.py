@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
 from signalist.accounts.actions import open_paper_account
 from signalist.accounts.models import Account
+from signalist.audit.models import Entry
 from signalist.domain.money import ZERO
 from signalist.trading import models as trading
 from tenants.doors import across_tenants
@@ -66,3 +71,47 @@ def test_nothing_on_the_money_path_can_be_changed_by_hand(staff: Client, account
 
 def test_sealed_secrets_have_no_page() -> None:
     assert Credential not in admin.site._registry
+
+
+def test_a_clerk_takes_over_no_account_and_a_superuser_sets_two_things_with_a_proof(client: Client, cast: Cast) -> None:
+    boss = User.objects.create_superuser("boss@example.com", PASSWORD)
+    address = EmailAddress.objects.create(user=boss, email=boss.email, verified=True, primary=True)
+    User.objects.filter(pk=cast.gus.pk).update(is_staff=True)
+    cast.gus.user_permissions.add(*Permission.objects.all())  # all that can be given to a clerk
+    client.force_login(cast.gus)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/staff/powers/", {"reason": "support case 5"})
+    assert client.get("/admin/tenants/user/").status_code == 200
+    edited = {"email": "gus2@evil.example", "is_active": "on", "is_staff": "on", "user": boss.pk, "verified": "on"}
+    for page in (
+        f"tenants/user/{boss.pk}/change",
+        f"account/emailaddress/{address.pk}/change",
+        "account/emailaddress/add",
+    ):
+        assert client.post(f"/admin/{page}/", edited).status_code == 403
+    make_staff = {"action": "make_staff", "_selected_action": [cast.theo.pk, boss.pk]}
+    client.post("/admin/tenants/user/", make_staff)
+    assert not User.objects.get(pk=cast.theo.pk).is_staff
+    assert User.objects.get(pk=boss.pk).email == "boss@example.com"
+
+    client.force_login(boss)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/staff/powers/", {"reason": "support case 5"})
+    session = client.session
+    session["account_authentication_methods"] = []  # the proof has run out, the powers have not
+    session.save()
+    make_staff["_selected_action"] = [cast.theo.pk]
+    assert "/accounts/reauthenticate/" in client.post("/admin/tenants/user/", make_staff).headers["Location"]
+    assert not User.objects.get(pk=cast.theo.pk).is_staff
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    for action in ("make_staff", "allow_trading", "end_staff", "end_staff"):
+        client.post("/admin/tenants/user/", make_staff | {"action": action})
+    theo = User.objects.get(pk=cast.theo.pk)
+    assert theo.trading_enabled and not theo.is_staff
+    client.post("/admin/tenants/user/", {"action": "end_staff", "_selected_action": [boss.pk]})
+    assert User.objects.get(pk=boss.pk).is_staff
+    with across_tenants("tests"):
+        entries = Entry.objects.filter(action__startswith="user.", target=str(theo.public_id)).order_by("pk")
+        assert [(entry.action, json.loads(entry.details)["to"]) for entry in entries] == [
+            ("user.staff_set", True), ("user.trading_set", True), ("user.staff_set", False),
+        ]  # fmt: skip

@@ -8,9 +8,11 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django_q.models import OrmQ
@@ -23,12 +25,15 @@ from signalist.api.scopes import SCOPES
 from signalist.audit.models import Entry, Subject
 from signalist.clock import utc_now
 from signalist.domain.money import ZERO
+from signalist.downloads import files
 from signalist.downloads.models import Download, Part
 from signalist.privacy.erasure import erase_due
 from signalist.privacy.jobs import keep_privacy, make_export
 from signalist.privacy.models import Deletion
+from signalist.privacy.sections import SECTIONS
 from signalist.risk.models import TenantSwitchChange
 from signalist.trading.models import Fill, Trade
+from tenants.belonging import Invitation, StaffSession, Suspension
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Membership, Role, User
 from tenants.vault import seal
@@ -43,9 +48,9 @@ def acme(transactional_db: None, cast: Cast, monkeypatch: pytest.MonkeyPatch) ->
         yield world
 
 
-def surely(who: User) -> Client:
+def surely(who: User, **whence: Any) -> Client:
     """Somebody who has just given the password."""
-    client = Client()
+    client = Client(**whence)
     client.force_login(who)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     return client
@@ -135,7 +140,9 @@ def test_who_is_deleted_is_gone_by_name_everywhere_and_the_trades_stay(acme: Acm
     cast = acme.cast
     acme.follower()
     acme.scene.signal(entry(LONG, "39600", "40800"))
-    theo = surely(cast.theo)
+    theo = surely(cast.theo, REMOTE_ADDR="203.0.113.77", HTTP_USER_AGENT="TheosBrowser/1")
+    _said_about(cast)
+    session_key = theo.cookies["sessionid"].value
     theo.post(f"/stop/tenant/{cast.acme.public_id}/", {"state": "HALTED", "reason": "a look around"})
     theo.post(f"/stop/tenant/{cast.acme.public_id}/", {"state": "ACTIVE", "reason": "seen enough"})
     acme.scene.minute(low="39600", close="39600")
@@ -156,24 +163,80 @@ def test_who_is_deleted_is_gone_by_name_everywhere_and_the_trades_stay(acme: Acm
     gone = User.objects.get(pk=cast.theo.pk)
     assert (gone.is_active, gone.has_usable_password(), gone.full_name) == (False, False, "")
     assert theo.get("/my-data/").status_code == 302, "the session is over"
+    assert not Session.objects.filter(session_key=session_key).exists()
+    assert set(Suspension.objects.values_list("reason", flat=True)) == {"", "he is a former member's double"}
+    assert StaffSession.objects.get().reason == "looks for orders of a former member"
     assert Client().get("/api/v1/me", headers={"Authorization": f"Bearer {key.text}"}).status_code == 401
     assert not EmailAddress.objects.filter(user=gone).exists() and not Subject.objects.filter(user_id=gone.pk).exists()
     with across_tenants("tests"):
         assert not Membership.objects.filter(user=gone).exists() and not ApiKey.objects.exists()
         assert set(TenantSwitchChange.objects.values_list("who", flat=True)) == {"a former member"}
         for table in connection.introspection.table_names():
-            if table in ("events_event", "django_session", "signalist_cache"):
-                continue  # kept for seven days; ended with the log-in; counters
+            if table in ("events_event", "signalist_cache"):
+                continue  # kept for seven days; counters
             with connection.cursor() as cursor:
                 cursor.execute(f'SELECT * FROM "{table}"')
-                assert "theo@example.com" not in str(cursor.fetchall()), table
+                rows = str(cursor.fetchall())
+            left = [mark for mark in ("theo@example.com", "203.0.113.77", "TheosBrowser") if mark in rows]
+            assert left == [], table
+        assert list(Invitation.objects.values_list("email", "invited_by")) == [("nell@example.com", None)]
+        own = Entry.objects.filter(target=str(gone.public_id)).values_list("action", "subject")
+        assert list(own) == [("privacy.deleted", None)], "no pseudonym beside the number"
     with acting_for(cast.acme.pk):
         assert Account.objects.filter(name="Desk").exists(), "the workspace goes on for the others"
+
+
+def _said_about(cast: Cast) -> None:
+    """Invitations to and by Theo, and what staff wrote."""
+    later = utc_now() + timedelta(days=7)
+    for n, (tenant, email, by) in enumerate(
+        [(cast.acme, "nell@example.com", cast.theo), (cast.globex, "Theo@Example.com", cast.gus)]
+    ):
+        with acting_for(tenant.pk):
+            Invitation.objects.create(
+                tenant=tenant, email=email, role="TRADER", token_hash=f"{n}", invited_by=by, expires_at=later
+            )
+    now = utc_now()
+    Suspension.objects.create(user=cast.theo, reason="he threatened us", lifted_at=now)
+    Suspension.objects.create(user=cast.gus, reason="he is Theo's double", lifted_at=now)
+    StaffSession.objects.create(
+        user=cast.gus, reason="looks for orders of THEO@example.com", login="x", expires_at=now, ended_at=now
+    )
 
 
 def _trades(cast: Cast) -> int:
     with acting_for(cast.acme.pk):
         return Trade.objects.count()
+
+
+@pytest.mark.django_db
+def test_a_copy_holds_of_the_workspace_what_the_role_includes_while_it_is_made(cast: Cast) -> None:
+    own = {"person", "membership", "api_keys", "commands", "switches", "audit"}
+    with acting_for(cast.acme.pk):
+        secret = Credential(tenant=cast.acme, venue="loopback", label="Desk's key")
+        seal(secret, {"api_secret": "s"})
+        secret.save()
+
+    def copy_of(user: User, role: str = "", **change: object) -> set[str]:
+        with acting_for(cast.acme.pk):
+            made = files.ask(cast.acme.pk, user.pk, "my-data", "json", "copy.zip")
+            Membership.objects.filter(user=user).update(**({"role": role} if role else {}), **change)
+        with as_worker():
+            make_export(made.pk, cast.acme.pk)
+        with acting_for(cast.acme.pk):
+            found = files.fetched(made.public_id, cast.acme.pk, user.pk)
+            if found is None:
+                assert Download.objects.get(pk=made.pk).problem == "You are not in this workspace any more."
+                return set()
+        whole = zipfile.ZipFile(io.BytesIO(b"".join(found[1])))
+        return {name.partition(".")[0] for name in whole.namelist()}
+
+    assert copy_of(cast.vera) == own, "a reader sees pages, and takes no records away"
+    analysts = copy_of(cast.vera, Role.ANALYST)
+    assert {"orders", "trades", "accounts"} < analysts and "connections" not in analysts
+    assert copy_of(cast.theo) == analysts | {"connections"} == {section.name for section in SECTIONS}
+    assert copy_of(cast.theo, Role.READONLY) == own, "it was asked for with more rights than there are now"
+    assert copy_of(cast.theo, is_active=False) == set()
 
 
 @pytest.mark.django_db

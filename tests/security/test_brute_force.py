@@ -6,15 +6,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.urls import reverse
 from django_q.models import OrmQ
 from pytest_django import Settings
 
 from signalist.audit.models import Entry
+from signalist.risk.models import TenantSwitch
 from signalist.security import notices
+from signalist.security.middleware import ENTRIES
 from signalist.security.models import Ban, Incident, SecurityEvent
 from signalist.trading.models import Instruction, Trade
 from tests.cast import PASSWORD, Cast
@@ -103,6 +107,16 @@ def test_who_gets_in_after_guessing_opens_nothing_and_closes_what_there_is(acme:
     assert Trade.objects.get(position=position).exit_type == "MANUAL"
     assert not Instruction.objects.exclude(kind="CLOSE").exists()
 
+    # Nor does he follow another version or release what is stopped, even with the password; staying and stopping go on.
+    taker.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    version = f"/subscriptions/{desk.public_id}/version/"
+    assert taker.post(version, {"answer": "move", "number": "2"}).status_code == 403
+    assert taker.post(version, {"answer": "stay", "number": "2"}).status_code == 302
+    switch = f"/stop/tenant/{acme.cast.acme.public_id}/"
+    for state, status in (("HALTED", 302), ("REDUCING", 403), ("ACTIVE", 403)):
+        assert taker.post(switch, {"state": state, "reason": "why"}).status_code == status
+    assert TenantSwitch.objects.get().state == "HALTED"
+
     # Theo reads of it in his mail, which a real server took, and says that it was he.
     assert OrmQ.objects.count() == 1
     settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
@@ -136,6 +150,14 @@ def test_an_unusual_log_in_asks_for_the_password_before_new_entries(acme: Acme) 
     asked = elsewhere.post("/orders/new/", {})
     assert (asked.status_code, "reauthenticate" in asked.headers["Location"]) == (302, True)
     assert "A log-in of yours was unusual" in elsewhere.get("/security/log-ins/").content.decode()
+    # From the proof one comes back to a page that is there, with the form that was pressed.
+    desk = acme.follower()
+    for view in ENTRIES:
+        kind = {"subscribe": {"slug": desk.strategy.slug}, "ticket": {}}.get(view, {"public_id": desk.public_id})
+        if view != "order_modify":
+            asked = elsewhere.post(reverse(view, kwargs=kind), {"answer": "move"})
+            back = parse_qs(urlsplit(asked.headers["Location"]).query)["next"][0]
+            assert elsewhere.get(back).status_code in (200, 302), view
     elsewhere.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert Incident.objects.filter(resolved_at=None).count() == 0
     assert elsewhere.post("/orders/new/", {}).status_code == 200

@@ -16,8 +16,9 @@ from signalist.audit.models import Entry
 from signalist.clock import utc_now
 from signalist.security import counters
 from signalist.security.limits import Chunks, Limit, take
-from signalist.security.models import Counter, SecurityEvent
+from signalist.security.models import Ban, Counter, SecurityEvent
 from tenants.doors import across_tenants
+from tests.api.test_api import ask, key_of
 from tests.cast import Cast
 from tests.pages.counting import asks
 
@@ -157,3 +158,21 @@ def test_a_program_is_counted_by_its_key_and_guessed_keys_by_their_address(
     assert answers == [401, 401, 401, 401, 429, 429]
     assert client.get("/api/v1/me", REMOTE_ADDR="192.0.2.44", headers=bearer).status_code == 401
     assert client.get("/marketplace/").status_code == 200  # who looks at pages from there is counted apart
+    # A key that is good comes through beside them, and has its own hour; what is nowhere is counted, whatever key is sent along.
+    assert ask("me", key_of(cast.acme, cast.vera).text, client).status_code == 200
+    nowhere = [client.get("/api/v1/nothing", REMOTE_ADDR="192.0.2.45", headers=bearer).status_code for _ in range(6)]
+    assert nowhere == [404, 404, 404, 404, 429, 429]
+
+
+def test_an_ipv6_customer_is_one_visitor_whatever_address_of_theirs_they_take(
+    limited: Settings, client: Client, cast: Cast
+) -> None:
+    at = "2001:db8::1:{}:2:3".format  # the shortest spelling hides where the /64 ends
+    assert [client.get("/marketplace/", REMOTE_ADDR=at(n)).status_code for n in range(1, 7)] == [200] * 5 + [429]
+    assert client.get("/marketplace/", REMOTE_ADDR="2001:db8:0:1::1").status_code == 200, "the next customer"
+    limited.RATE_LIMITS = limited.RATE_LIMITS | {"anonymous": "1000/900", "authentication": "100/900"}
+    for n in range(1, 12):
+        form = {"login": f"{('olivia', 'theo', 'vera', 'gus')[n % 4]}@example.com", "password": f"guess {n}"}
+        guessed = client.post("/accounts/login/", form, REMOTE_ADDR=at(f"{n:x}"))
+    assert guessed.status_code == 429
+    assert list(Ban.objects.values_list("address", flat=True)) == ["2001:db8::/64"]

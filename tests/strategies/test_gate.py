@@ -14,10 +14,11 @@ from django.core.management import call_command
 from signalist.domain.candles import CandleArrays
 from signalist.domain.timeframes import timeframe
 from signalist.markets.recordings import read_recording
+from signalist.strategies.actions import GATE_SECONDS
 from signalist.strategies.gate.checking import examine
 from signalist.strategies.gate.honesty import lookahead, warmup
 from signalist.strategies.gate.made_up import made_up_candles
-from signalist.strategies.gate.subject import Subject, manifest, run_all
+from signalist.strategies.gate.subject import BUDGET, Budget, Subject, manifest, run_all
 from signalist.strategies.gate.trading_checks import stops, walkforward
 from signalist.strategies.gate.values import NAMES, CannotJudge, Refused
 from signalist.strategies.sources import LIBRARY, library_slugs
@@ -157,6 +158,7 @@ def test_what_uses_too_much_is_told_by_resources_and_what_raises_where_it_does()
     [
         ("close * 1.01", "it must lie below the close"),
         ("close * 0.3", "more than half"),
+        ("close * 0.99, target_long=close * 11", "more than nine times"),
         ("np.where(candles.time % 7 < 3, close * 0.99, np.nan)", "and others do"),
     ],
 )
@@ -214,3 +216,15 @@ def test_every_strategy_of_the_library_passes(slug: str, recording: str | None) 
         (LIBRARY / f"{slug.replace('-', '_')}.py").read_text(), parameters, candles, frame.seconds, house=True
     )
     assert report.passed, report
+
+
+def test_all_runs_together_have_a_budget_and_the_refusal_says_so() -> None:
+    moments = iter(range(1_000))
+    checks = {
+        check.name: check for check in examine(HONEST, {}, budget=Budget(3.0, lambda: float(next(moments)))).checks
+    }
+    assert checks["parse"].passed
+    assert not checks["resources"].passed
+    assert "together took more than 3 s" in checks["resources"].detail
+    assert not checks["lookahead"].passed
+    assert BUDGET < GATE_SECONDS

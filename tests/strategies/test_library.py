@@ -74,7 +74,7 @@ def test_every_parameter_is_explained_and_bounded(warm: dict[str, StrategyProces
 
 
 @pytest.mark.parametrize(("name", "parameters"), VARIANTS)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_the_last_row_over_its_history_is_the_whole_run_at_every_bar(
     warm: dict[str, StrategyProcess], name: str, parameters: dict[str, object], seed: int
 ) -> None:

@@ -11,11 +11,14 @@ from decimal import Decimal
 import pytest
 from django.db import connection, connections
 
+from signalist.domain.candles import CandleArrays
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
+from signalist.engine.strategies import StrategyPool
 from signalist.events.models import Event
 from signalist.markets.models import Candle, Instrument
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran
+from signalist.sandbox.process import StrategyProcess
 from signalist.strategies.models import RunStatus, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
 from signalist.strategies.run import claim, finish, take_over
 from signalist.strategies.selectors import forget_schedules
@@ -250,6 +253,29 @@ def test_a_failure_is_recorded_with_its_line_and_told(due: Schedule) -> None:
         "line": 12,
     }
     assert told.tenant_id is None
+
+
+def test_an_answer_that_no_row_holds_is_a_failed_run_and_not_the_end_of_the_engine(due: Schedule) -> None:
+    """The engine would die of it, and again at every restart, for the run would be taken up again."""
+    (run,) = claim(FIRST, NOON)
+    assert finish(run, Ran((SignalRow(SignalKind.LONG, 39_600.0, 1e30),), 1.0), PRICE, NOON) == 0
+    run.refresh_from_db()
+    assert (run.status, run.error_kind) == (RunStatus.FAILED, "bad_output")
+    assert "cannot be recorded" in run.error
+    assert not Signal.objects.exists()
+    assert Event.objects.get().kind == "strategy_failed"
+    assert take_over(SECOND, {FIRST}) == []
+
+
+def test_a_run_that_breaks_the_engines_own_side_is_a_failed_run(due: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: StrategyProcess, arrays: CandleArrays) -> Ran:
+        raise OverflowError("nobody thought of that")
+
+    monkeypatch.setattr(StrategyProcess, "last", broken)
+    (run,) = claim(FIRST, NOON)
+    pool = StrategyPool()
+    said = pool.answer(run, pool.window(run).at(NOON))
+    assert said.outcome == Failed(FailureKind.DIED, "The run could not be made: OverflowError.")
 
 
 def test_a_signal_and_its_event_are_written_together_or_not_at_all(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from django_q.models import Schedule as Timetable
 
 from signalist.accounts.actions import open_paper_account
 from signalist.domain.money import ZERO
@@ -21,7 +22,7 @@ from signalist.trading import moving
 from signalist.trading.models import Subscription
 from tenants.doors import acting_for
 from tenants.models import User
-from tests.cast import Cast
+from tests.cast import PASSWORD, Cast
 from tests.pages.ledger import instrument as market
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +156,21 @@ def test_the_gate_sends_back_what_it_refuses(cast: Cast) -> None:
     assert version.gate_reports.count() == 1
 
 
+def test_one_version_is_at_the_gate_at_a_time_and_one_that_got_stuck_comes_back(cast: Cast) -> None:
+    strategy, places = actions.create(cast.theo, "Mine", "mine", ""), [(market("NOVA/USD").pk, "1m")]
+    first = actions.draft(strategy, SOURCE, places, "", cast.theo, NOW)
+    actions.submit(first, cast.theo, NOW)
+    other = actions.draft(actions.create(cast.theo, "Other", "other", ""), SLOWER, places, "", cast.theo, NOW)
+    with pytest.raises(Refused, match="Version 1 of Mine is at the gate"):
+        actions.submit(other, cast.theo, NOW)
+    assert actions.release_stale(NOW + actions.STALE) == 0
+    assert actions.release_stale(NOW + actions.STALE + timedelta(seconds=1)) == 1
+    first.refresh_from_db()
+    assert first.state == VersionState.DRAFT
+    actions.submit(other, cast.theo, NOW)
+    assert Timetable.objects.get(func="signalist.strategies.jobs.release_versions").minutes == 10
+
+
 def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
     client: Client, cast: Cast, reviewer: User
 ) -> None:
@@ -180,6 +196,9 @@ def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
 
     client.post(address, {"answer": "stay", "number": "2"})
     assert "is there" not in client.get(f"/subscriptions/{subscription.public_id}/").content.decode()
+    asked = client.post(address, {"answer": "move", "number": "2"}).headers["Location"]
+    assert asked.startswith("/accounts/reauthenticate/?next=%2Fsubscriptions%2F")
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     client.post(address, {"answer": "move", "number": "3"})
     with acting_for(cast.acme.pk):
         assert Subscription.objects.get().schedule.version == first
@@ -221,16 +240,38 @@ def test_an_author_writes_on_pages_and_nobody_else_reads_it(client: Client, cast
     assert client.get("/authoring/").status_code == 403
 
     client.force_login(cast.theo)
-    client.post("/authoring/mine/1/submit/")
     version = StrategyVersion.objects.get(strategy__slug="mine")
+    asked = client.post("/authoring/mine/1/submit/").headers["Location"]
+    version.refresh_from_db()
+    assert (asked, version.state) == ("/accounts/reauthenticate/?next=%2Fauthoring%2Fmine%2F1%2F", VersionState.DRAFT)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/authoring/mine/1/submit/")
+    version.refresh_from_db()
     assert version.state == VersionState.CHECKING
     _passed(version)
     client.force_login(cast.gus)
     assert client.get("/authoring/mine/1/").status_code == 404
     cast.gus.is_staff = True
     cast.gus.save()
+    for act in ("publish", "send-back", "retire"):  # being staff is not enough: it is done with powers that were begun
+        powers = client.post(f"/authoring/mine/1/{act}/", {"note": "well done"}).headers["Location"]
+        assert powers.startswith("/staff/powers/?next=")
+    assert client.get("/authoring/mine/1/").headers["Location"].startswith("/staff/powers/?next=")
+    assert "Mine v1" not in client.get("/authoring/").content.decode()
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post("/staff/powers/", {"reason": "a review"})
     assert "indicators.sma" in client.get("/authoring/mine/1/").content.decode()
     assert "Mine v1" in client.get("/authoring/").content.decode()
+    session = client.session
+    session["account_authentication_methods"] = []  # the proof has run out, the powers have not
+    session.save()
+    for act in ("publish", "retire"):
+        asked = client.post(f"/authoring/mine/1/{act}/", {"note": "well done"}).headers["Location"]
+        assert asked == "/accounts/reauthenticate/?next=%2Fauthoring%2Fmine%2F1%2F%3Fnote%3Dwell%2Bdone"
+    assert 'value="well done"' in client.get("/authoring/mine/1/?note=well+done").content.decode()
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    version.refresh_from_db()
+    assert version.state == VersionState.REVIEW
     client.post("/authoring/mine/1/publish/", {"note": "well done"})
     version.refresh_from_db()
     assert version.state == VersionState.PUBLISHED
@@ -247,6 +288,7 @@ def test_the_web_s_role_may_do_all_of_it_and_rewrites_no_step(client: Client, ca
         client.post("/authoring/new/", {"name": "Mine", "slug": "mine"})
         chosen = {"instruments": [str(instrument.pk)], "timeframe": "5m", "source": SOURCE}
         assert client.post("/authoring/mine/write/", chosen).url == "/authoring/mine/1/"
+        client.post("/accounts/reauthenticate/", {"password": PASSWORD})
         client.post("/authoring/mine/1/submit/")
         assert "At the gate" in client.get("/authoring/mine/1/").content.decode()
         with pytest.raises(DatabaseError), transaction.atomic():

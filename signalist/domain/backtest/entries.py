@@ -18,6 +18,8 @@ FIRST_LOOK = 128
 # A level this near the middle between two ticks is rounded in decimals, as live does it.
 _NEAR = 1e-6
 _NO_LEVEL = 0
+# Farther than any price goes, and whole numbers hold it.
+_FARTHEST = 2.0**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,14 @@ class Entries:
 
 
 def _levels(prices: NDArray[np.float64], spec: InstrumentSpec) -> Ticks:
-    """Levels in ticks: the nearest, never below one; 0 where there is none."""
+    """Levels in ticks: the nearest, never below one nor beyond any price; 0 where there is none."""
     none = np.isnan(prices)
     ticks = np.where(none, 1.0, prices) / float(spec.tick)
     nearest = np.rint(ticks)
     for close_call in np.flatnonzero(np.abs(np.abs(ticks - nearest) - 0.5) < _NEAR).tolist():
         exactly = Decimal(repr(float(prices[close_call]))) / spec.tick
         nearest[close_call] = int(exactly.to_integral_value(rounding=ROUND_HALF_EVEN))
-    return np.where(none, _NO_LEVEL, np.maximum(nearest, 1.0)).astype(np.int64)
+    return np.where(none, _NO_LEVEL, np.clip(nearest, 1.0, _FARTHEST)).astype(np.int64)
 
 
 def _wrong(level: Ticks, price: Ticks, *, above: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -14,12 +14,13 @@ from signalist.marketplace import following
 from signalist.trading import moving
 from signalist.trading.actions import Refused
 from tenants.access import MemberRequest, may_trade
+from tenants.step_up import ask_password, stepped_up
 
 
 @require_http_methods(["GET", "POST"])
 @may_trade
 def newer_version(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
-    """What differs; `answer` is `move` or `stay`, about the `number` that was shown."""
+    """What differs; `answer` is `move`, which wants a proof of who it is, or `stay`, about the `number` that was shown."""
     row = following.subscription_row(public_id)
     if row is None:
         raise Http404("There is no such subscription in this workspace.")
@@ -28,6 +29,9 @@ def newer_version(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         act = {"move": moving.move, "stay": moving.stay}.get(request.POST.get("answer", ""))
         if act is None or not number.isdecimal():
             raise Http404("There is no such answer.")
+        if act is moving.move and not stepped_up(request):
+            words = "Trading by another version wants a proof that it is you. Nothing was done yet: press it once more."
+            return ask_password(request, request.path, words)
         try:
             act(row, int(number[:9]), present(), request.user)
             moved = act is moving.move

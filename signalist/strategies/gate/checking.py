@@ -9,7 +9,7 @@ from signalist.sandbox import FailureKind
 from signalist.strategies.gate.honesty import determinism, lookahead, warmup
 from signalist.strategies.gate.made_up import made_up_candles
 from signalist.strategies.gate.source_checks import broken_import, imports, parse
-from signalist.strategies.gate.subject import Subject
+from signalist.strategies.gate.subject import Budget, Subject
 from signalist.strategies.gate.trading_checks import resources, stops, walkforward
 from signalist.strategies.gate.values import NAMES, Broke, CannotJudge, Check, Refused, Report
 
@@ -31,13 +31,15 @@ def examine(
     seconds: int = 60,
     *,
     house: bool = False,
+    budget: Budget | None = None,
 ) -> Report:
     """The gate's report on a strategy's `source` with these parameters, on `candles` of so many `seconds` each, or on made-up ones.
 
     `house` is code of our own library. Raises CannotJudge where the candles are too few for what the strategy looks at, or where this
     machine does not run it.
     """
-    subject = Subject(source, parameters, CandleArrays.of([]) if candles is None else candles, seconds, house)
+    none = CandleArrays.of([])
+    subject = Subject(source, parameters, none if candles is None else candles, seconds, house, budget or Budget())
     done: dict[str, Check] = {}
     for name, check in _CHECKS.items():
         if name in done:

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from signalist.clock import monotonic
 from signalist.domain.candles import CandleArrays
 from signalist.domain.strategies import SignalArrays, SignalRow, StrategyManifest, bar_name
-from signalist.sandbox import Failed, Ran, StrategyProcess
+from signalist.sandbox import Failed, FailureKind, Ran, StrategyProcess
 from signalist.strategies.gate.values import Broke
 
 SECONDS = 30.0
 MEMORY = 1 << 29
 OUTPUT = 1 << 20
+# Of all runs of all checks together. A worker that does nothing else meanwhile has to be done before its job's time is over.
+BUDGET = 100.0
+
+
+class Budget:
+    """Wall seconds for everything that the gate runs of one version; `now` is a clock that only goes forward, in seconds."""
+
+    def __init__(self, seconds: float = BUDGET, now: Callable[[], float] = monotonic) -> None:
+        self.seconds = seconds
+        self._now = now
+        self._end = now() + seconds
+
+    def left(self) -> float:
+        """Seconds that are left; 0 or less once it is used up."""
+        return self._end - self._now()
+
+
+class Tried(StrategyProcess):
+    """A strategy's process in the gate: no run goes past the budget, and with none left there is none."""
+
+    def __init__(self, budget: Budget, source: str, parameters: Mapping[str, object], *, house: bool) -> None:
+        super().__init__(source, parameters, time_limit=SECONDS, memory_limit=MEMORY, output_limit=OUTPUT, house=house)
+        self._budget = budget
+
+    def _ready(self) -> StrategyManifest | Failed:
+        left = self._budget.left()
+        if left <= 0:
+            return Failed(
+                FailureKind.TIMED_OUT,
+                f"All runs of the gate together took more than {self._budget.seconds:g} s: each must be quicker, or look at less.",
+            )
+        self._seconds = min(SECONDS, left)
+        return super()._ready()
 
 
 @dataclass(slots=True)
@@ -24,6 +58,7 @@ class Subject:
     candles: CandleArrays
     seconds: int
     house: bool = False
+    budget: Budget = field(default_factory=Budget)
     history: int = 0
     whole: SignalArrays = field(default_factory=lambda: SignalArrays.of(0, {}))
 
@@ -33,14 +68,7 @@ class Subject:
         `kept` runs it in one process again and again, which is many times faster, as our own library's is: only after a fresh one has
         run, so that this machine holds strangers' code, and only where what a run could remember of those before is no help.
         """
-        return StrategyProcess(
-            self.source,
-            self.parameters,
-            time_limit=SECONDS,
-            memory_limit=MEMORY,
-            output_limit=OUTPUT,
-            house=self.house or kept,
-        )
+        return Tried(self.budget, self.source, self.parameters, house=self.house or kept)
 
     def name_of(self, bar: int) -> str:
         """How a bar is called in the report."""

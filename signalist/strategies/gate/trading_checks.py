@@ -20,6 +20,7 @@ RUNS = 20
 # A signal has ten seconds from its candle's close to the venue; running may take this much of them.
 SLOWEST_MS = 1_000.0
 FARTHEST = 0.5
+FARTHEST_TARGET = 9.0
 FOLDS = 5
 TERMS = BacktestTerms(Decimal(1_000_000), notional_fraction=Decimal("0.2"), fee_rate=Decimal("0.0005"))
 
@@ -88,9 +89,11 @@ def _check_levels(subject: Subject, name: str, entries: Flags, levels: Floats, w
         raise Refused(
             f"{name} at {subject.name_of(bar)} is {levels[bar]:.10g}; it must lie {side} the close of {close[bar]:.10g}."
         )
-    far = named & (np.abs(levels - close) > FARTHEST * close) if name.startswith("stop") else named & False
+    is_stop = name.startswith("stop")
+    far = named & (np.abs(levels - close) > (FARTHEST if is_stop else FARTHEST_TARGET) * close)
     if far.any():
         bar = int(np.argmax(far))
         raise Refused(
-            f"{name} at {subject.name_of(bar)} is {levels[bar]:.10g}, more than half of the close of {close[bar]:.10g} away."
+            f"{name} at {subject.name_of(bar)} is {levels[bar]:.10g}, more than {'half of' if is_stop else 'nine times'} the close of "
+            f"{close[bar]:.10g} away."
         )

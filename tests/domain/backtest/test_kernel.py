@@ -107,6 +107,12 @@ def test_inside_a_bar_the_stop_comes_first_and_a_gap_is_paid_in_full(
     assert (fill.exit_bar, outcome.grid.price(fill.exit), fill.reason) == (2, price, reason)
 
 
+def test_a_target_beyond_any_price_is_a_target_that_is_never_met() -> None:
+    signals = _says(4, enter_long={0: True}, target_long={0: 1e30})
+    (fill,) = _traded(_candles(*_flat(4)), signals).fills
+    assert fill.reason is ExitReason.END
+
+
 def test_levels_are_watched_in_the_very_bar_of_the_entry() -> None:
     candles = _candles((100, 100, 100, 100), (100, 101, 94, 99), (99, 99, 99, 99))
     (fill,) = _traded(candles, _says(3, enter_long={0: True}, stop_long={0: 95})).fills
