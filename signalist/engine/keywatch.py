@@ -19,6 +19,7 @@ from signalist.risk.connections import invalidate
 from signalist.venues.base import KeyRights, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
 from tenants.credentials import Said, checked
+from tenants.models import Credential
 
 log = logger(__name__)
 
@@ -48,6 +49,8 @@ class KeyWatch:
     def __init__(self, keys: Keys, sessions: Sessions, engine: Engine, *, ask_every: float = ASK_EVERY) -> None:
         self._keys, self._sessions, self._engine, self._ask_every = keys, sessions, engine, ask_every
         self._asked: dict[int, float] = {}
+        self._unwritten: dict[int, tuple[Credential, str]] = {}
+        """Keys that do not open, and why, until that is written: it is told once."""
         self._asking: asyncio.Task[None] | None = None
 
     async def keep(self) -> None:
@@ -76,7 +79,10 @@ class KeyWatch:
         self._engine.hear_anew(door.account_id for door in (*seen.opened, *seen.closed))
         for credential, why in seen.broken:
             log.error("credential_not_opened", credential=str(credential.public_id))
-            await self._engine.database(lambda row=credential, why=why: invalidate(row, why))  # type: ignore[misc]
+            self._unwritten[credential.pk] = (credential, why)
+        for key, (credential, why) in list(self._unwritten.items()):
+            await self._engine.database(lambda row=credential, why=why: _does_not_open(row, why))  # type: ignore[misc]
+            self._unwritten.pop(key, None)
 
     async def ask(self, doors: Iterable[Door]) -> None:
         """Ask the venues of these accounts what their keys may do, some at a time, and write what they say."""
@@ -139,3 +145,11 @@ class KeyWatch:
             invalidate(row, said.refused)
         else:
             checked(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
+
+
+def _does_not_open(credential: Credential, why: str) -> None:
+    """Note it, unless something else was sealed in it meanwhile, or it was revoked."""
+    same = {"pk": credential.pk, "sealed_at": credential.sealed_at, "key_version": credential.key_version}
+    row = Credential.objects.filter(**same, revoked_at__isnull=True).first()
+    if row is not None:
+        invalidate(row, why)

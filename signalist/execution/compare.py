@@ -103,7 +103,7 @@ class Comparer:
     async def look(self) -> None:
         """Begin the looks that are due."""
         now = self._clock.now()
-        interrupted, self._sessions.interrupted = self._sessions.interrupted, set()
+        interrupted = set(self._sessions.interrupted)
         fresh = [
             key
             for key, a in sorted(self._held.items())
@@ -114,14 +114,15 @@ class Comparer:
             latest = now + EVERY
             turns = {key: now if key in busy else now + EVERY * _share(self._held[key]) for key in fresh}
             self._due |= {key: min(at, self._due.get(key, latest)) for key, at in turns.items()}
+        self._sessions.interrupted -= interrupted  # not before: where the database gives up, nobody else remembers them
         room = AT_ONCE - len(self._looking)
         due = sorted((at, key) for key, at in self._due.items() if at <= now and key not in self._looking)
         chosen = [key for _, key in due[:room]]
         if not chosen:
             return
+        books: Mapping[int, tuple[Account, Books]] = await self._in_database(lambda: books_of(chosen, self._engine))
         for key in chosen:
             self._due[key] = now + EVERY
-        books: Mapping[int, tuple[Account, Books]] = await self._in_database(lambda: books_of(chosen, self._engine))
         if self._patient:
             found = await asyncio.gather(*(self._looked(account, before) for account, before in books.values()))
             await self._conclude(found)

@@ -80,6 +80,11 @@ def test_a_key_is_opened_once_for_a_lease_and_looking_costs_one_statement(venue:
         )
         look = keys.look(ENGINE)
         assert ([door.venue_ref for door in look.closed], look.broken[0][0].pk) == (["desk-1"], first.pk)
+        with CaptureQueriesContext(connection) as captured:
+            assert keys.look(ENGINE) == type(look)(), "told once"
+        assert len(captured.captured_queries) == 1, "and not tried at each look"
+        Credential.objects.filter(pk=first.pk).update(sealed_at="2026-01-02T00:00:00Z")
+        assert len(keys.look(ENGINE).broken) == 1, "something else was sealed"
     with pytest.raises(NotOpened):
         keys.secrets_of("loopback", "desk-1")
 

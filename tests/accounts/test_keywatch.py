@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import IntegrityError, connections
 
 from signalist.accounts.connectors import connectors
 from signalist.accounts.keyholding import Keys
@@ -18,6 +18,7 @@ from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.engine.database import behind_the_door
 from signalist.engine.keywatch import KeyWatch
+from signalist.risk.connections import invalidate
 from signalist.venues.errors import BadCredential
 from tenants.doors import across_tenants
 from tenants.models import Credential, Validity
@@ -114,3 +115,29 @@ async def test_a_venue_that_breaks_keeps_no_other_key_from_being_judged_and_is_a
     with pytest.raises(BadCredential, match="api_secret"):
         served.open("desk-1")
     await served.close()  # type: ignore[attr-defined]
+
+
+async def test_a_key_that_does_not_open_is_written_once_and_not_before_the_database_takes_it(
+    venue: Loopback, cast: Cast, in_thread: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sync_to_async(connected)(venue, cast)
+    await in_thread(lambda: Account.objects.filter(venue="loopback").update(lease_owner=Desk.id))
+    await in_thread(lambda: Credential.objects.update(sealed={"api_secret": "c3BvaWx0"}))
+    watch = KeyWatch(Keys(kept=0.0), Sessions({}, paper=frozenset({"loopback"})), Desk())  # type: ignore[arg-type]
+    written, fails = list[str](), [True]
+
+    def invalidated(row: Credential, why: str) -> bool:
+        if fails:
+            raise IntegrityError("not now")
+        written.append(why)
+        return invalidate(row, why)
+
+    monkeypatch.setattr("signalist.engine.keywatch.invalidate", invalidated)
+    with pytest.raises(IntegrityError):
+        await watch.look()
+    fails.clear()
+    for _ in range(3):  # each tries it anew, because this watch keeps nothing
+        await watch.look()
+    assert len(written) == 1
+    account = await in_thread(lambda: Account.objects.get(venue="loopback"))
+    assert ((await in_thread(Credential.objects.get)).validity, account.state) == (Validity.INVALID, "REDUCING")

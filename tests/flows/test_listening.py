@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import utc_now
 from signalist.domain.orders import Side
-from signalist.execution import leases
+from signalist.execution import compare, leases
 from signalist.execution.models import EngineProcess
 from signalist.trading.models import Subscription
 from signalist.venues.base import Session
@@ -118,6 +118,30 @@ def test_an_account_that_is_heard_again_is_compared_at_once(scene: Scene, error:
         scene.poll()
     assert compared(vera) == before[1], "nobody else's turn has come"
     assert [(row.kind, row.account_id) for row in differences()] == [("MANUAL_CLOSE", theo.account_id)]
+
+
+def test_an_account_that_was_interrupted_is_compared_though_the_database_gives_up_first(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theo = scene.subscriber()
+    scene.signal(entry(LONG, "39600", "40800"))
+    looks(scene, 2)
+    comparer, before = scene.engine.comparer, len(scene.venue.calls)
+    assert comparer is not None
+
+    def gives_up(*_: object) -> None:
+        raise OperationalError("server closed the connection")
+
+    scene.engine.sessions.interrupted.add((PAPER, theo.account.venue_ref))
+    for query in ("at_stake", "books_of"):
+        with monkeypatch.context() as away:
+            away.setattr(compare, query, gives_up)
+            with pytest.raises(OperationalError):
+                scene.drive(comparer.look())
+    assert len(scene.venue.calls) == before
+    scene.drive(comparer.look())
+    assert [call.method for call in scene.venue.calls[before:]].count("positions") == 1
+    assert not scene.engine.sessions.interrupted
 
 
 async def test_a_stream_that_was_broken_has_its_accounts_compared() -> None:
