@@ -8,6 +8,11 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+LOCK_WITHIN = 4000
+"""Milliseconds: half of what a unit may take before its engine is taken to hang."""
+STILL_FOR = 8000
+"""Milliseconds: as long as an engine may be silent before others have its accounts. It holds none of their rows longer."""
+
 
 def prepare(sender: object, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     """Register the collation (receiver of `connection_created`)."""
@@ -28,6 +33,20 @@ def no_waiting_for_disk(using: str = "default") -> None:
     """
     if connections[using].vendor != "postgresql":
         return
+    _set(using, "-c synchronous_commit=off")
+
+
+def no_waiting_for_ever(using: str = "default") -> None:
+    """Bound on PostgreSQL, for coming connections of this process, how long a lock is waited for, and how long a transaction stands still.
+
+    A lock that is not to be had raises OperationalError. A process that is frozen in a transaction loses it, and its locks, to whoever
+    waits; should it go on, its next statement raises InternalError or OperationalError.
+    """
+    if connections[using].vendor == "postgresql":
+        _set(using, f"-c lock_timeout={LOCK_WITHIN} -c idle_in_transaction_session_timeout={STILL_FOR}")
+
+
+def _set(using: str, more: str) -> None:
     options = connections.settings[using]["OPTIONS"]
-    options["options"] = f"{options.get('options', '')} -c synchronous_commit=off".strip()
+    options["options"] = f"{options.get('options', '')} {more}".strip()
     connections[using].close()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connection, connections
 
 from signalist.clock import monotonic
 from signalist.execution.engines import MAY_SEND
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 TRIES = 5
 RETRY_AFTER = 0.2
-STUCK_AFTER = 60.0
+STUCK_AFTER = 8.0
 """Seconds after which a unit that has not ended is taken to hang, where the engine shows beside it that it lives: it shows it no more,
-and its accounts go to others."""
+and its accounts go to others once it was not seen for `SILENT_AFTER`."""
 LONG = MAY_SEND / 2
 """Seconds that a unit should never take: where there is one writer (SQLite), the heartbeat waits behind it, and after `MAY_SEND` without
 one nothing leaves the house."""
@@ -94,7 +94,8 @@ def behind_the_door(function: Callable[[], T]) -> T:
         try:
             with across_tenants("engine"):
                 return function()
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, InternalError) as error:
+            # InternalError is what a connection says that the server has ended because its transaction stood still (25P03).
             if not left:
                 raise
             log.warning("database_unit_repeated", error=str(error).strip(), left=left)

@@ -28,8 +28,9 @@ def carry_out(now: datetime) -> int:
         return 0
     with unit("switches.requests"):
         waiting = SwitchRequest.objects.filter(done_at__isnull=True).order_by("pk").select_related("by", "strategy")
-        if connection.features.has_select_for_update_skip_locked:
-            waiting = waiting.select_for_update(of=("self",), skip_locked=True)
+        if connection.features.has_select_for_update_of:
+            # Not passing over what another engine has in hand: the next waits for it, so that each is carried out in its turn, once.
+            waiting = waiting.select_for_update(of=("self",))
         requests = list(waiting[:AT_ONCE])
         for request in requests:
             request.problem, request.done_at = _done(request, now)[:200], now

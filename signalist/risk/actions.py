@@ -134,14 +134,19 @@ def switch(
             target=f"{where.layer.value} {where.name}",
             details={"before": before[0], "state": state.value, "reason": reason, "operator": operator},
         )
-        if state != AccountState.HALTED:
+        if before[0] == AccountState.HALTED != state:
             _let_out(where)
         ring_on_commit("place", "decide", "protect")
     return True
 
 
 def _let_out(where: Where) -> None:
-    """Have the exits that waited for the end of a halt looked at now; what another layer halts still is put off again."""
+    """Have the exits that waited for the end of a halt looked at now; what another layer halts still is put off again.
+
+    `decide` locks what it decides before the accounts, and with its own switch an account is locked by now. So what is being decided
+    is passed over: it waits for that account, and finds it released. Other layers lock no account, and wait for a decision that may have
+    read the halt.
+    """
     of_layer: dict[Layer, dict[str, Any]] = {
         Layer.STRATEGY: {"subscription__strategy": where.strategy},
         Layer.TENANT: {"tenant_id": where.tenant_id},
@@ -150,6 +155,10 @@ def _let_out(where: Where) -> None:
     }
     about = of_layer.get(where.layer, {})
     waiting = Execution.objects.filter(status=ExecutionStatus.PENDING, not_before__isnull=False, **about)
+    locking = waiting.order_by("pk").select_for_update(of=("self",), no_key=True, skip_locked=where.account is not None)
+    locked = list(locking.values_list("pk", flat=True))
+    if where.account is not None:
+        waiting = waiting.filter(pk__in=locked)
     waiting.update(not_before=None)
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client
 
 from signalist.accounts.models import AccountState
 from signalist.domain.orders import Side
+from signalist.execution.actions import kill
 from signalist.execution.switch_requests import NOT_STRICTER, carry_out
 from signalist.risk.actions import Where, switch
 from signalist.risk.models import SharedSwitch, SharedSwitchChange, SwitchRequest
@@ -53,7 +52,8 @@ def test_staff_stop_everybody_at_once_and_only_the_operator_resumes(scene: Scene
     assert (kept.state, kept.reason, kept.who) == ("HALTED", "a venue breach", "root@example.com")
     shown = asks(root, "ACTIVE", reason="it is closed").content.decode()
     assert "manage.py kill" in shown and SwitchRequest.objects.count() == 1
-    call_command("kill", layer="platform", state="ACTIVE", reason="it is closed", stdout=StringIO())
+    # As `manage.py kill` does, which takes on the engine's role for the whole process.
+    kill(Where.platform(), AccountState.ACTIVE, "it is closed", scene.clock.now(), who="the operator", operator=True)
     scene.minute()
     scene.signal(BUY)
     assert scene.position(theo).is_open

@@ -17,6 +17,7 @@ from signalist.accounts.connectors import connectors
 from signalist.accounts.keyholding import Keys
 from signalist.audit.triggers import Disarmed, assert_armed
 from signalist.clock import Clock, SystemClock
+from signalist.db.connections import no_waiting_for_ever
 from signalist.engine.live import LiveEngine, MarketClock
 from signalist.engine.market import SYNTHETIC
 from signalist.execution.engines import AnotherEngine
@@ -50,6 +51,7 @@ class Command(BaseCommand):
             self.stderr.write("The synthetic market is made by the system's clock; leave out --clock or --market.")
             sys.exit(2)
         try:
+            no_waiting_for_ever()
             become_engine()
             refuse_privileged()
             assert_armed()
