@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from signalist.domain.candles import Candle, CandleArrays
+from signalist.domain.strategies import StrategyManifest
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.logs import logger
 from signalist.markets.selectors import CandleWindow, Shown
@@ -76,10 +77,13 @@ class StrategyPool:
         return self._process(version).all(arrays)
 
     def _process(self, version: StrategyVersion) -> StrategyProcess:
+        """The version's door. What it declares is what its row says and the gate has seen: the file is not asked again."""
         if version.pk not in self._processes:
-            self._processes[version.pk] = StrategyProcess(
+            process = StrategyProcess(
                 version.source, version.parameters, time_limit=self._time_limit, house=is_house(version.source)
             )
+            process.know(StrategyManifest((), version.parameters, version.history))
+            self._processes[version.pk] = process
         return self._processes[version.pk]
 
     def close(self) -> None:

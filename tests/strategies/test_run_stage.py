@@ -278,6 +278,22 @@ def test_a_run_that_breaks_the_engines_own_side_is_a_failed_run(due: Schedule, m
     assert said.outcome == Failed(FailureKind.DIED, "The run could not be made: OverflowError.")
 
 
+def test_a_version_is_run_by_its_row_and_its_file_is_not_asked_how_far_it_looks_back(market: Instrument) -> None:
+    made = schedule("moody", market)
+    source = (
+        "from signalist_strategy import Signals\ndef history(parameters):\n    raise ValueError('asked')\n"
+        "def signals(candles, parameters):\n    return Signals(enter_long=candles.close > parameters.least)\n"
+    )
+    StrategyVersion.objects.update(source=source, parameters={"least": 1})
+    close(market)
+    (run,) = claim(FIRST, NOON)
+    pool = StrategyPool()
+    said = pool.answer(run, pool.window(run).at(NOON)).outcome
+    pool.close()
+    assert isinstance(said, Ran) and [row.kind for row in said.rows] == ["LONG"], said
+    assert run.schedule == made
+
+
 def test_a_signal_and_its_event_are_written_together_or_not_at_all(
     due: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:

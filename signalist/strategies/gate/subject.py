@@ -17,13 +17,15 @@ OUTPUT = 1 << 20
 
 @dataclass(slots=True)
 class Subject:
-    """`seconds` is the length of a candle. What the first whole run said is kept in `whole`."""
+    """`seconds` is the length of a candle. What the first whole run said is kept in `whole`. `promised` is how many candles its version's
+    row says that it looks at, None for a file without one."""
 
     source: str
     parameters: Mapping[str, object]
     candles: CandleArrays
     seconds: int
     house: bool = False
+    promised: int | None = None
     history: int = 0
     whole: SignalArrays = field(default_factory=lambda: SignalArrays.of(0, {}))
 
