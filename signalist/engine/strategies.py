@@ -10,6 +10,7 @@ from signalist.domain.strategies import StrategyManifest
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.logs import logger
 from signalist.markets.selectors import CandleWindow, Shown
+from signalist.sandbox.limits import RUN_SECONDS
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran, RanWhole
 from signalist.sandbox.process import StrategyProcess
 from signalist.sandbox.warm import CannotStart, zygote
@@ -39,7 +40,7 @@ def walls_here() -> tuple[str, str]:
 class StrategyPool:
     """The strategies of one engine."""
 
-    def __init__(self, time_limit: float = 5.0) -> None:
+    def __init__(self, time_limit: float = RUN_SECONDS) -> None:
         self._time_limit = time_limit
         self._processes: dict[int, StrategyProcess] = {}
         self._windows: dict[int, CandleWindow] = {}
