@@ -33,6 +33,7 @@ from signalist.execution.readiness import Readiness
 from signalist.execution.watching import watch
 from signalist.logs import logger
 from signalist.markets.selectors import Shown, forget_instruments
+from signalist.sandbox.limits import RUN_THREADS
 from signalist.sandbox.outcomes import Failed
 from signalist.strategies import run as runs
 from signalist.strategies.models import StrategyRun
@@ -84,7 +85,7 @@ class Engine:
         self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
         self._listening: dict[int, Account] = {}
-        self._workers = ThreadPoolExecutor(2, thread_name_prefix="strategies")
+        self._workers = ThreadPoolExecutor(RUN_THREADS, thread_name_prefix="strategies")
 
     @property
     def entry(self) -> EngineProcess:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from signalist.domain.candles import Candle, CandleArrays
+from signalist.domain.strategies import StrategyManifest
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.logs import logger
 from signalist.markets.selectors import CandleWindow, Shown
+from signalist.sandbox.limits import RUN_SECONDS
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran, RanWhole
 from signalist.sandbox.process import StrategyProcess
 from signalist.sandbox.warm import CannotStart, zygote
@@ -38,7 +40,7 @@ def walls_here() -> tuple[str, str]:
 class StrategyPool:
     """The strategies of one engine."""
 
-    def __init__(self, time_limit: float = 5.0) -> None:
+    def __init__(self, time_limit: float = RUN_SECONDS) -> None:
         self._time_limit = time_limit
         self._processes: dict[int, StrategyProcess] = {}
         self._windows: dict[int, CandleWindow] = {}
@@ -76,10 +78,13 @@ class StrategyPool:
         return self._process(version).all(arrays)
 
     def _process(self, version: StrategyVersion) -> StrategyProcess:
+        """The version's door. What it declares is what its row says and the gate has seen: the file is not asked again."""
         if version.pk not in self._processes:
-            self._processes[version.pk] = StrategyProcess(
+            process = StrategyProcess(
                 version.source, version.parameters, time_limit=self._time_limit, house=is_house(version.source)
             )
+            process.know(StrategyManifest((), version.parameters, version.history))
+            self._processes[version.pk] = process
         return self._processes[version.pk]
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from signalist.clock import monotonic
 from signalist.domain.candles import Candle, CandleArrays
 
+from .limits import RUN_SECONDS, RUN_THREADS
 from .outcomes import Failed, Ran
 from .process import StrategyProcess
 from .warm import zygote
@@ -58,7 +59,8 @@ class Measured:
             "bars": self.bars, "runs": self.runs, "cores": os.cpu_count(),
             "run_ms": {"median": round(self.run_ms.median, 3), "p99": round(self.run_ms.p99, 3)},
             "fork_ms": {"median": round(self.fork_ms.median, 3), "p99": round(self.fork_ms.p99, 3)},
-            "p99_over_fork": round(self.p99_over_fork, 2), "due": self.due, "boundary_s": round(self.boundary_s, 2),
+            "p99_over_fork": round(self.p99_over_fork, 2), "due": self.due, "threads": RUN_THREADS,
+            "boundary_s": round(self.boundary_s, 2),
         }  # fmt: skip
 
 
@@ -88,8 +90,9 @@ def _answer(process: StrategyProcess, candles: Sequence[Candle]) -> None:
 
 
 def _boundary(source: str, candles: Sequence[Candle], due: int) -> float:
-    """Seconds until `due` strategies have answered, each with a door of its own, asked by as many threads as the engine has."""
-    doors = [StrategyProcess(source, {}, time_limit=30.0) for _ in range(due)]
+    """Seconds until `due` strategies have answered, each with a door of its own, which knows what it declares as an engine knows it from
+    its row, asked by as many threads as the engine has and with its limits."""
+    doors = [StrategyProcess(source, {}, time_limit=RUN_SECONDS) for _ in range(due)]
     if doors:
         known = doors[0].manifest()
         for door in doors[1:]:
@@ -97,7 +100,7 @@ def _boundary(source: str, candles: Sequence[Candle], due: int) -> float:
                 door.know(known)
     arrays = CandleArrays.of(candles)
     begun = monotonic()
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(RUN_THREADS) as pool:
         answers = list(pool.map(lambda door: door.last(arrays), doors))
     taken = monotonic() - begun
     failed = [answer for answer in answers if not isinstance(answer, Ran)]

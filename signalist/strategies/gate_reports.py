@@ -17,7 +17,7 @@ def examined(
     version: StrategyVersion, now: datetime, candles: CandleArrays | None = None, seconds: int = 60
 ) -> GateReport:
     """Put a StrategyVersion through the gate and keep what it says. Raises CannotJudge; runs for seconds, so outside transactions."""
-    report = examine(version.source, version.parameters, candles, seconds)
+    report = examine(version.source, version.parameters, candles, seconds, promised=version.history)
     return GateReport.objects.create(
         version=version,
         passed=report.passed,

@@ -28,6 +28,7 @@ from signalist.logs import logger
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran
 from signalist.strategies.models import RunStatus, Signal, StrategyRun
 from signalist.strategies.selectors import schedules
+from signalist.strategies.suspending import suspended
 
 log = logger(__name__)
 
@@ -129,7 +130,11 @@ def _written(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: d
         signals = [_signal(run, row, reference, now) for row in rows]
         _number(run, signals)
         fast.insert(signals, returning=True)
-        emit([*map(_generated, signals), *([_failed(run, outcome, now)] if isinstance(outcome, Failed) else [])])
+        told = [*map(_generated, signals)]
+        if isinstance(outcome, Failed):
+            told.append(_failed(run, outcome, now))
+            told += suspended(run, now) if outcome.kind is FailureKind.TIMED_OUT else []
+        emit(told)
         if signals:
             ring_on_commit("fan_out")
     return len(signals)

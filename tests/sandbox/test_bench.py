@@ -16,6 +16,7 @@ def test_it_measures_runs_beside_bare_forks_and_many_at_once() -> None:
     assert 0 < found.fork_ms.median <= found.fork_ms.p99
     assert 0 < found.run_ms.median <= found.run_ms.p99
     assert found.boundary_s > 0
+    assert said["threads"] == 2  # as the engine has
     with pytest.raises(Unmeasured, match="raised: ZeroDivisionError"):
         bench.measure(strategy("1 / 0"), runs=1, bars=2, due=0)
 

@@ -34,3 +34,18 @@ def test_the_newest_report_of_a_version_counts_and_the_others_stay() -> None:
     assert newest.checks[0]["passed"] is False
     assert (first.candles, len(second.candles)) == ("", 64)
     assert version.gate_reports.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [({"history": 9}, "looks at 5 candles now and at 9"), ({"parameters": {"n": 4}}, "other parameters")],
+)
+def test_a_file_that_declares_other_than_its_row_is_refused(row: dict[str, object], words: str) -> None:
+    source = "from signalist_strategy import Parameter\nparameters = {'n': Parameter(int, 3), 'm': Parameter(int, 2)}\n"
+    source += "history = 5\ndef signals(candles, parameters):\n    pass\n"
+    whole = {"history": 5, "parameters": {"n": 3, "m": 2}, "content_hash": ""} | row
+    strategy = Strategy.objects.create(slug="moody", name="Moody")
+    version = StrategyVersion.objects.create(strategy=strategy, number=1, source=source, **whole)
+    parse = examined(version, NOW).checks[0]
+    assert (parse["passed"], words in parse["detail"]) == (False, True), parse

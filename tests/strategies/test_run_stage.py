@@ -278,6 +278,39 @@ def test_a_run_that_breaks_the_engines_own_side_is_a_failed_run(due: Schedule, m
     assert said.outcome == Failed(FailureKind.DIED, "The run could not be made: OverflowError.")
 
 
+def test_a_version_is_run_by_its_row_and_its_file_is_not_asked_how_far_it_looks_back(market: Instrument) -> None:
+    made = schedule("moody", market)
+    source = (
+        "from signalist_strategy import Signals\ndef history(parameters):\n    raise ValueError('asked')\n"
+        "def signals(candles, parameters):\n    return Signals(enter_long=candles.close > parameters.least)\n"
+    )
+    StrategyVersion.objects.update(source=source, parameters={"least": 1})
+    close(market)
+    (run,) = claim(FIRST, NOON)
+    pool = StrategyPool()
+    said = pool.answer(run, pool.window(run).at(NOON)).outcome
+    pool.close()
+    assert isinstance(said, Ran) and [row.kind for row in said.rows] == ["LONG"], said
+    assert run.schedule == made
+
+
+def test_a_strategy_that_times_out_three_times_in_a_row_is_run_no_more(market: Instrument) -> None:
+    made, hangs = schedule("hanging", market), Failed(FailureKind.TIMED_OUT, "no answer")
+    for minute, answer in enumerate([hangs, hangs, QUIET, hangs, hangs, hangs]):
+        at = NOON + timedelta(minutes=minute)
+        close(market, at)
+        assert not Event.objects.filter(kind="strategy_suspended").exists()
+        (run,) = claim(FIRST, at)
+        finish(run, answer, PRICE, at)
+    made.refresh_from_db()
+    assert not made.is_active
+    told = Event.objects.get(kind="strategy_suspended")
+    assert (told.payload["schedule"], told.tenant_id) == (made.pk, None)
+    assert "3 times in a row" in told.payload["message"]
+    close(market, NOON + timedelta(minutes=6))
+    assert claim(FIRST, NOON + timedelta(minutes=6)) == []
+
+
 def test_a_signal_and_its_event_are_written_together_or_not_at_all(
     due: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:

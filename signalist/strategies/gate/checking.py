@@ -32,14 +32,18 @@ def examine(
     *,
     house: bool = False,
     budget: Budget | None = None,
+    promised: int | None = None,
 ) -> Report:
     """The gate's report on a strategy's `source` with these parameters, on `candles` of so many `seconds` each, or on made-up ones.
 
-    `house` is code of our own library. Raises CannotJudge where the candles are too few for what the strategy looks at, or where this
-    machine does not run it.
+    `house` is code of our own library; `promised` the history that a version's row says, with whose parameters the file must agree,
+    because it is run by the row and never asked again. Raises CannotJudge where the candles are too few for what the strategy looks
+    at, or where this machine does not run it.
     """
     none = CandleArrays.of([])
-    subject = Subject(source, parameters, none if candles is None else candles, seconds, house, budget or Budget())
+    subject = Subject(
+        source, parameters, none if candles is None else candles, seconds, house, budget or Budget(), promised
+    )
     done: dict[str, Check] = {}
     for name, check in _CHECKS.items():
         if name in done:

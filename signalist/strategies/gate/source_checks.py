@@ -24,6 +24,12 @@ def parse(subject: Subject) -> str:
             if broke.used_too_much or _is_import(broke):
                 raise
             raise Refused(broke.failed.message, broke.failed.line) from None
+    if subject.promised is not None and declared.history != subject.promised:
+        raise Refused(
+            f"It looks at {declared.history} candles now and at {subject.promised} when its version was made."
+        )
+    if subject.promised is not None and dict(declared.values) != dict(subject.parameters):
+        raise Refused("It declares other parameters now than when its version was made.")
     subject.history = declared.history
     return f"{len(declared.parameters)} parameters; looks at {declared.history} candles."
 

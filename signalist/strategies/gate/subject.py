@@ -51,7 +51,8 @@ class Tried(StrategyProcess):
 
 @dataclass(slots=True)
 class Subject:
-    """`seconds` is the length of a candle. What the first whole run said is kept in `whole`."""
+    """`seconds` is the length of a candle. What the first whole run said is kept in `whole`. `promised` is how many candles its version's
+    row says that it looks at, None for a file without one."""
 
     source: str
     parameters: Mapping[str, object]
@@ -59,6 +60,7 @@ class Subject:
     seconds: int
     house: bool = False
     budget: Budget = field(default_factory=Budget)
+    promised: int | None = None
     history: int = 0
     whole: SignalArrays = field(default_factory=lambda: SignalArrays.of(0, {}))
 
