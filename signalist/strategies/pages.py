@@ -15,7 +15,7 @@ from signalist.strategies import actions, authored
 from signalist.strategies.actions import Refused
 from signalist.strategies.forms import StrategyForm, VersionForm
 from signalist.strategies.models import Strategy
-from tenants.access import MemberRequest, member, needs
+from tenants.access import MemberRequest, member, needs, require
 
 may_write = needs("strategies.publish")
 SECTION = {"section": "authoring"}
@@ -124,6 +124,8 @@ def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpRes
         raise Http404("There is no such version of yours.")
     note, now, row = request.POST.get("note", ""), utc_now(), page.version
     is_author = row.strategy.author_id == request.user.pk
+    if is_author:
+        require(request, "strategies.publish")
     known: dict[str, tuple[bool, Callable[[], None], str]] = {
         "submit": (is_author, lambda: actions.submit(row, request.user, now), "Handed in: the gate looks at it now."),
         "retire": (
