@@ -48,21 +48,25 @@ def member(view: View) -> View:
 
 def needs(permission: str) -> Callable[[View], View]:
     """Only for members whose role has the permission (see `tenants.permissions`); refuses others with 403 and records it (ACC-13)."""
-    words = PERMISSIONS[permission].words
 
     def decorated(view: View) -> View:
         @wraps(view)
         def guarded(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-            if not permits(request.membership, permission):
-                refuse(request, permission)
-                raise PermissionDenied(
-                    f"Your role in this workspace does not include: {words.lower()}. An administrator can change that."
-                )
+            require(request, permission)
             return view(request, *args, **kwargs)
 
         return member(guarded)
 
     return decorated
+
+
+def require(request: MemberRequest, permission: str) -> None:
+    """Refuse a member whose role does not have the permission with 403, and record it, as `needs` does for a whole page."""
+    if permits(request.membership, permission):
+        return
+    refuse(request, permission)
+    words = PERMISSIONS[permission].words.lower()
+    raise PermissionDenied(f"Your role in this workspace does not include: {words}. An administrator can change that.")
 
 
 def refuse(request: MemberRequest, permission: str) -> None:

@@ -63,4 +63,5 @@ def _version(strategy: Strategy, source: str, given: Mapping[str, object]) -> St
         content_hash=content_hash,
         parameters=parameters,
         history=manifest.history,
+        state=VersionState.PUBLISHED,
     )

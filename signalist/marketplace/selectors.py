@@ -166,11 +166,9 @@ def _offer(
     recorded: tuple[Records, dict[MarketKey, Records]],
     followers: Mapping[tuple[int, bool], int],
 ) -> Offer:
+    offered = _newest_published(schedules) if row.is_active else []
     active = [schedule for schedule in schedules if schedule.is_active]
-    newest = max(schedule.version.number for schedule in active or schedules)
-    offered = [
-        schedule for schedule in active if schedule.version.number == newest and row.is_active and _is_offered(schedule)
-    ]
+    newest = max(schedule.version.number for schedule in offered or active or schedules)
     return Offer(
         id=row.pk,
         slug=row.slug,
@@ -190,8 +188,13 @@ def _offer(
     )
 
 
-def _is_offered(schedule: Schedule) -> bool:
-    return schedule.version.state == VersionState.PUBLISHED
+def _newest_published(schedules: Sequence[Schedule]) -> list[Schedule]:
+    """Of each instrument and timeframe the running schedule of the newest version that is published, in their order."""
+    newest: dict[tuple[int, str], Schedule] = {}
+    for schedule in sorted(schedules, key=lambda schedule: schedule.version.number):
+        if schedule.is_active and schedule.version.state == VersionState.PUBLISHED:
+            newest[schedule.instrument_id, schedule.timeframe] = schedule
+    return sorted(newest.values(), key=lambda schedule: schedule.pk)
 
 
 def _market(schedule: Schedule) -> Market:

@@ -63,9 +63,10 @@ def create(author: User, name: str, slug: str, description: str) -> Strategy:
 def draft(
     strategy: Strategy, source: str, markets: Sequence[Market], changes: str, by: User, now: datetime
 ) -> StrategyVersion:
-    """A new version of `source`, with the parameters' defaults; the one there is where nothing differs from the newest.
+    """A new version of `source`, with the parameters' defaults; the draft there is, with the new `changes`, where else nothing differs.
 
-    The file is loaded in the sandbox first. Raises Refused, with the line where the file is what is wrong.
+    What is the same as a newest version on its way, or published, is refused; as a retired one, it is a new version. The file is loaded in
+    the sandbox first. Raises Refused, with the line where the file is what is wrong.
     """
     manifest = declared(source)
     hashed, values = content_hash(source), dict(manifest.values)
@@ -74,7 +75,13 @@ def draft(
         locked = Strategy.objects.select_for_update(no_key=True).get(pk=strategy.pk)
         newest = locked.versions.order_by("-number").first()
         if newest is not None and (newest.content_hash, newest.markets) == (hashed, wanted):
-            return newest
+            if newest.state == VersionState.DRAFT:
+                newest.changes = changes
+                newest.save(update_fields=["changes"])
+                return newest
+            if newest.state != VersionState.RETIRED:
+                state = newest.get_state_display().lower()
+                raise Refused("source", f"Nothing differs from version {newest.number}, which is {state}.")
         version = StrategyVersion.objects.create(
             strategy=locked,
             number=newest.number + 1 if newest else 1,

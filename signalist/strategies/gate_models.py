@@ -7,11 +7,14 @@ from typing import ClassVar
 from django.db import models
 
 # Raised when the gate asks for more than it did: a report of an older gate says which one it was.
-GATE = 1
+GATE = 2
 
 
 class GateReport(models.Model):
-    """One report. `candles` names what the strategy was tried on by the hash of the candles, empty for the gate's own."""
+    """One report. `markets` says what the version was tried on: each made-up market by its numbers, stored candles by their hash.
+
+    `candles` is the hash that reports of the first gate have instead; empty there for the gate's own.
+    """
 
     append_only: ClassVar[bool] = True
 
@@ -20,6 +23,7 @@ class GateReport(models.Model):
     passed = models.BooleanField()
     checks = models.JSONField()
     candles = models.CharField(max_length=64, blank=True)
+    markets = models.JSONField(default=list)
     checked_at = models.DateTimeField()
 
     class Meta:

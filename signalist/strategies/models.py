@@ -35,7 +35,8 @@ class Strategy(models.Model):
 class StrategyVersion(models.Model):
     """One state of the source with its parameter values; never changed once written, but for its `state`.
 
-    `changes` is what its author says is new in it; `markets` where it shall run once it is published, as [instrument id, timeframe] each.
+    `changes` is what its author says is new in it; `markets` where it shall run once it is published, as [instrument id, timeframe] each:
+    what the gate tries it on, so that they stay, too. It begins as a draft; who makes one in another state names it.
     """
 
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="versions")
@@ -45,11 +46,11 @@ class StrategyVersion(models.Model):
     parameters = models.JSONField(default=dict)
     history = models.PositiveIntegerField()
     created_at = models.DateTimeField(default=utc_now)
-    state = models.CharField(max_length=9, choices=VersionState.choices, default=VersionState.PUBLISHED)
+    state = models.CharField(max_length=9, choices=VersionState.choices, default=VersionState.DRAFT)
     changes = models.CharField(max_length=500, blank=True)
     markets = models.JSONField(default=list)
 
-    CONTENTS = ("strategy_id", "number", "source", "content_hash", "parameters", "history")
+    CONTENTS = ("strategy_id", "number", "source", "content_hash", "parameters", "history", "markets")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["strategy", "number"], name="strategy_version_unique")]

@@ -17,7 +17,7 @@ from signalist.strategies import actions, authored
 from signalist.strategies.actions import Refused
 from signalist.strategies.forms import StrategyForm, VersionForm
 from signalist.strategies.models import Strategy
-from tenants.access import MemberRequest, member, needs
+from tenants.access import MemberRequest, member, needs, require
 from tenants.staff.powers import powers_of, to_the_powers
 from tenants.step_up import ask_password, stepped_up
 
@@ -127,7 +127,9 @@ def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpRes
     page = _page(request, slug, number)
     note, now, row = request.POST.get("note", ""), utc_now(), page.version
     is_author = row.strategy.author_id == request.user.pk
-    if not is_author and powers_of(request) is None:
+    if is_author:
+        require(request, "strategies.publish")
+    elif powers_of(request) is None:
         return to_the_powers(request)
     known: dict[str, tuple[bool, Callable[[], None], str]] = {
         "submit": (is_author, lambda: actions.submit(row, request.user, now), "Handed in: the gate looks at it now."),

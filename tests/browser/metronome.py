@@ -49,6 +49,7 @@ def main() -> None:
         content_hash=hashlib.sha256(SOURCE.encode()).hexdigest(),
         parameters={},
         history=4,
+        state="PUBLISHED",
     )
     instrument = Instrument.objects.get(venue="paper", symbol="NOVA/USD")
     Schedule.objects.create(version=version, instrument=instrument, timeframe="10s")

@@ -39,7 +39,9 @@ def instrument() -> Instrument:
 def schedule(instrument: Instrument) -> Schedule:
     """A strategy that runs on it."""
     strategy = Strategy.objects.create(slug="quiet", name="Quiet")
-    version = StrategyVersion.objects.create(strategy=strategy, number=1, source="", content_hash="", history=1)
+    version = StrategyVersion.objects.create(
+        strategy=strategy, number=1, source="", content_hash="", history=1, state="PUBLISHED"
+    )
     return Schedule.objects.create(version=version, instrument=instrument, timeframe="1m")
 
 

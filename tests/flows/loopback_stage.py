@@ -377,7 +377,7 @@ def anew(stage: Stage, subscribers: int) -> None:
         )
         strategy = Strategy.objects.create(slug="up-and-down", name="Up and down")
         version = StrategyVersion.objects.create(
-            strategy=strategy, number=1, source=UP_AND_DOWN, content_hash="", history=1
+            strategy=strategy, number=1, source=UP_AND_DOWN, content_hash="", history=1, state="PUBLISHED"
         )
         stage.schedule = Schedule.objects.create(version=version, instrument=instrument, timeframe=MINUTE.code)
         for ref in stage.refs:

@@ -124,7 +124,7 @@ class Scene:
         """A strategy on an instrument's minutes; by default one that says nothing of its own."""
         strategy = Strategy.objects.create(slug=slug, name=slug)
         version = StrategyVersion.objects.create(
-            strategy=strategy, number=1, source=source, content_hash="", history=history
+            strategy=strategy, number=1, source=source, content_hash="", history=history, state="PUBLISHED"
         )
         return Schedule.objects.create(version=version, instrument=instrument, timeframe=MINUTE.code)
 

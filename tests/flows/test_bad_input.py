@@ -143,7 +143,7 @@ def test_a_strategy_of_the_database_that_does_not_load_fails_every_run_and_trade
     code = (
         "from signalist.strategies.models import *;"
         "s = Strategy.objects.create(slug='broken', name='Broken');"
-        "StrategyVersion.objects.create(strategy=s, number=1, source='def signals(', content_hash='', history=1)"
+        "StrategyVersion.objects.create(strategy=s, number=1, source='def signals(', content_hash='', history=1, state='PUBLISHED')"
     )
     assert manage(own_database, "shell", "-c", code).status == 0
     answer = replay(own_database, sound, strategy="broken")

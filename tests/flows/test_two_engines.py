@@ -124,7 +124,9 @@ def feed(tmp_path: Path) -> Feed:
     candles = read_recording(recording, MINUTE)
     with across_tenants("tests"):
         strategy = Strategy.objects.create(slug="turns", name="Turns")
-        StrategyVersion.objects.create(strategy=strategy, number=1, source=TURNS, content_hash="", history=2)
+        StrategyVersion.objects.create(
+            strategy=strategy, number=1, source=TURNS, content_hash="", history=2, state="PUBLISHED"
+        )
         cast = set_up(Plan(recording, "BTC-PERP", MINUTE, "turns", SUBSCRIBERS, 0), candles)
     return Feed(cast, candles)
 

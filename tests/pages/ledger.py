@@ -84,7 +84,7 @@ def schedule(market: Instrument, slug: str = "drift", code: str = "1m") -> Sched
     """A strategy that runs on the instrument."""
     strategy, _ = Strategy.objects.get_or_create(slug=slug, defaults={"name": slug.capitalize()})
     version, _ = StrategyVersion.objects.get_or_create(
-        strategy=strategy, number=1, defaults={"source": "", "content_hash": "", "history": 1}
+        strategy=strategy, number=1, defaults={"source": "", "content_hash": "", "history": 1, "state": "PUBLISHED"}
     )
     return Schedule.objects.create(version=version, instrument=market, timeframe=code)
 

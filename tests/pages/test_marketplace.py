@@ -384,8 +384,13 @@ def test_a_strategy_costs_the_same_however_much_it_said(client: Client, cast: Ca
     version.pk, version.number = None, 2
     version.save()
     Schedule.objects.create(version=version, instrument=drift.instrument, timeframe="1h")
+    newest = StrategyVersion.objects.create(strategy=version.strategy, number=3, history=1, state="PUBLISHED")
+    Schedule.objects.create(version=newest, instrument=drift.instrument, timeframe="1m")
     cache.clear()
-    page(client, "/marketplace/drift/")
+    assert "version 3 · NOVA/USD 1h · NOVA/USD 1m" in page(client, "/marketplace/drift/")
+    StrategyVersion.objects.filter(pk=newest.pk).update(state="RETIRED")
+    cache.clear()
+    assert "version 2 · NOVA/USD 1m · NOVA/USD 1h" in page(client, "/marketplace/drift/")
     with asks(STRATEGY_KEPT):
         page(client, "/marketplace/drift/")
 

@@ -37,7 +37,7 @@ with across_tenants("tests"):
     instrument = next(iter(synthetic.instruments().values()))
     welcome(User.objects.create_user("nell@example.com"))
     strategy = Strategy.objects.create(slug="always", name="always")
-    version = StrategyVersion.objects.create(strategy=strategy, number=1, source=SOURCE, content_hash="", history=1)
+    version = StrategyVersion.objects.create(strategy=strategy, number=1, source=SOURCE, content_hash="", history=1, state="PUBLISHED")
     schedule = Schedule.objects.create(version=version, instrument=instrument, timeframe="10s")
     Account.objects.update(currency=instrument.quote)
     terms = Terms(Decimal(1000), notional_fraction=Decimal("0.1"))

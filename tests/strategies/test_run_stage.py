@@ -37,7 +37,9 @@ def instrument(symbol: str = "BTC-PERP") -> Instrument:
 
 def schedule(slug: str, on: Instrument, frame: str = "1m", *, is_active: bool = True) -> Schedule:
     strategy = Strategy.objects.create(slug=slug, name=slug)
-    version = StrategyVersion.objects.create(strategy=strategy, number=1, source="", content_hash="", history=1)
+    version = StrategyVersion.objects.create(
+        strategy=strategy, number=1, source="", content_hash="", history=1, state="PUBLISHED"
+    )
     return Schedule.objects.create(version=version, instrument=on, timeframe=frame, is_active=is_active)
 
 

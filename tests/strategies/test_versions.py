@@ -73,7 +73,8 @@ def test_a_version_is_immutable_and_known_by_its_contents(cast: Cast) -> None:
     strategy = actions.create(cast.theo, "Mine", "mine", "")
     first = actions.draft(strategy, SOURCE, [], "", cast.theo, NOW)
     assert (first.number, first.state, first.parameters, first.history) == (1, "DRAFT", {"period": 5}, 6)
-    assert actions.draft(strategy, SOURCE, [], "", cast.theo, NOW) == first
+    assert actions.draft(strategy, SOURCE, [], "said better", cast.theo, NOW) == first
+    assert StrategyVersion.objects.get(pk=first.pk).changes == "said better"
     second = actions.draft(strategy, SLOWER, [], "slower", cast.theo, NOW)
     assert (second.number, second.parameters, second.history) == (2, {"period": 9}, 10)
     assert len({first.content_hash, second.content_hash}) == 2
@@ -83,6 +84,7 @@ def test_a_version_is_immutable_and_known_by_its_contents(cast: Cast) -> None:
         ("history", 9),
         ("content_hash", "x"),
         ("number", 7),
+        ("markets", [[1, "1h"]]),
     ):
         changed = StrategyVersion.objects.get(pk=first.pk)
         setattr(changed, name, value)
@@ -134,7 +136,10 @@ def test_nothing_is_published_past_the_gate_and_the_review(cast: Cast, reviewer:
     assert [(s.instrument_id, s.timeframe, s.is_active) for s in version.schedules.all()] == [
         (instrument.pk, "1m", True)
     ]
+    with pytest.raises(Refused, match="Nothing differs from version 2, which is published"):
+        actions.draft(strategy, SOURCE, [(instrument.pk, "1m")], "", cast.theo, NOW)
     actions.retire(version, cast.theo, NOW)
+    assert actions.draft(strategy, SOURCE, [(instrument.pk, "1m")], "again", cast.theo, NOW).number == 3
     states = VersionStep.objects.filter(version=version).order_by("pk").values_list("state", "by__email")
     assert list(states) == [
         ("DRAFT", "theo@example.com"), ("CHECKING", "theo@example.com"), ("REVIEW", None), ("PUBLISHED", "rita@example.com"),
@@ -239,6 +244,9 @@ def test_an_author_writes_on_pages_and_nobody_else_reads_it(client: Client, cast
     client.force_login(cast.vera)
     assert client.get("/authoring/").status_code == 403
 
+    Strategy.objects.update(author=cast.vera)  # an author whose role writes no more
+    assert client.post("/authoring/mine/1/submit/").status_code == 403
+    Strategy.objects.update(author=cast.theo)
     client.force_login(cast.theo)
     version = StrategyVersion.objects.get(strategy__slug="mine")
     asked = client.post("/authoring/mine/1/submit/").headers["Location"]

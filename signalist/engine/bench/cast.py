@@ -18,6 +18,7 @@ from signalist.domain.instruments import InstrumentKind
 from signalist.domain.orders import NAMESPACE
 from signalist.markets.models import AssetPair, Candle, Instrument, LatestPrice
 from signalist.strategies.models import Schedule, Signal, Strategy, StrategyRun, StrategyVersion
+from signalist.strategies.version_models import VersionState
 from signalist.trading.models import Subscription
 from signalist.venues.loopback.venue import LOOPBACK
 from tenants.doors import across_tenants
@@ -95,7 +96,9 @@ def _market(legs: int) -> tuple[Instrument, Schedule]:
     source = STRATEGY.format(levels=LEVELS[legs])
     strategy = Strategy.objects.create(slug="bench", name="Bench")
     digest = hashlib.sha256(source.encode()).hexdigest()
-    version = StrategyVersion.objects.create(strategy=strategy, number=1, source=source, content_hash=digest, history=1)
+    version = StrategyVersion.objects.create(
+        strategy=strategy, number=1, source=source, content_hash=digest, history=1, state=VersionState.PUBLISHED
+    )
     return instrument, Schedule.objects.create(version=version, instrument=instrument, timeframe=FRAME)
 
 

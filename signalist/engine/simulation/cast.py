@@ -18,6 +18,7 @@ from signalist.engine.simulation.faults import CAPABILITIES
 from signalist.engine.simulation.plans import drawn_plan
 from signalist.markets.models import AssetPair, Instrument
 from signalist.strategies.models import Schedule, Strategy, StrategyVersion
+from signalist.strategies.version_models import VersionState
 from signalist.trading.actions import Terms, apply, subscribe
 from signalist.trading.models import Following, Subscription
 from signalist.venues.paper.venue import PAPER
@@ -149,7 +150,13 @@ def _schedule(instrument: Instrument) -> Schedule:
     slug = f"{MARKED}-{instrument.base.lower()}"
     strategy = Strategy.objects.create(slug=slug, name=slug, created_at=BEGIN)
     version = StrategyVersion.objects.create(
-        strategy=strategy, number=1, source="", content_hash="", history=1, created_at=BEGIN
+        strategy=strategy,
+        number=1,
+        source="",
+        content_hash="",
+        history=1,
+        created_at=BEGIN,
+        state=VersionState.PUBLISHED,
     )
     return Schedule.objects.create(version=version, instrument=instrument, timeframe="1m")
 
