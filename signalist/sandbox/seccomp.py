@@ -1,7 +1,8 @@
 """Which system calls a strategy's process may make: a filter of our own for x86-64 and arm64, by permission and not by prohibition.
 
 Loaded by path in the sandbox, so it imports only the standard library. What is not named here is refused with EPERM: starting a process
-or a thread, signals, sockets, ptrace, process_vm_*, pidfd, memfd, io_uring, namespaces, shared memory, writing or naming files. A call
+or a thread, signals, sockets, ptrace, process_vm_*, pidfd, memfd, io_uring, namespaces, shared memory, writing or naming files, asking
+where a link leads or what may be done with a file. The stat family stays, for libraries import parts of themselves late. A call
 of another architecture's table (32-bit, x32) ends the process. The layout is that of linux/seccomp.h, linux/filter.h and linux/audit.h;
 the numbers are those of asm/unistd_64.h and asm-generic/unistd.h.
 """
@@ -31,15 +32,15 @@ _PLAIN: dict[str, tuple[int | None, int | None]] = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "stat": (4, None), "fstat": (5, 80), "lstat": (6, None),
     "poll": (7, None), "lseek": (8, 62), "munmap": (11, 215), "brk": (12, 214), "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "pread64": (17, 67), "readv": (19, 65), "writev": (20, 66),
-    "access": (21, None), "select": (23, None), "sched_yield": (24, 124), "mremap": (25, 216), "madvise": (28, 233),
+    "select": (23, None), "sched_yield": (24, 124), "mremap": (25, 216), "madvise": (28, 233),
     "dup": (32, 23), "nanosleep": (35, 101), "getpid": (39, 172), "exit": (60, 93), "uname": (63, 160), "getcwd": (79, 17),
-    "readlink": (89, None), "gettimeofday": (96, 169), "getrlimit": (97, 163), "getrusage": (98, 165), "sysinfo": (99, 179),
+    "gettimeofday": (96, 169), "getrlimit": (97, 163), "getrusage": (98, 165), "sysinfo": (99, 179),
     "times": (100, 153), "getuid": (102, 174), "getgid": (104, 176), "geteuid": (107, 175), "getegid": (108, 177),
     "getppid": (110, 173), "sigaltstack": (131, 132), "gettid": (186, 178), "time": (201, None), "futex": (202, 98),
     "sched_getaffinity": (204, 123), "getdents64": (217, 61), "restart_syscall": (219, 128), "clock_gettime": (228, 113),
     "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "exit_group": (231, 94), "newfstatat": (262, 79),
-    "readlinkat": (267, 78), "faccessat": (269, 48), "pselect6": (270, 72), "ppoll": (271, 73), "getcpu": (309, 168),
-    "getrandom": (318, 278), "statx": (332, 291), "faccessat2": (439, 439),
+    "pselect6": (270, 72), "ppoll": (271, 73), "getcpu": (309, 168),
+    "getrandom": (318, 278), "statx": (332, 291),
 }  # fmt: skip
 # The C library asks for these and goes on without.
 _UNKNOWN: dict[str, tuple[int | None, int | None]] = {"clone3": (435, 435), "openat2": (437, 437), "rseq": (334, 293)}

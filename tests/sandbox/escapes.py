@@ -103,6 +103,10 @@ SECOND_WALL = {
 
 FILES = {
     "reads the passwords": _forbidden("escaped(opened('/etc/passwd').read())"),
+    "asks what it may do with a file": _forbidden("os.access('/etc/passwd', 0) and escaped()\nrefused()", ""),
+    "asks where a link leads": _forbidden("escaped(os.readlink('/proc/self/exe'))"),
+    "asks by number what it may do with a file": _call(269, 48, "-100", "b'/etc/passwd'", "0"),
+    "asks anew what it may do with a file": _call(439, 439, "-100", "b'/etc/passwd'", "0", "0"),
     "reads our settings": _forbidden("escaped(opened('{root}/signalist/settings.py').read())"),
     "reads our database": _forbidden("escaped(opened('{canary}').read())"),
     "reads the database's library": _raised("escaped(real('sqlite3').connect('{canary}').execute('select 1'))"),
