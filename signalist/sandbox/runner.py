@@ -95,7 +95,15 @@ class Channel:
 class Server:
     """Answers the parent's requests one after the other."""
 
-    def __init__(self, frames: ModuleType, interface: ModuleType, read: Callable[[str], Any], channel: Channel) -> None:
+    def __init__(
+        self,
+        frames: ModuleType,
+        interface: ModuleType,
+        read: Callable[[str], Any],
+        channel: Channel,
+        stand_at: Callable[[float], None],
+    ) -> None:
+        self._stand_at = stand_at
         self._frames = frames
         self._interface = interface
         self._read = read
@@ -126,6 +134,9 @@ class Server:
         if kind == known.LOAD:
             self._strategy = self._read(json.loads(bytes(body))["source"])
             return known.DECLARED, [self._interface.text(self._strategy.declared())]
+        bars, columns = self._candles(body) if kind in (known.LAST, known.ALL) else (0, [])
+        if bars:
+            self._stand_at(float(columns[0][-1]))
         if self._setup:
             given, self._setup = json.loads(self._setup), b""
             self._strategy = self._read(given["source"])
@@ -134,7 +145,6 @@ class Server:
             raise RuntimeError("no strategy has been loaded")
         if kind == known.BIND:
             return known.BOUND, [self._interface.text({"history": self._strategy.history(json.loads(bytes(body)))})]
-        bars, columns = self._candles(body)
         answer = self._strategy.run(columns)
         if kind == known.LAST:
             flags = [answer[name] is not None and bool(answer[name][-1]) for name in self._frames.FLAG_COLUMNS]

@@ -57,13 +57,13 @@ class Ours:
     """Our own files, loaded so that a strategy finds none of them but `signalist_strategy`."""
 
     def __init__(self) -> None:
-        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "runner"):
+        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "standing", "runner"):
             setattr(self, name, load(name, HERE / f"{name}.py"))
         packages = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
         sys.modules.update(packages)
         packages["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
         self.author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
-        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "runner"):
+        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "standing", "runner"):
             del sys.modules[name]
         for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
             del sys.modules[name]
@@ -204,7 +204,7 @@ class Zygote:
             memory, seconds = ours.frames.START.unpack(message)
             ours.walls.around_one(self._base + memory, seconds, ours.seccomp, self._filters)
             served = ours.runner.Channel(ours.frames, 3)
-            ours.runner.Server(ours.frames, ours.interface, ours.read, served).serve()
+            ours.runner.Server(ours.frames, ours.interface, ours.read, served, ours.standing.stand_at).serve()
         finally:
             os._exit(0)
 
@@ -278,6 +278,7 @@ def main() -> None:
             importlib.import_module(name)
     for name in EXTRAS[extras]:
         importlib.import_module(name)
+    ours.standing.install()
     os.environ.clear()
     sys.argv[:] = [ours.interface.STRATEGY]
     ctypes.CDLL(None)

@@ -18,6 +18,7 @@ from signalist.strategies.actions import GATE_SECONDS
 from signalist.strategies.gate.checking import examine
 from signalist.strategies.gate.honesty import lookahead, warmup
 from signalist.strategies.gate.made_up import made_up_candles
+from signalist.strategies.gate.source_checks import imports
 from signalist.strategies.gate.subject import BUDGET, Budget, Subject, manifest, run_all
 from signalist.strategies.gate.trading_checks import stops, walkforward
 from signalist.strategies.gate.values import NAMES, CannotJudge, Refused
@@ -228,3 +229,25 @@ def test_all_runs_together_have_a_budget_and_the_refusal_says_so() -> None:
     assert "together took more than 3 s" in checks["resources"].detail
     assert not checks["lookahead"].passed
     assert BUDGET < GATE_SECONDS
+
+
+def test_a_module_s_inside_is_refused_with_its_line() -> None:
+    for way, said in (("random._os.getpid()", "random._os"), ("statistics.sys.modules", "statistics.sys")):
+        subject = Subject(f"import random, statistics\nx = {way}\n", {}, made_up_candles(10, 60), 60)
+        with pytest.raises(Refused, match=said) as refused:
+            imports(subject)
+        assert refused.value.line == 2
+
+
+def test_the_clock_stands_at_the_newest_candle() -> None:
+    body = """import datetime, time
+history = 1 if time.time() == 946684800 else 5000
+def signals(candles, parameters):
+    here = time.time() == time.monotonic() == candles.time[-1] == time.time_ns() // 10**9
+    same = datetime.datetime.now(datetime.UTC).timestamp() == datetime.datetime.utcnow().replace(tzinfo=datetime.UTC).timestamp()
+    assert here and same and isinstance(datetime.datetime.now(), datetime.datetime) and datetime.date.today().year == time.gmtime().tm_year
+    datetime.datetime.strptime("2024-01-01", "%Y-%m-%d")
+    return Signals()
+"""
+    subject = _subject("from signalist_strategy import Signals\n" + body)
+    assert subject.history == 1

@@ -11,6 +11,8 @@ from signalist.strategies.gate.subject import Subject, manifest
 from signalist.strategies.gate.values import Broke, Refused
 
 LARGEST_SOURCE = 200_000
+# What modules that may be imported have imported themselves.
+INSIDES = ("sys", "os", "builtins", "modules")
 
 
 def parse(subject: Subject) -> str:
@@ -36,16 +38,37 @@ def parse(subject: Subject) -> str:
 
 def imports(subject: Subject) -> str:
     """Every import and every call of a builtin that leads out is one that the sandbox grants. Raises Refused with the first line."""
-    names = []
+    names, modules = [], set()
     for node in ast.walk(ast.parse(subject.source)):
         for name, line in _imported(node):
             reason = _refusal(name)
             if reason is not None:
                 raise Refused(reason, line)
+            if any(part.startswith("_") for part in name.split(".")[1:]):
+                raise Refused(
+                    f"A strategy may not import {name}: a module's names that begin with an underscore are its own.",
+                    line,
+                )
             names.append(name)
+        if isinstance(node, ast.Import):
+            modules |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NO_BUILTINS:
             raise Refused(f"A strategy may not call {node.func.id}().", node.lineno)
+    _no_way_out(subject.source, modules)
     return f"It imports {', '.join(sorted({name.partition('.')[0] for name in names} - {'__future__'})) or 'nothing'}."
+
+
+def _no_way_out(source: str, modules: set[str]) -> None:
+    """No look into a module's inside, where the interpreter's own modules are. Raises Refused with the first line."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Attribute):
+            continue
+        root: ast.AST = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        of_module = isinstance(root, ast.Name) and root.id in modules
+        if of_module and (node.attr.startswith("_") or node.attr in INSIDES):
+            raise Refused(f"A strategy may not use {ast.unparse(node)}: that is the module's own.", node.lineno)
 
 
 def _refusal(name: str) -> str | None:
