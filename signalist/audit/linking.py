@@ -34,23 +34,23 @@ class Linker:
     def link(self, now: datetime) -> int:
         """Link a batch of what waits; how many were linked. Needs the door across tenants.
 
-        A chain that somebody has tampered with so that it cannot go on stands in `broken`, and the others go on.
+        A chain that somebody has tampered with so that it cannot go on stands in `broken`, and the others go on: however many entries of
+        it wait, they are left out until all entries are looked at again.
         """
         if monotonic() >= self._look_at_all_at:
-            self._since, self._look_at_all_at = 0, monotonic() + LOOK_AT_ALL_EVERY
-        if not _waiting(self._since).exists():  # the look costs no lock
+            self._since, self._look_at_all_at, self.broken = 0, monotonic() + LOOK_AT_ALL_EVERY, []
+        if not self._waiting().exists():  # the look costs no lock
             return 0
         with transaction.atomic():
             if not _mine():
                 return 0
-            found = list(_waiting(self._since).order_by("pk")[:AT_ONCE])
+            found = list(self._waiting().order_by("pk")[:AT_ONCE])
             linked = self._write(found, now)
         if len(found) < AT_ONCE:
             self._since = max(self._since, found[-1].pk - BEHIND if found else 0)
         return linked
 
     def _write(self, entries: Sequence[Entry], now: datetime) -> int:
-        self.broken = []
         try:
             with transaction.atomic():
                 return _linked(entries, now)
@@ -66,10 +66,13 @@ class Linker:
             self.broken.append(tenant_id)
             return 0
 
-
-def _waiting(since: int) -> models.QuerySet[Entry]:
-    linked = Link.objects.filter(entry_id=models.OuterRef("pk"))
-    return Entry.objects.filter(~models.Exists(linked), pk__gt=since)
+    def _waiting(self) -> models.QuerySet[Entry]:
+        linked = Link.objects.filter(entry_id=models.OuterRef("pk"))
+        waiting = Entry.objects.filter(~models.Exists(linked), pk__gt=self._since)
+        if None in self.broken:
+            waiting = waiting.exclude(tenant_id__isnull=True)
+        left_out = [tenant_id for tenant_id in self.broken if tenant_id is not None]
+        return waiting.exclude(tenant_id__isnull=False, tenant_id__in=left_out) if left_out else waiting
 
 
 def _mine() -> bool:

@@ -154,14 +154,15 @@ def test_a_chain_that_was_forged_whole_is_found_by_what_was_kept_of_it(cast: Cas
     assert _verified(cast.acme.pk, Anchor(7, "another")) == [("replaced", 7)]
 
 
-def test_a_chain_that_cannot_go_on_keeps_no_other_waiting(cast: Cast) -> None:
+def test_a_chain_that_cannot_go_on_keeps_no_other_waiting(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     ten_entries(cast)
+    monkeypatch.setattr("signalist.audit.linking.AT_ONCE", 2)
     by_hand("UPDATE audit_head SET number = 3 WHERE tenant_id = %s", cast.acme.pk)
-    for tenant, user in ((cast.acme, cast.theo), (cast.globex, cast.gus)):
+    for tenant, user in ((cast.acme, cast.theo),) * 3 + ((cast.globex, cast.gus),):
         record("order.given", tenant_id=tenant.pk, user_id=user.pk)
     linker = Linker()
     with across_tenants("tests"):
-        assert linker.link(utc_now()) == 1
+        assert [linker.link(utc_now()) for _ in range(2)] == [0, 1], "more of it than are taken at once"
         assert linker.broken == [cast.acme.pk]
         assert Head.objects.get(tenant_id=cast.globex.pk).number == 3
     assert _verified(cast.acme.pk) == [("changed", 10)]
