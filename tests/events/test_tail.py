@@ -23,10 +23,10 @@ NOON = datetime(2022, 1, 1, 12, tzinfo=UTC)
 def _tell(*kinds: str) -> None:
     with across_tenants("tests", one_transaction=True):
         emit([Fact(kind, None, NOON, {}) for kind in kinds])
-    _settle()
+    settle()
 
 
-def _settle() -> None:
+def settle() -> None:
     """Wait until no transaction that is older runs anywhere on the server: other tests have databases of their own there."""
     if connection.vendor != "postgresql":
         return
@@ -156,7 +156,7 @@ def test_two_transactions_committed_in_the_reverse_order_of_their_ids_are_both_r
     second.end()
     between = reader.follow()
     first.end()
-    _settle()
+    settle()
     reader.follow()
     with across_tenants("tests"):
         ids = dict(Event.objects.values_list("kind", "id"))
@@ -177,7 +177,7 @@ def test_a_transaction_that_emits_early_and_commits_late_is_not_passed_over(writ
         quick.end()
         reader.follow()
     slow.end()
-    _settle()
+    settle()
     reader.follow()
     assert sorted(reader.heard) == ["before", "one", "slow", "two"]
 
@@ -191,7 +191,7 @@ def test_a_transaction_that_is_rolled_back_holds_nobody_up(writers: list[Writer]
     other.begin("happened")
     other.end()
     broken.end(commit=False)
-    _settle()
+    settle()
     assert reader.follow() == ["happened"]
 
 
@@ -202,7 +202,7 @@ def test_ones_own_uncommitted_events_are_not_read() -> None:
     with across_tenants("tests", one_transaction=True):
         emit([Fact("told", None, NOON, {})])
         assert reader.follow() == []
-    _settle()
+    settle()
     assert reader.follow() == ["told"]
 
 
@@ -230,7 +230,7 @@ def test_in_any_crowd_every_committed_event_is_read_exactly_once(writers: list[W
     for writer, kinds in busy:
         writer.end()
         committed += kinds
-    _settle()
+    settle()
     while reader.follow():
         pass
     assert committed, "nothing was told"

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -120,8 +121,16 @@ class Databases:
         return database
 
     def _order(self, statement: str) -> None:
+        """Carry out a statement about databases, again where the server itself is at work in one (it cleans up behind the rows)."""
         with psycopg.connect(_url(self._settings, "postgres"), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]  # names of our own making
+            for left in reversed(range(60)):
+                try:
+                    connection.execute(statement)  # type: ignore[arg-type]  # names of our own making
+                    return
+                except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+                    if not left:
+                        raise
+                    time.sleep(0.25)
 
 
 def of_the_test_run(connection: BaseDatabaseWrapper) -> OwnDatabase:

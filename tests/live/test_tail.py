@@ -20,7 +20,7 @@ from signalist.live.supervise import supervised
 from signalist.live.tail import Tail, name_of, place
 from signalist.live.threads import Threads
 from tests.cast import Cast
-from tests.events.test_tail import Writer
+from tests.events.test_tail import Writer, settle
 from tests.live.conftest import QUICK
 from tests.live.pages import Page, elsewhere, eventually, shows
 from tests.live.regions import say, tell_all
@@ -70,6 +70,7 @@ async def ear(transactional_db: None, pace: Pace) -> AsyncIterator[Ear]:
 def before(transactional_db: None) -> None:
     """Something that happened before anybody listened."""
     tell_all("before")
+    settle()
 
 
 async def test_it_begins_at_the_end_of_the_log(before: None, ear: Ear) -> None:
