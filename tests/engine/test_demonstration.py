@@ -123,6 +123,7 @@ def test_a_load_that_was_killed_is_gone_on_with(own_database: OwnDatabase, at: s
     assert_books_balance(own_database)
 
 
+@pytest.mark.soak
 def test_a_market_that_has_begun_without_the_demonstration_is_joined_by_it(own_database: OwnDatabase) -> None:
     with engine(own_database, "--market", "synthetic") as process:
         until(lambda: own_database.rows("SELECT 1 FROM markets_candle"), "a candle has closed", 60)

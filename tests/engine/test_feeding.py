@@ -115,6 +115,7 @@ def test_beside_an_engine_on_the_systems_clock_it_is_refused(own_database: OwnDa
     assert own_database.rows("SELECT COUNT(*) FROM markets_candle") == [(0,)]
 
 
+@pytest.mark.soak
 def test_market_time_does_not_go_back(own_database: OwnDatabase, tmp_path: Path) -> None:
     recording = swings(tmp_path / "swings.csv", 3, seed=4)
     with running(own_database, "--clock", "market"):

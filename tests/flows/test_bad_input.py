@@ -81,7 +81,15 @@ def assert_refused(answer: object, sentence: str) -> None:
     assert line.endswith(".")
 
 
-@pytest.mark.parametrize("what", RECORDINGS)
+@pytest.mark.parametrize(
+    "what",
+    [
+        what
+        if number < 3
+        else pytest.param(what, marks=pytest.mark.soak)  # tests/markets/test_recordings.py reads all of them
+        for number, what in enumerate(RECORDINGS)
+    ],
+)
 def test_a_recording_that_is_wrong_is_refused_with_its_line_and_column(
     what: str, own_database: OwnDatabase, tmp_path: Path
 ) -> None:

@@ -73,7 +73,13 @@ def test_every_parameter_is_explained_and_bounded(warm: dict[str, StrategyProces
         assert spec.type == "bool" or None not in (spec.minimum, spec.maximum), spec.name
 
 
-@pytest.mark.parametrize(("name", "parameters"), VARIANTS)
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        variant if number % 2 else pytest.param(*variant, marks=pytest.mark.soak)
+        for number, variant in enumerate(VARIANTS)
+    ],
+)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_the_last_row_over_its_history_is_the_whole_run_at_every_bar(
     warm: dict[str, StrategyProcess], name: str, parameters: dict[str, object], seed: int
