@@ -24,6 +24,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1440, "height": 900}},
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True},
 }
+NO_PAGES = ("/admin/", "/static/", "/accounts/logout", "/audit/export/", "/downloads/")
 KIND = re.compile(r"/(?:[0-9a-f]{8}-[0-9a-f-]{27}|\d+)/")
 
 
@@ -36,7 +37,7 @@ def _links(page: Page) -> Iterator[str]:
         for link in page.eval_on_selector_all("a[href^='/']", "links => links.map(link => link.getAttribute('href'))"):
             plain = link.partition("#")[0].partition("?")[0]
             kind = KIND.sub("/*/", plain)
-            if kind not in kinds and not plain.startswith(("/admin/", "/static/", "/accounts/logout")):
+            if kind not in kinds and not plain.startswith(NO_PAGES):
                 kinds.add(kind)
                 waiting.append(plain)
 
