@@ -72,25 +72,6 @@ TRIED_ONCE = (
 )
 
 
-# Files whose few tests take long, most of them with processes: begun first, so that no worker is left alone with one at the end.
-LONG = (
-    "tests/flows/test_crashes.py",
-    "tests/engine/test_demonstration.py",
-    "tests/engine/test_feeding.py",
-    "tests/flows/test_two_engines.py",
-    "tests/flows/test_replay.py",
-    "tests/flows/test_bad_input.py",
-    "tests/engine/test_up.py",
-    "tests/live/test_daphne.py",
-    "tests/simulation/",
-    "tests/strategies/",
-    "tests/isolation/",
-    "tests/canary/",
-    "tests/house/",
-    "tests/people/",
-)
-
-
 # A test that commits is cleaned up in the house's own way.
 TransactionTestCase._fixture_teardown = lambda case: emptying.empty()  # type: ignore[attr-defined]
 
@@ -180,7 +161,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if leaving:
         config.hook.pytest_deselected(items=leaving)
         items[:] = [item for item in items if item not in leaving]
-    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
 @pytest.fixture(autouse=True)
