@@ -63,7 +63,7 @@ class Linker:
             with transaction.atomic():
                 return _linked([entry for entry in entries if entry.tenant_id == tenant_id], now)
         except IntegrityError:
-            self.broken.append(tenant_id)
+            self.broken = [*self.broken, tenant_id]  # whoever holds the list of before sees the difference
             return 0
 
     def _waiting(self) -> models.QuerySet[Entry]:

@@ -161,8 +161,10 @@ def test_a_chain_that_cannot_go_on_keeps_no_other_waiting(cast: Cast, monkeypatc
     for tenant, user in ((cast.acme, cast.theo),) * 3 + ((cast.globex, cast.gus),):
         record("order.given", tenant_id=tenant.pk, user_id=user.pk)
     linker = Linker()
+    known = linker.broken
     with across_tenants("tests"):
         assert [linker.link(utc_now()) for _ in range(2)] == [0, 1], "more of it than are taken at once"
+        assert linker.broken != known, "the engine raises its alarm by the difference"
         assert linker.broken == [cast.acme.pk]
         assert Head.objects.get(tenant_id=cast.globex.pk).number == 3
     assert _verified(cast.acme.pk) == [("changed", 10)]
