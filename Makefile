@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 # The tests of a file share a worker, and so what the file has started: a product, a browser.
-PYTEST := $(BIN)/python -m pytest --dist loadfile
+PYTEST := $(BIN)/python -m tests.suite --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 # The tests choose their database themselves, whatever the shell they are started from has set.

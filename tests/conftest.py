@@ -42,6 +42,7 @@ TRIED_ONCE = (
     "tests/house/test_files.py",
     "tests/house/test_harness.py",
     "tests/house/test_logs.py",
+    "tests/house/test_second_try.py",
     "tests/house/test_settings.py",
     "tests/house/test_style.py",
     "tests/engine/test_demonstration.py::test_a_load_that_was_killed",
@@ -69,6 +70,25 @@ TRIED_ONCE = (
     "tests/venues/test_loopback",
     "tests/venues/test_rate_ledger.py",
     "tests/venues/test_transport_rules.py",
+)
+
+
+# Files whose few tests take long, most of them with processes: begun first, so that no worker is left alone with one at the end.
+LONG = (
+    "tests/flows/test_crashes.py",
+    "tests/engine/test_demonstration.py",
+    "tests/engine/test_feeding.py",
+    "tests/flows/test_two_engines.py",
+    "tests/flows/test_replay.py",
+    "tests/flows/test_bad_input.py",
+    "tests/engine/test_up.py",
+    "tests/live/test_daphne.py",
+    "tests/simulation/",
+    "tests/strategies/",
+    "tests/isolation/",
+    "tests/canary/",
+    "tests/house/",
+    "tests/people/",
 )
 
 
@@ -161,6 +181,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if leaving:
         config.hook.pytest_deselected(items=leaving)
         items[:] = [item for item in items if item not in leaving]
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
 @pytest.fixture(autouse=True)

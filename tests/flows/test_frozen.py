@@ -30,6 +30,12 @@ def owners() -> set[object]:
         return set(Account.objects.values_list("lease_owner", flat=True))
 
 
+def unanswered() -> int:
+    """How many requests have no outcome yet."""
+    with across_tenants("tests"):
+        return OrderAttempt.objects.filter(success=None).count()
+
+
 def freezes(stage: Stage, place: str) -> tuple[Engine, Engine]:
     """An engine that held all accounts freezes at this place of its trade; another one comes, and takes over when the first is silent."""
     first = stage.start(f"~{place}")
@@ -55,6 +61,7 @@ def test_what_it_was_about_to_send_does_not_leave_the_house_any_more(stage: Stag
     first, _ = freezes(stage, "place.call")
     assert stage.lost() == set(stage.refs), "none of its entries had left, and all are given up"
     thaws(stage, first)
+    stage.wait(lambda: not unanswered(), "it writes down what became of its requests", tend=False)
     assert all(not one["orders"] for one in stage.book().values()), "its late requests have reached the venue"
     with across_tenants("tests"):
         assert set(Order.objects.values_list("status", "reason")) == {("REJECTED", NEVER_ARRIVED)}
