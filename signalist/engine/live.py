@@ -50,6 +50,8 @@ POLL_EVERY = 0.1
 SWEEP_EVERY = 1.0
 LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
+HANGS_EVERY = 0.5
+"""Seconds between two looks at whether a unit hangs."""
 TAKE_OVER_EVERY = 1.0
 MISSED_EVERY = 5.0
 LINK_EVERY = 2.0
@@ -192,7 +194,10 @@ class LiveEngine:
                 await self.engine.heartbeat()
             except (OperationalError, InterfaceError) as error:
                 log.warning("engine_heartbeat_failed", error=str(error).strip())
-            await asyncio.sleep(HEARTBEAT_EVERY)
+            for _ in range(int(HEARTBEAT_EVERY / HANGS_EVERY)):
+                await asyncio.sleep(HANGS_EVERY)
+                if self._database.is_stuck:
+                    break
 
     async def _turn(self) -> None:
         if self._is_due("link", LINK_EVERY):
