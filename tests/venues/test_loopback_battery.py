@@ -8,23 +8,17 @@ from decimal import Decimal
 
 import pytest
 
+from signalist.venues.loopback.venue import CAPABILITIES
 from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
 from tests.venues.loopback_bench import LoopbackBench, served, until
+from tests.venues.nameless_battery import NamelessBattery
 from tests.venues.paper_bench import TERMS
 
+NAMELESS = replace(CAPABILITIES, order_identity="none")
 
-class TestLoopbackVenue(Battery):
-    """What every venue does."""
 
-    @pytest.fixture
-    async def bench(self) -> AsyncIterator[LoopbackBench]:
-        async with served() as bench:
-            yield bench
-
-    @pytest.fixture
-    async def partial(self) -> AsyncIterator[LoopbackBench]:
-        async with served(replace(TERMS, partial_chance=Decimal(1))) as bench:
-            yield bench
+class OverTheWire:
+    """What takes its time to get here."""
 
     async def test_whoever_listens_is_woken_when_there_is_news(self, bench: Bench) -> None:
         """As in the battery, with time for the stream to get here."""
@@ -38,3 +32,31 @@ class TestLoopbackVenue(Battery):
         await bench.moves_to(940)
         await until(lambda: bool(woken))
         assert woken == ["session"]
+
+
+class TestLoopbackVenue(OverTheWire, Battery):
+    """What every venue does."""
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[LoopbackBench]:
+        async with served() as bench:
+            yield bench
+
+    @pytest.fixture
+    async def partial(self) -> AsyncIterator[LoopbackBench]:
+        async with served(replace(TERMS, partial_chance=Decimal(1))) as bench:
+            yield bench
+
+
+class TestLoopbackVenueThatKnowsNoIdsOfOurs(OverTheWire, NamelessBattery):
+    """The same as a venue that tells orders by its own ids only."""
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[LoopbackBench]:
+        async with served(capabilities=NAMELESS) as bench:
+            yield bench
+
+    @pytest.fixture
+    async def partial(self) -> AsyncIterator[LoopbackBench]:
+        async with served(replace(TERMS, partial_chance=Decimal(1)), capabilities=NAMELESS) as bench:
+            yield bench
