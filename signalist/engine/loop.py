@@ -42,6 +42,7 @@ from signalist.venues.errors import VenueError
 from signalist.venues.transport.fence import Tenure
 
 TURNS = 5
+COMPARE_WAITS = 5
 LAST_WORDS = 5.0
 """Seconds that an engine which stops gives to what is under way at venues."""
 
@@ -82,6 +83,7 @@ class Engine:
         self._heart = database.beside()
         self.comparer: Comparer | None = None
         self._machine = SystemClock()
+        self._put_off = 0
         self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
         self._listening: dict[int, Account] = {}
@@ -203,8 +205,14 @@ class Engine:
             self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
         if self.comparer is not None:
             await self.comparer.answer()
-            await self.comparer.look()
+            if self._has_time_to_compare():
+                await self.comparer.look()
         self.wakes.ring("switches", "fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
+
+    def _has_time_to_compare(self) -> bool:
+        """What is compared each minute waits while orders are on their way, for so many polls at most: they are a second apart."""
+        self._put_off = self._put_off + 1 if self._in_hand() else 0
+        return self._put_off % COMPARE_WAITS == 0
 
     def _in_hand(self) -> frozenset[int]:
         """The orders that this engine itself is asking its venues about."""
