@@ -76,7 +76,7 @@ def _health(row: Account, inquiry: Inquiry | None, venue_name: str, now: datetim
         state=state,
         tone=tone,
         since=None if noted is None else noted.since,
-        seen_at=None if noted is None else noted.seen_at,
+        seen_at=_seen(noted, inquiry),
         failures=0 if noted is None else noted.failures,
         interruptions=0 if noted is None else noted.interruptions,
         problem="" if noted is None or noted.is_up else noted.problem,
@@ -91,6 +91,12 @@ def _state(row: Account, noted: AccountHealth | None) -> tuple[str, str]:
     if noted is None:
         return "Not asked yet", "warn"
     return ("Answers", "ok") if noted.is_up else ("Does not answer", "bad")
+
+
+def _seen(noted: AccountHealth | None, inquiry: Inquiry | None) -> datetime | None:
+    """When the venue last answered: what the engine notes is up to a minute old."""
+    by_hand = inquiry.answered_at if inquiry is not None and inquiry.state == InquiryState.ANSWERED else None
+    return max(filter(None, (by_hand, None if noted is None else noted.seen_at)), default=None)
 
 
 def _answer(row: Inquiry, now: datetime) -> Answer:
