@@ -186,12 +186,15 @@ class Engine:
                 await self.sessions.leave(self._listening.pop(key))
 
     async def heartbeat(self) -> None:
-        """Show that this engine lives, also while a unit of its work takes long; not where one hangs, for then it does not."""
-        assert self.process is not None
+        """Show that this engine lives, also while a unit of its work takes long. Where one hangs it does not, and gives up what it holds:
+        others need not wait until it was silent for long. With one connection for all nobody can be told."""
+        process, begun = self.entry, monotonic()
         if self.database.is_stuck:
             log.error("engine_unit_hangs", engine=str(self.id))
+            self._tenure.lapse()
+            if self._heart is not self.database:
+                await self._heart(lambda: engines.hangs(process, self._machine))
             return
-        process, begun = self.process, monotonic()
         await self._heart(lambda: engines.heartbeat(process, self._machine))
         self._tenure.renewed(begun)
 
