@@ -137,7 +137,7 @@ class Child:
 
     def _receive(self, size: int, deadline: float, seconds: float) -> memoryview:
         # Not a bytearray, which would be filled with zeros first.
-        view, filled = memoryview(np.empty(size, dtype=np.uint8)), 0
+        view, filled = np.empty(size, dtype=np.uint8).data, 0
         while filled < size:
             try:
                 count = self._socket.recv_into(view[filled:])

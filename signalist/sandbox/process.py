@@ -241,7 +241,7 @@ class StrategyProcess:
 def _candles(arrays: CandleArrays) -> list[bytes | memoryview]:
     kinds = ["<i8"] + ["<f8"] * (len(frames.CANDLE_COLUMNS) - 1)
     columns = (np.ascontiguousarray(getattr(arrays, n), k) for n, k in zip(frames.CANDLE_COLUMNS, kinds, strict=True))
-    return [frames.COUNT.pack(len(arrays)), *(memoryview(column).cast("B") for column in columns)]
+    return [frames.COUNT.pack(len(arrays)), *(column.data.cast("B") for column in columns)]
 
 
 def _json(value: Mapping[str, object]) -> list[bytes | memoryview]:

@@ -93,7 +93,10 @@ class _Run:
         self.at: list[int] = self.entries.bar.tolist()
         self.kept = Ratio.of(terms.maintenance)
         self.cash = self.grid.units(terms.capital)
-        self.fills: list[Fill] = []
+        self.planned: list[int] = []
+        """The entries that were traded as planned."""
+        self.fills: list[tuple[int, Fill]] = []
+        """The others, each with how many of the planned ones came before it."""
         self.passed_over: Counter[str] = Counter()
 
     def outcome(self) -> Outcome:
@@ -101,7 +104,7 @@ class _Run:
         plan = Plan.of(self.bars, self.entries, self.terms, self.grid)
         last = len(self.at) - 1 if self.at and self.at[-1] == self.n - 1 else len(self.at)
         needs, rules, results, following = plan.needs, plan.rule, plan.pnl, plan.next
-        index, planned = 0, []
+        index, planned = 0, self.planned
         while index < last:
             if self.cash < needs[index]:
                 position = self._enter(index)
@@ -111,12 +114,12 @@ class _Run:
                 self.passed_over[rules[index]] += 1
                 index += 1
             else:
-                planned.append((len(self.fills), index))
+                planned.append(index)
                 self.cash += results[index]
                 index = following[index]
         skipped = last - len(planned) - len(self.fills) - self.passed_over.total()
         self.passed_over += Counter(position_open=skipped, after_the_end=len(self.at) - last)
-        return Outcome(self.grid, self.bars, capital, self._together(plan, planned), dict(self.passed_over))
+        return Outcome(self.grid, self.bars, capital, self._together(plan), dict(self.passed_over))
 
     # --- Entries ---------------------------------------------------------------------------------
 
@@ -153,16 +156,16 @@ class _Run:
             return missing * self.kept.bottom // (held * (self.kept.bottom - self.kept.top)) or None
         return -(-(held * entry + cash) * self.kept.bottom // (held * (self.kept.bottom + self.kept.top)))
 
-    def _together(self, plan: Plan, planned: list[tuple[int, int]]) -> tuple[Fill, ...]:
-        """The round trips in order: those that were worked out one by one, with the planned ones where they came."""
-        made = plan.fills([index for _, index in planned])
+    def _together(self, plan: Plan) -> tuple[Fill, ...]:
+        """The round trips in order: the planned ones, with those that were worked out one by one where they came."""
+        made = plan.fills(self.planned)
         if not self.fills:
             return tuple(made)
         fills, done = [], 0
-        for (before, _), fill in zip(planned, made, strict=True):
-            fills += [*self.fills[done:before], fill]
+        for before, fill in self.fills:
+            fills += [*made[done:before], fill]
             done = before
-        return (*fills, *self.fills[done:])
+        return (*fills, *made[done:])
 
     # --- Exits -----------------------------------------------------------------------------------
 
@@ -221,7 +224,8 @@ class _Run:
         gross = (left - entry if long else entry - left) * lots * self.grid.worth
         pnl = gross - entry_fee - fee
         self.cash += pnl
-        self.fills.append(Fill(direction, begun, bar, lots, entry, left, entry_fee, fee, pnl, reason, at_open))
+        fill = Fill(direction, begun, bar, lots, entry, left, entry_fee, fee, pnl, reason, at_open)
+        self.fills.append((len(self.planned), fill))
 
 
 def _first(low: Ticks, high: Ticks, floor: int | None, ceiling: int | None) -> int:

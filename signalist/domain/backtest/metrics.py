@@ -212,6 +212,6 @@ def _average_duration(outcome: Outcome) -> float | None:
     times, seconds = outcome.bars.time, outcome.bars.seconds
     begin, end = np.array(_column(outcome.fills, 1)), np.array(_column(outcome.fills, 2))
     # Each begins at its bar's open, and those that end at a bar's open end a bar's length before its close.
-    at_open = sum(_column(outcome.fills, 10))
+    at_open: int = sum(_column(outcome.fills, 10))
     whole = int((times[end] - times[begin]).sum()) + seconds * (len(outcome.fills) - at_open)
     return whole / len(outcome.fills)
