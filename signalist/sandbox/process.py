@@ -17,8 +17,12 @@ from signalist.domain.strategies import BarSignals, SignalArrays, StrategyManife
 from . import frames, replies
 from .child import Child, readable
 from .frames import Frame
+from .limits import PROCESSOR_SECONDS, RUN_MEMORY, RUN_OUTPUT, RUN_SECONDS
 from .outcomes import Failed, FailureKind, Ran, RanWhole
 from .warm import CannotStart, Zygote, zygote
+
+# Wall seconds that a process of the longest runs is kept for.
+_SOME_MORE = 10.0
 
 
 class StrategyProcess:
@@ -27,7 +31,9 @@ class StrategyProcess:
     `house` is code of our own library: it is run on a machine without all walls, too, and keeps its process from run to run until it
     fails (its file is executed afresh all the same). Calls from several threads wait for each other. `time_limit` is wall seconds for
     one call (starting Python does not count), `memory_limit` bytes beyond what Python and numpy take, `output_limit` bytes that the
-    strategy may print in one call. `of` is the process to fork from, where it is not this process's usual one.
+    strategy may print in one call (limits.py). Processor time is limited to PROCESSOR_SECONDS, or a little more than `time_limit` where
+    that is longer; a process that is kept is replaced by a fresh one before it could run out of it. `of` is the process to fork from,
+    where it is not this process's usual one.
     """
 
     def __init__(
@@ -35,9 +41,9 @@ class StrategyProcess:
         source: str,
         parameters: Mapping[str, object],
         *,
-        time_limit: float = 5.0,
-        memory_limit: int = 1 << 29,
-        output_limit: int = 1 << 20,
+        time_limit: float = RUN_SECONDS,
+        memory_limit: int = RUN_MEMORY,
+        output_limit: int = RUN_OUTPUT,
         house: bool = False,
         of: Zygote | None = None,
     ) -> None:
@@ -46,6 +52,9 @@ class StrategyProcess:
         self._source = source
         self._given = dict(parameters)
         self._seconds = time_limit
+        self._processor = max(PROCESSOR_SECONDS, time_limit + _SOME_MORE)
+        self._spent = 0.0
+        """Wall seconds that its process has been asked for: it cannot have used more of its processor time."""
         self._memory = memory_limit
         self._output = output_limit
         self._child: Child | None = None
@@ -178,9 +187,8 @@ class StrategyProcess:
                 reason = self._zygote.walls().refusal
                 if reason is not None:
                     return Failed(FailureKind.REFUSED, readable(reason))
-            # Processor time is counted over a process's life, and the house's lives on.
-            seconds = 0.0 if self._house else self._seconds
-            self._child = Child(self._zygote, seconds=seconds, memory=self._memory, output=self._output)
+            self._child = Child(self._zygote, seconds=self._processor, memory=self._memory, output=self._output)
+            self._spent = 0.0
         except (CannotStart, OSError) as error:
             return Failed(FailureKind.DIED, readable(f"The strategy's process could not be started: {error}."))
         return self._child
@@ -214,7 +222,9 @@ class StrategyProcess:
     def _ask(
         self, child: Child, kind: Frame, body: list[bytes | memoryview], expected: Frame, size: int, setup: bytes = b""
     ) -> memoryview | Failed:
+        began = monotonic()
         answer = child.ask(kind, body, expected, size, self._seconds, setup=setup)
+        self._spent += monotonic() - began
         self._printed += child.printed.decode(errors="replace")
         if isinstance(answer, Failed):
             self._too_late = child.never_began
@@ -227,8 +237,9 @@ class StrategyProcess:
         return Failed(FailureKind.BAD_OUTPUT, message)
 
     def _rest(self) -> None:
-        """After an answer: a stranger's process has done its work."""
-        if not self._house and self._child is not None:
+        """After an answer: a stranger's process has done its work, and so has one that might run out of processor time in the next run."""
+        worn = self._spent + self._seconds > self._processor
+        if (worn or not self._house) and self._child is not None:
             self._child.leave()
             self._child = None
 
