@@ -18,6 +18,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
+from signalist.engine.beside import go_on_beside
 from signalist.engine.database import Database
 from signalist.engine.strategies import Answer, StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile, switch_requests
@@ -229,8 +230,10 @@ class Engine:
             # Nothing else goes on meanwhile: two changes of threads would take longer than the strategy.
             run, candles = shown[0]
             await self._finish_run(run, self.strategies.answer(run, candles))
-        else:
+        elif self._patient:
             await asyncio.gather(*(self._run(run, candles) for run, candles in shown))
+        else:
+            await go_on_beside([self._run(run, candles) for run, candles in shown], self.drain)
         return len(shown)
 
     def _claimed(self) -> list[tuple[StrategyRun, Shown | None]]:
