@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.google",
     "allauth.mfa",
+    "guardian",
     "tenants",
     "signalist.db",
     "signalist.display",
@@ -230,6 +231,12 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_IDLE_MINUTES = environment.integer("SIGNALIST_SESSION_IDLE_MINUTES", 720, minimum=5)
 STAFF_MINUTES = environment.integer("SIGNALIST_STAFF_MINUTES", 30, minimum=1, maximum=480)
 MAX_SESSIONS = environment.integer("SIGNALIST_MAX_SESSIONS", 10, minimum=1)
+
+# Of guardian the typed tables alone are used (`tenants.grants`): no user for visitors, nothing added to users and groups, and no backend,
+# which would let superusers pass wherever somebody asks Django and not the table of roles.
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
 
 # Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client
 # id nothing is offered. An address that the provider has verified is the same person here.
