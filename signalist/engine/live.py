@@ -26,6 +26,7 @@ from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
 from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
+from signalist.engine.inquiring import Inquirer
 from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
@@ -98,6 +99,7 @@ class LiveEngine:
         self._keywatch = None if keys is None else KeyWatch(keys, sessions, self.engine)
         if self._keywatch is not None:
             self.engine.before_listening = self._keywatch.look
+        self._inquirer = Inquirer(self.engine, sessions)
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
         self._minute: datetime | None = None
@@ -142,6 +144,7 @@ class LiveEngine:
         yield self._beat()
         yield self._tell_walls()
         yield Listening(self.engine.wakes, self.engine.news.set).listen()
+        yield self._inquirer.keep()
         if self._keywatch is not None:
             yield self._keywatch.keep()
         if settings.HEARTBEAT_URL:

@@ -98,6 +98,11 @@ class Engine:
         """This engine's name in runs, attempts and orders."""
         return self.entry.pk
 
+    @property
+    def held(self) -> list[Account]:
+        """The accounts that it holds, and to whose venues it listens."""
+        return list(self._listening.values())
+
     async def start(self, *, alone: bool = False, clock: str = "system") -> None:
         """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new.
 

@@ -59,6 +59,9 @@ command                GET       member              command
 stop                   GET       member
 stop_set               POST      orders.give         switch
 connections            GET       credentials.view
+account_health         GET       credentials.view
+account_answer         GET       credentials.view    account
+account_ask            POST      credentials.view    account
 connection_new         GET,POST  credentials.change  : venue
 connection             GET       credentials.view    credential
 connection_rename      POST      credentials.change  credential
