@@ -7,9 +7,10 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +32,7 @@ from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
+from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
@@ -39,7 +41,9 @@ from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
 from signalist.markets.models import LatestPrice
+from signalist.markets.service import MarketService
 from signalist.venues.base import Venue
+from signalist.venues.market_data import MarketData
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.paper.venue import PAPER, PaperVenue
@@ -76,7 +80,7 @@ class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
     `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
-    accounts by stored credentials find the secrets.
+    accounts by stored credentials find the secrets. `sources` are public sides of venues that it feeds from, where no other engine does.
     """
 
     def __init__(
@@ -87,8 +91,9 @@ class LiveEngine:
         synthetic: bool = False,
         others: Mapping[str, Venue] = MappingProxyType({}),
         keys: Keys | None = None,
+        sources: Sequence[MarketData] = (),
     ) -> None:
-        self._clock = clock
+        self._clock, self._sources = clock, sources
         self._database = Database()
         self._store = PaperStore()
         self._market = PublicMarket()
@@ -147,6 +152,10 @@ class LiveEngine:
         yield self._inquirer.keep()
         if self._keywatch is not None:
             yield self._keywatch.keep()
+        for source in self._sources:
+            yield MarketService(
+                source, self._clock, self._database.beside(), self.engine.id, partial(wanted_of, source.code)
+            ).keep()
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted

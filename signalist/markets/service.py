@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError
@@ -131,6 +132,7 @@ class MarketService:
                 market = Market.of(symbol, rows, Series(BASE))
                 newest = [begun[key].newest for key in keys]
                 self._begin_series(market, None if None in newest else min(at for at in newest if at), now)
+                market.since = market.series.newest or now
             fresh[symbol] = market
         self.markets.clear()
         self.markets.update(fresh)
@@ -170,9 +172,7 @@ class MarketService:
             wanted = [Subscription(Channel.TICKER, symbol) for symbol in mine]
             wanted += [Subscription(Channel.CANDLES, symbol, BASE) for symbol in mine]
             name = f"{self.source.code}/{start}"
-            lines.append(
-                Line(name, self.source, wanted, BASE, lambda message, name=name: self._ear.hear(name, message))
-            )  # type: ignore[misc]
+            lines.append(Line(name, self.source, wanted, BASE, partial(self._ear.hear, name)))
         return lines
 
     async def _rest(self) -> None:
@@ -212,7 +212,9 @@ class MarketService:
         for market in self.markets.values():
             market.settled(outcome, filled=False)
             key = market.feeds[0].instrument_id
-            market.add("backfilled", sum((key, BASE.code, at) in outcome.entered for k, at in behind if k == key))
+            mine = [(key, BASE.code, at) for k, at in behind if k == key and at > market.since]
+            market.add("backfilled", sum(each in outcome.entered for each in mine))
+            market.add("late", sum(each in outcome.entered or each in outcome.replaced for each in mine))
 
     async def _filled(self, filled: Filled) -> None:
         """History has answered."""
@@ -265,7 +267,7 @@ class MarketService:
         await self._do(lambda: feed_books.keep_up(row, changed))
 
     async def _do(self, function: Callable[[], T]) -> T:
-        return await self._database(function)  # type: ignore[return-value,arg-type]
+        return await self._database(function)  # type: ignore[return-value]  # what it runs says what it returns
 
     def lines(self) -> Mapping[str, Line]:
         """The connections by name."""

@@ -48,14 +48,16 @@ class Told:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch, by the instrument's id: how many of the candles that were told were new, behind the newest one, there
-    already, or otherwise than before; and the keys of those that were new. Those that were made here are not counted."""
+    """What became of a batch, by the instrument's id: how many of the candles that were told were new, invented and new, there already, or
+    otherwise than before. `entered` are the keys of those that were new, `replaced` of those that took the place of an invented one. Those
+    that were made here are not counted."""
 
     new: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     invented: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     same: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     corrected: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     entered: set[Key] = field(default_factory=set)
+    replaced: set[Key] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ def settle_candles(told: Sequence[Told], prices: Sequence[feeds.Price], now: dat
     with transaction.atomic():
         books = _Books(_stored([t.key for t in exact]))
         for each in exact:
-            _count(outcome, each, _take(books, each))
+            _count(outcome, books, each, _take(books, each))
         _make_higher(books)
         _write(books, prices, now)
     return outcome
@@ -104,11 +106,13 @@ def _take(books: _Books, told: Told) -> str:
     return "corrected"
 
 
-def _count(outcome: Outcome, told: Told, became: str) -> None:
+def _count(outcome: Outcome, books: _Books, told: Told, became: str) -> None:
     counts = outcome.invented if told.invented and became == "new" else getattr(outcome, became)
     counts[told.instrument_id] += 1
     if became == "new":
         outcome.entered.add(told.key)
+    elif became == "corrected" and (row := books.stored.get(told.key)) is not None and row.is_synthetic:
+        outcome.replaced.add(told.key)
 
 
 def _make_higher(books: _Books) -> None:

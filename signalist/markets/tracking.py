@@ -125,12 +125,13 @@ class Series:
         if not closed:
             self.counts.late += 1
             return []
+        if self.newest is not None and candle.close_time < self.newest - self.frame.length * REMEMBERED:
+            return []  # a stream that begins with its past: what is missing of that is asked of history
         known = self._known.get(candle.close_time)
         if known is not None and known[0] == candle:
             self.counts.duplicates += known[1]
             self._known[candle.close_time] = (candle, True)
             return []
-        self.counts.late += known is None
         self._remember(candle, by_venue=True)
         return [Settled(candle, behind=True)]
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from signalist.markets.feed_books import COUNTED
 from signalist.markets.feed_models import Feed
 from signalist.markets.settling import Outcome
 from signalist.markets.tracking import Series
 
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 QUIET_AFTER = 3
 """Candles without any word of a market after which it is called quiet."""
 
 
 @dataclass(slots=True)
 class Market:
-    """One symbol of the source and the rows of the instruments that it feeds. `extra` are counts that the series does not keep."""
+    """One symbol of the source and the rows of the instruments that it feeds, since the close `since`. `extra` are counts that the series
+    does not keep."""
 
     symbol: str
     feeds: Sequence[Feed]
@@ -28,6 +30,7 @@ class Market:
     heard_at: datetime | None = None
     lag: timedelta | None = None
     error: str = ""
+    since: datetime = BEGINNING
     _shown: tuple[object, ...] = ()
 
     @classmethod
