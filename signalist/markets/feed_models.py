@@ -81,7 +81,7 @@ class CandleCorrection(models.Model):
     after = models.JSONField()
 
     class Meta:
-        indexes = [models.Index(fields=["instrument", "-at"], name="correction_newest")]
+        indexes = [models.Index(fields=["-at"], name="correction_newest")]
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.timeframe} {self.close_time:%Y-%m-%dT%H:%MZ}"

@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [models.Index(fields=["instrument", "-at"], name="correction_newest")],
+                "indexes": [models.Index(fields=["-at"], name="correction_newest")],
             },
         ),
         migrations.RunPython(latest_prices_without_log, latest_prices_with_log),
