@@ -7,9 +7,10 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +32,7 @@ from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
+from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.supplies import VenueMemory
@@ -40,7 +42,9 @@ from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
 from signalist.markets.models import LatestPrice
+from signalist.markets.service import MarketService
 from signalist.venues.base import Venue
+from signalist.venues.market_data import MarketData
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.paper.venue import PAPER, PaperVenue
@@ -79,7 +83,7 @@ class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
     `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
-    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from.
+    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources` are public sides of venues that it feeds from, where no other engine does.
     """
 
     def __init__(
@@ -91,8 +95,9 @@ class LiveEngine:
         others: Mapping[str, Venue] = MappingProxyType({}),
         keys: Keys | None = None,
         memory: VenueMemory | None = None,
+        sources: Sequence[MarketData] = (),
     ) -> None:
-        self._clock = clock
+        self._clock, self._sources = clock, sources
         self._database = Database()
         self._store = PaperStore()
         self._market = PublicMarket()
@@ -160,6 +165,10 @@ class LiveEngine:
             yield self._keywatch.keep()
         if self._memory is not None:
             yield self._memory.keep()
+        for source in self._sources:
+            yield MarketService(
+                source, self._clock, self._database.beside(), self.engine.id, partial(wanted_of, source.code)
+            ).keep()
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted

@@ -253,6 +253,8 @@ class Engine:
         """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
         database, clock = self.database, self.clock
         while self.wakes.any() or self._dirty or self._has_answers():
+            if self.wakes.take("corrections"):
+                self.strategies.forget()
             if self.wakes.take("switches"):
                 await database(lambda: switch_requests.carry_out(clock.now()))
             await self._hear()

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("strategies", "0008_reports_and_drafts"),
+        ("strategies", "0009_gate_claims_and_suspensions"),
         ("tenants", "0004_who_is_let_in"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
