@@ -16,8 +16,8 @@ from signalist.venues.base import OrderRequest
 from signalist.venues.errors import Next
 from signalist.venues.kraken import orders, parse, protocol
 from signalist.venues.kraken.client import Signer, signed
-from signalist.venues.kraken.symbols import Pairs, ours
-from signalist.venues.public import Trading
+from signalist.venues.kraken.symbols import Pairs, Trading, ours
+from signalist.venues.market_data import BookLevel
 from tests.venues.kraken_vectors import beside, rest, vectors
 
 D = Decimal
@@ -181,7 +181,7 @@ def known() -> Pairs:
 
 @beside
 def test_recorded_pairs_are_instruments_with_their_steps_minimums_and_fees() -> None:
-    listed = known().pair("BTC/USD").listed
+    listed = known().pair("BTC/USD")
     spec = listed.spec
     assert (spec.name, spec.base, spec.quote) == ("kraken:BTC/USD", "BTC", "USD")
     assert (spec.tick, spec.lot, spec.min_quantity, spec.min_notional) == (
@@ -196,7 +196,7 @@ def test_recorded_pairs_are_instruments_with_their_steps_minimums_and_fees() -> 
 
 @beside
 def test_recorded_prices_candles_depth_and_trades_are_read() -> None:
-    (quote,) = (q for q in parse.quotes(rest("ticker_information"), known()) if q.symbol == "BTC/USD")
+    quote = parse.tickers(rest("ticker_information"), known())["BTC/USD"]
     assert (quote.bid, quote.ask, quote.last) == (D("40228.4"), D("40228.5"), D("40228.5"))
     rows = next(iter(rest("ohlc_data").values()))
     running = datetime.fromtimestamp(rows[-1][0] + 30, UTC)
@@ -204,8 +204,8 @@ def test_recorded_prices_candles_depth_and_trades_are_read() -> None:
     assert len(candles) == len(rows) - 1, "the candle that runs is left out"
     assert candles[0].close_time == datetime.fromtimestamp(1700980320, UTC)
     assert (candles[1].low, candles[1].volume) == (D("37780.4"), D("0.02258695"))
-    depth = parse.depth(rest("orderbook"), "BTC/USD")
-    assert (depth.asks[0], depth.bids[0]) == ((D(37221.1).quantize(D("0.1")), D("19.596")), (D(37221), D("0.156")))
+    depth = parse.book(rest("orderbook"), "BTC/USD")
+    assert (depth.asks[0], depth.bids[0].price) == (BookLevel(D("37221.1"), D("19.596")), D(37221))
     (first, *_) = parse.trades(rest("recent_trades"), "BTC/USD")
     assert (first.side, first.price, first.number) == (Side.BUY, D(37247), 64754585)
     assert parse.trading(rest("system_status")["status"]) is Trading.ONLINE

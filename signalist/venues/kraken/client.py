@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 from signalist.clock import Clock, monotonic
-from signalist.venues.errors import NoAnswer, NotSent
+from signalist.venues.errors import Busy, NoAnswer, NotSent
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.protocol import PRIVATE, PUBLIC, REST, Tier, WrongNonce
 from signalist.venues.kraken.symbols import Pairs
@@ -21,6 +22,8 @@ from signalist.venues.transport.nonces import Nonces
 
 LISTED_FOR = 3600.0
 """Seconds for which the list of pairs is believed."""
+STEP = 0.5
+"""Seconds by which our clock must have moved against the monotonic one to count as set."""
 AGENT = {"User-Agent": "signalist"}
 _FORM = AGENT | {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -62,6 +65,7 @@ class Client:
         self.http = Http(base, self.ledger, size=size, parse=parse.read)
         self._nonces = nonces
         self._venue_clock = VenueClock()
+        self._epoch = clock.now().timestamp() - monotonic()
         self._pairs: tuple[float, Pairs] | None = None
         self.ledger.limit(self.public_bucket, protocol.PUBLIC_CALLS)
 
@@ -155,14 +159,8 @@ class Client:
 
     def venue_time(self, ours: datetime) -> datetime:
         """A moment of our clock as Kraken's clock will show it."""
+        self._notice_steps()
         return ours + timedelta(seconds=self._venue_clock.ahead)
-
-    async def learn_the_time(self) -> float:
-        """Ask for Kraken's time; by how many seconds its clock is ahead of ours."""
-        before = self.clock.now().timestamp()
-        said = await self.public("Time")
-        self._venue_clock.heard(before, self.clock.now().timestamp(), float(said["unixtime"]), 1.0)
-        return self._venue_clock.ahead
 
     async def close(self) -> None:
         """Close all connections."""
@@ -170,11 +168,12 @@ class Client:
 
     def _result(self, answer: Answer, calls: tuple[str, ...] | None = None) -> Any:
         """Read an answer; whoever is told that it asks too much keeps still for a while."""
+        self._heard_the_time(answer)
         try:
             return parse.result(answer.said, self.clock.now().timestamp())
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's answer was none of its protocol (status {answer.status}).") from error
-        except protocol.errors.Busy as busy:
+        except Busy as busy:
             if calls is not None and not isinstance(busy, WrongNonce | protocol.Closed):
                 full = self.tier.calls
                 if str(busy).startswith(("EAPI:Rate limit", "EGeneral:Too many")):
@@ -182,3 +181,20 @@ class Client:
                 elif busy.after:
                     self.ledger.close(calls, busy.after)
             raise
+
+    def _heard_the_time(self, answer: Answer) -> None:
+        """Every answer names Kraken's time, to the second (RFC 9110, 6.6.1)."""
+        try:
+            said = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+        except ValueError:
+            return
+        self._notice_steps()
+        now = self.clock.now().timestamp()
+        self._venue_clock.heard(now - answer.took, now, said, 1.0)
+
+    def _notice_steps(self) -> None:
+        """Whether our clock was set since the last look, which the monotonic one tells: then what was learnt is worth nothing."""
+        epoch = self.clock.now().timestamp() - monotonic()
+        if abs(epoch - self._epoch) > STEP:
+            self._venue_clock.forget()
+        self._epoch = epoch

@@ -1,82 +1,90 @@
-"""Kraken's public side over REST: instruments, prices of all pairs in one request, closed candles and depth."""
+"""Kraken's public side: instruments, prices of all pairs in one request, closed candles, and the stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from signalist.domain.candles import Candle
 from signalist.domain.errors import DomainError
+from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.timeframes import Timeframe
 from signalist.venues.errors import NoAnswer, Refused
-from signalist.venues.kraken import parse
+from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.client import Client
-from signalist.venues.public import Depth, Hears, Listed, MarketStream, Quote, Traded, Trading
+from signalist.venues.kraken.streams import PublicStream
+from signalist.venues.kraken.symbols import Trading
+from signalist.venues.market_data import BookSnapshot, HistoryPage, MarketLimits, Message, Subscription, Ticker
 
 T = TypeVar("T")
 DEEPEST = 500
+LIMITS = MarketLimits(
+    frames=frozenset(frame.code for frame in parse.INTERVALS),
+    page=parse.LONGEST_HISTORY,
+    reach=parse.LONGEST_HISTORY,
+    pause=1.0,
+    symbols_at_once=None,
+    silence=10.0,
+    per_connection=None,
+)
 
 
 class KrakenMarket:
-    """See `signalist.venues.public.MarketData`."""
+    """See `signalist.venues.market_data.MarketData`. `stream_at` is where the stream is."""
 
     code = parse.KRAKEN
-    frames = frozenset(parse.INTERVALS)
-    longest_history = parse.LONGEST_HISTORY
+    limits = LIMITS
 
-    def __init__(self, client: Client, open_stream: Callable[[Hears], MarketStream] | None = None) -> None:
-        self.client = client
-        self._open_stream = open_stream
+    def __init__(self, client: Client, stream_at: str = protocol.PUBLIC_STREAM) -> None:
+        self.client, self.stream_at = client, stream_at
 
-    async def instruments(self) -> tuple[Listed, ...]:
-        return tuple(pair.listed for pair in (await self.client.pairs()).all)
+    async def instruments(self) -> tuple[InstrumentSpec, ...]:
+        pairs = (await self.client.pairs()).all
+        return tuple(pair.spec for pair in pairs if pair.trading is Trading.ONLINE)
 
-    async def quotes(self, symbols: Collection[str] = ()) -> tuple[Quote, ...]:
+    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
         known = await self.client.pairs()
-        names = {pair.symbol: pair.altname for pair in known.all}
-        wanted = [names[symbol] for symbol in symbols if symbol in names]
-        if symbols and not wanted:
-            return ()
-        said = await self.client.public("Ticker", {"pair": ",".join(wanted)} if wanted else None)
-        return _read(lambda: parse.quotes(said, known))
+        altnames = {pair.symbol: pair.altname for pair in known.all}
+        wanted = None if symbols is None else [altnames[symbol] for symbol in symbols if symbol in altnames]
+        if wanted is not None and not wanted:
+            return {}
+        said = await self.client.public("Ticker", None if wanted is None else {"pair": ",".join(wanted)})
+        return _read(lambda: parse.tickers(said, known))
 
-    async def candles(self, symbol: str, frame: Timeframe, since: datetime | None = None) -> tuple[Candle, ...]:
-        """See the protocol. Kraken's `since` is the opening of the candle before the first that is wanted."""
+    async def history(self, symbol: str, frame: Timeframe, since: datetime, until: datetime) -> HistoryPage:
+        """See the protocol. Kraken has the newest 720 candles only, whatever it is asked for; what is older is missing from the page."""
         if frame not in parse.INTERVALS:
             raise Refused(f"Kraken has no candles of {frame.code}.")
-        query: dict[str, object] = {"pair": await self._altname(symbol), "interval": parse.INTERVALS[frame]}
-        if since is not None:
-            query["since"] = int(since.timestamp()) - frame.seconds
+        pair = (await self.client.pairs()).pair(symbol)
+        # The first whole candle after `since` opens at `since` or later; Kraken's own `since` may leave out the one that opens there.
+        begin = int(since.timestamp()) - frame.seconds
+        query = {"pair": pair.altname, "interval": parse.INTERVALS[frame], "since": begin}
         said = await self.client.public("OHLC", query)
         now = self.client.venue_time(self.client.clock.now())
         found = _read(lambda: parse.candles(said, frame, now))
-        return tuple(candle for candle in found if since is None or candle.close_time > since)
+        return HistoryPage(tuple(candle for candle in found if since < candle.close_time <= until))
 
-    async def depth(self, symbol: str, levels: int) -> Depth:
-        query = {"pair": await self._altname(symbol), "count": min(max(levels, 1), DEEPEST)}
+    async def book(self, symbol: str, levels: int) -> BookSnapshot:
+        """The best levels on each side, at most 500."""
+        query = {"pair": (await self.client.pairs()).pair(symbol).altname, "count": min(max(levels, 1), DEEPEST)}
         said = await self.client.public("Depth", query)
-        return _read(lambda: parse.depth(said, symbol))
+        return _read(lambda: parse.book(said, symbol))
 
-    async def trades(self, symbol: str) -> tuple[Traded, ...]:
+    async def trades(self, symbol: str) -> tuple[parse.Traded, ...]:
         """The market's latest trades, oldest first."""
-        said = await self.client.public("Trades", {"pair": await self._altname(symbol)})
+        said = await self.client.public("Trades", {"pair": (await self.client.pairs()).pair(symbol).altname})
         return _read(lambda: parse.trades(said, symbol))
 
     async def trading(self) -> Trading:
+        """What Kraken as a whole lets people do now."""
         said = await self.client.public("SystemStatus")
         return _read(lambda: parse.trading(str(said["status"])))
 
-    def stream(self, hears: Hears) -> MarketStream:
-        if self._open_stream is None:
-            raise Refused("This market is asked over REST only.")
-        return self._open_stream(hears)
+    def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
+        return PublicStream(self.client, self.stream_at, subscriptions).messages()
 
     async def close(self) -> None:
         await self.client.close()
-
-    async def _altname(self, symbol: str) -> str:
-        return (await self.client.pairs()).pair(symbol).altname
 
 
 def _read(parsed: Callable[[], T]) -> T:

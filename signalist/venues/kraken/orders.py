@@ -90,13 +90,13 @@ def check(request: OrderRequest, pair: Pair) -> None:
     if request.leverage != 1:
         raise Refused("Kraken's spot market is traded without leverage here.")
     check_quantity(request.quantity, pair)
-    if request.quantity < pair.listed.spec.min_quantity:
-        raise Refused(f"The quantity {request.quantity} is under the minimum {pair.listed.spec.min_quantity}.")
+    if request.quantity < pair.spec.min_quantity:
+        raise Refused(f"The quantity {request.quantity} is under the minimum {pair.spec.min_quantity}.")
     for level in (request.price, request.trigger):
         if level is not None:
             check_price(level, pair)
     level = request.price or request.trigger
-    if level is not None and (problem := pair.listed.spec.too_small(request.quantity, level)) is not None:
+    if level is not None and (problem := pair.spec.too_small(request.quantity, level)) is not None:
         raise Refused(problem)
 
 
@@ -104,16 +104,16 @@ def check_quantity(quantity: Decimal, pair: Pair) -> None:
     """Raise Refused for a quantity off the pair's step, or none."""
     if not quantity.is_finite() or quantity <= 0 or quantity > Decimal("1E15"):
         raise Refused(f"{quantity} is no quantity.")
-    if pair.listed.spec.quantity(quantity) != quantity:
-        raise Refused(f"The quantity {quantity} is not a multiple of {pair.listed.spec.lot}.")
+    if pair.spec.quantity(quantity) != quantity:
+        raise Refused(f"The quantity {quantity} is not a multiple of {pair.spec.lot}.")
 
 
 def check_price(price: Decimal, pair: Pair) -> None:
     """Raise Refused for a price off the pair's tick, or none."""
     if not price.is_finite() or price <= 0 or price > Decimal("1E15"):
         raise Refused(f"{price} is no price.")
-    if pair.listed.spec.price(price) != price:
-        raise Refused(f"The price {price} is not a multiple of {pair.listed.spec.tick}.")
+    if pair.spec.price(price) != price:
+        raise Refused(f"The price {price} is not a multiple of {pair.spec.tick}.")
 
 
 # --- What comes back -----------------------------------------------------------------------------

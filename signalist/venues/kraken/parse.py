@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,8 +17,8 @@ from signalist.domain.instruments import InstrumentKind, InstrumentSpec
 from signalist.domain.orders import Side
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.venues.kraken import protocol
-from signalist.venues.kraken.symbols import Pair, Pairs, ours
-from signalist.venues.public import Depth, Level, Listed, Quote, Traded, Trading
+from signalist.venues.kraken.symbols import Pair, Pairs, Trading, ours
+from signalist.venues.market_data import BookLevel, BookSnapshot, Ticker
 
 KRAKEN = "kraken"
 INTERVALS: Mapping[Timeframe, int] = {
@@ -87,7 +88,7 @@ def pairs(said: Mapping[str, Mapping[str, Any]]) -> Pairs:
 
 
 def _is_currency(row: Mapping[str, Any]) -> bool:
-    return row.get("aclass_base", "currency") == "currency"
+    return bool(row.get("aclass_base", "currency") == "currency")
 
 
 def _pair(key: str, row: Mapping[str, Any]) -> Pair:
@@ -107,9 +108,9 @@ def _pair(key: str, row: Mapping[str, Any]) -> Pair:
         min_notional=number(row.get("costmin", "0")),
     )
     taker = _first_fee(row.get("fees"), Decimal("0.0040"))
-    listed = Listed(spec, trading(str(row.get("status", "online"))), taker, _first_fee(row.get("fees_maker"), taker))
+    fees = taker, _first_fee(row.get("fees_maker"), taker)
     names = key, str(row["altname"]), str(row["base"]), str(row["quote"])
-    return Pair(listed, *names, price_decimals, quantity_decimals)
+    return Pair(spec, trading(str(row.get("status", "online"))), *fees, *names, price_decimals, quantity_decimals)
 
 
 def _first_fee(steps: Any, otherwise: Decimal) -> Decimal:
@@ -117,15 +118,29 @@ def _first_fee(steps: Any, otherwise: Decimal) -> Decimal:
     return number(steps[0][1]) * _HUNDREDTH if steps else otherwise
 
 
-def quotes(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> tuple[Quote, ...]:
-    """Ticker. What is no pair of ours is left out, and so is a pair in which nobody has traded or offers anything."""
-    found = []
-    for name, row in said.items():
-        symbol, last = known.symbol(name), number(row["c"][0])
-        bid, ask = number(row["b"][0]), number(row["a"][0])
-        if "/" in symbol and last > 0:
-            found.append(Quote(symbol, last, bid, ask))
-    return tuple(found)
+def tickers(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> dict[str, Ticker]:
+    """Ticker, by symbol. What is no pair of ours is left out, and so is a pair in which nobody has ever traded."""
+    return {
+        symbol: _ticker(symbol, row)
+        for name, row in said.items()
+        if "/" in (symbol := known.symbol(name)) and number(row["c"][0]) > 0
+    }
+
+
+def _ticker(symbol: str, row: Mapping[str, Any]) -> Ticker:
+    bid, ask = number(row["b"][0]), number(row["a"][0])
+    return Ticker(
+        symbol=symbol,
+        last=number(row["c"][0]),
+        bid=bid or None,
+        ask=ask or None,
+        bid_quantity=number(row["b"][2]),
+        ask_quantity=number(row["a"][2]),
+        volume=number(row["v"][1]),
+        vwap=number(row["p"][1]),
+        low=number(row["l"][1]),
+        high=number(row["h"][1]),
+    )
 
 
 def candles(said: Mapping[str, Any], frame: Timeframe, now: datetime) -> tuple[Candle, ...]:
@@ -141,25 +156,36 @@ def _candle(row: Sequence[Any], frame: Timeframe) -> Candle:
     ).checked()
 
 
-def depth(said: Mapping[str, Any], symbol: str) -> Depth:
+def book(said: Mapping[str, Any], symbol: str) -> BookSnapshot:
     """Depth, as far as it was asked for."""
     (row,) = said.values()
-    sides = [tuple(_level(level) for level in row[side]) for side in ("bids", "asks")]
-    return Depth(
-        symbol, *sides, at=max((moment(level[2]) for side in ("bids", "asks") for level in row[side]), default=None)
-    )
+    bids, asks = (tuple(_level(level) for level in row[side]) for side in ("bids", "asks"))
+    at = max((moment(level[2]) for side in ("bids", "asks") for level in row[side]), default=None)
+    return BookSnapshot(symbol, bids, asks, at)
 
 
-def _level(row: Sequence[Any]) -> Level:
-    return number(row[0]), number(row[1])
+def _level(row: Sequence[Any]) -> BookLevel:
+    return BookLevel(number(row[0]), number(row[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """One trade of the market; `side` is the taker's, `number` grows within a symbol."""
+
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    at: datetime
+    number: int
 
 
 def trades(said: Mapping[str, Any], symbol: str) -> tuple[Traded, ...]:
     """Trades, oldest first."""
     (rows,) = (rows for name, rows in said.items() if name != "last")
     return tuple(
-        Traded(symbol, _SIDES[str(side)], number(price), number(quantity), moment(at), int(trade_id))
-        for price, quantity, at, side, _, _, trade_id in rows
+        Traded(symbol, side(word), number(price), number(quantity), moment(at), int(trade_id))
+        for price, quantity, at, word, _, _, trade_id in rows
     )
 
 

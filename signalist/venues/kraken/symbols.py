@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
+from signalist.domain.instruments import InstrumentSpec
 from signalist.venues.errors import UnknownInstrument
-from signalist.venues.public import Listed
 
 RENAMED: Mapping[str, str] = {"XBT": "BTC", "XDG": "DOGE"}
 _SUFFIXES = ("S", "M", "B", "F", "P", "T")
@@ -26,11 +27,28 @@ def is_tradable(asset: str) -> bool:
     return asset.rpartition(".")[2] not in _SUFFIXES or "." not in asset
 
 
+class Trading(StrEnum):
+    """What Kraken as a whole, or one pair there, lets people do. CLOSED: maintenance, delisted, or not open yet."""
+
+    ONLINE = "online"
+    CANCEL_ONLY = "cancel_only"
+    POST_ONLY = "post_only"
+    LIMIT_ONLY = "limit_only"
+    REDUCE_ONLY = "reduce_only"
+    CLOSED = "closed"
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A pair: what is ours of it, Kraken's names, and how many decimals its prices and quantities are written with."""
+    """A pair: what is ours of it, Kraken's names, and how many decimals its prices and quantities are written with.
 
-    listed: Listed
+    Fees are fractions: what who has traded nothing yet pays.
+    """
+
+    spec: InstrumentSpec
+    trading: Trading
+    taker_fee: Decimal
+    maker_fee: Decimal
     key: str
     altname: str
     base_key: str
@@ -40,11 +58,7 @@ class Pair:
 
     @property
     def symbol(self) -> str:
-        return self.listed.spec.symbol
-
-    @property
-    def taker_fee(self) -> Decimal:
-        return self.listed.taker_fee
+        return self.spec.symbol
 
 
 class Pairs:
@@ -53,8 +67,8 @@ class Pairs:
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self.all = tuple(pairs)
         self._by_name = {name: pair for pair in pairs for name in (pair.symbol, pair.key, pair.altname)}
-        bases = {pair.base_key: pair.listed.spec.base for pair in pairs}
-        self._assets = bases | {pair.quote_key: pair.listed.spec.quote for pair in pairs}
+        bases = {pair.base_key: pair.spec.base for pair in pairs}
+        self._assets = bases | {pair.quote_key: pair.spec.quote for pair in pairs}
 
     def __len__(self) -> int:
         return len(self.all)
