@@ -28,7 +28,9 @@ class Bars:
         candle = Candle(begun + frame.length, *prices).checked()
         before = self._running.get((symbol, frame))
         if before is not None and begun < before[0]:
-            return [CandleUpdate(symbol, frame, candle, closed=True)]  # a late word on one that is closed: it corrects it
+            return [
+                CandleUpdate(symbol, frame, candle, closed=True)
+            ]  # a late word on one that is closed: it corrects it
         self._running[symbol, frame] = begun, candle
         told = [CandleUpdate(symbol, frame, candle, closed=False)]
         if before is not None and begun > before[0]:

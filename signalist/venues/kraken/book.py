@@ -18,7 +18,12 @@ CHECKED = 10
 DEPTHS = (10, 25, 100, 500, 1000)
 
 
-def checksum(asks: Iterable[tuple[Decimal, Decimal]], bids: Iterable[tuple[Decimal, Decimal]], price_decimals: int, quantity_decimals: int) -> int:
+def checksum(
+    asks: Iterable[tuple[Decimal, Decimal]],
+    bids: Iterable[tuple[Decimal, Decimal]],
+    price_decimals: int,
+    quantity_decimals: int,
+) -> int:
     """The checksum of these levels, which are the ten best of each side, best first."""
     levels = [*asks, *bids]
     text = "".join(_digits(price, price_decimals) + _digits(quantity, quantity_decimals) for price, quantity in levels)
@@ -62,5 +67,5 @@ class Book:
             self.whole = False
             raise WrongBook(f"The book of {self.symbol} is not the venue's.")
         at = row.get("timestamp")
-        best = (tuple(BookLevel(*level) for level in levels[: self.depth]) for levels in (bids, asks))
-        return BookSnapshot(self.symbol, *best, at=None if at is None else instant(at))
+        best_bids, best_asks = (tuple(BookLevel(*level) for level in of[: self.depth]) for of in (bids, asks))
+        return BookSnapshot(self.symbol, best_bids, best_asks, None if at is None else instant(at))

@@ -14,7 +14,7 @@ from signalist.venues.errors import Busy, NoAnswer, NotSent
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.protocol import PRIVATE, PUBLIC, REST, Tier, WrongNonce
 from signalist.venues.kraken.symbols import Pairs
-from signalist.venues.transport.budgets import Priority
+from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.clocks import VenueClock
 from signalist.venues.transport.http import Answer, Call, Http
 from signalist.venues.transport.ledger import Draw, RateLedger
@@ -59,6 +59,7 @@ class Client:
         tier: Tier = protocol.TIERS["starter"],
         ledger: RateLedger | None = None,
         size: int = 100,
+        public: Budget = protocol.PUBLIC_CALLS,
     ) -> None:
         self.base, self.clock, self.tier = base, clock, tier
         self.ledger = ledger or RateLedger()
@@ -67,7 +68,7 @@ class Client:
         self._venue_clock = VenueClock()
         self._epoch = clock.now().timestamp() - monotonic()
         self._pairs: tuple[float, Pairs] | None = None
-        self.ledger.limit(self.public_bucket, protocol.PUBLIC_CALLS)
+        self.ledger.limit(self.public_bucket, public)
 
     @property
     def public_bucket(self) -> tuple[str, ...]:

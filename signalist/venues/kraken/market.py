@@ -12,9 +12,10 @@ from signalist.domain.timeframes import Timeframe
 from signalist.venues.errors import NoAnswer, Refused
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.client import Client
-from signalist.venues.kraken.streams import PublicStream
+from signalist.venues.kraken.streams import USUAL, PublicStream
 from signalist.venues.kraken.symbols import Trading
 from signalist.venues.market_data import BookSnapshot, HistoryPage, MarketLimits, Message, Subscription, Ticker
+from signalist.venues.transport.sockets import LinkTerms
 
 T = TypeVar("T")
 DEEPEST = 500
@@ -35,8 +36,8 @@ class KrakenMarket:
     code = parse.KRAKEN
     limits = LIMITS
 
-    def __init__(self, client: Client, stream_at: str = protocol.PUBLIC_STREAM) -> None:
-        self.client, self.stream_at = client, stream_at
+    def __init__(self, client: Client, stream_at: str = protocol.PUBLIC_STREAM, terms: LinkTerms = USUAL) -> None:
+        self.client, self.stream_at, self._terms = client, stream_at, terms
 
     async def instruments(self) -> tuple[InstrumentSpec, ...]:
         pairs = (await self.client.pairs()).all
@@ -81,7 +82,7 @@ class KrakenMarket:
         return _read(lambda: parse.trading(str(said["status"])))
 
     def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
-        return PublicStream(self.client, self.stream_at, subscriptions).messages()
+        return PublicStream(self.client, self.stream_at, subscriptions, self._terms).messages()
 
     async def close(self) -> None:
         await self.client.close()

@@ -32,6 +32,7 @@ from signalist.venues.market_data import (
 )
 from signalist.venues.transport.sockets import LinkTerms, Wire, connected
 
+USUAL = LinkTerms()
 AT_ONCE = 50
 """Symbols in one subscription."""
 Said = Mapping[str, Any]
@@ -48,7 +49,7 @@ def params_of(subscription: Subscription) -> dict[str, Any]:
     if subscription.channel is Channel.TICKER:
         return {"channel": "ticker", "snapshot": True}
     if subscription.channel is Channel.CANDLES:
-        if subscription.frame not in INTERVALS:
+        if subscription.frame is None or subscription.frame not in INTERVALS:
             raise Refused(f"Kraken has no candles of {subscription.frame.code if subscription.frame else 'no length'}.")
         return {"channel": "ohlc", "interval": INTERVALS[subscription.frame], "snapshot": True}
     wanted = max(subscription.depth, DEPTHS[0])
@@ -60,7 +61,7 @@ class PublicStream:
     """One connection with these subscriptions."""
 
     def __init__(
-        self, client: Client, url: str, subscriptions: Sequence[Subscription], terms: LinkTerms = LinkTerms()
+        self, client: Client, url: str, subscriptions: Sequence[Subscription], terms: LinkTerms = USUAL
     ) -> None:
         self._client, self._url, self._terms = client, url, terms
         self._wanted = list(dict.fromkeys(subscriptions))
@@ -205,5 +206,3 @@ def precisions(said: Said) -> dict[str, tuple[int, int]]:
     """A message of the instrument channel: by symbol, the decimals of prices and quantities."""
     pairs = said["data"]["pairs"]
     return {str(row["symbol"]): (int(row["price_precision"]), int(row["qty_precision"])) for row in pairs}
-
-

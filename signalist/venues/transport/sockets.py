@@ -58,6 +58,9 @@ class LinkTerms:
         return pause * (1 + self.jitter * (2 * draw - 1))
 
 
+USUAL = LinkTerms()
+
+
 class Wire:
     """One connection that is up."""
 
@@ -132,7 +135,7 @@ class Speaker(Protocol):
 class KeptUp:
     """A connection to `url`, kept up from `start` to `close`. `seed` is what its jitter is drawn from."""
 
-    def __init__(self, url: str, speaker: Speaker, terms: LinkTerms = LinkTerms(), *, seed: str = "") -> None:
+    def __init__(self, url: str, speaker: Speaker, terms: LinkTerms = USUAL, *, seed: str = "") -> None:
         self._url, self._speaker, self._terms = url, speaker, terms
         self._draw = random.Random(f"{seed}:{url}")
         self._task: asyncio.Task[None] | None = None
