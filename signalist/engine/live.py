@@ -83,7 +83,8 @@ class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
     `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
-    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources` are public sides of venues that it feeds from, where no other engine does.
+    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources`
+    are public sides of venues that it feeds from, where no other engine does.
     """
 
     def __init__(
