@@ -92,6 +92,7 @@ class KrakenVenue:
         signer = Signer(key.key, protocol.key_bytes(key.secret))
         desk = self._desks.get(account_ref)
         if desk is None or desk.signer != signer:
+            self.client.opened(signer)
             desk = self._desks[account_ref] = Desk(self.client, signer, key.currency, self._stream_at, self._terms)
         return KrakenSession(self, desk)
 
