@@ -46,6 +46,11 @@ CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEY
 LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
 # A loopback venue (play money, `signalist/venues/loopback/`) to which accounts may be connected; none by default.
 LOOPBACK_URL = environment.web_address("SIGNALIST_LOOPBACK_URL", environment.text("SIGNALIST_LOOPBACK_URL", ""))
+# Kraken. Accounts there are live, and offered only where those are allowed; at a server on this machine that speaks as Kraken does, which
+# trades play money, they are offered in any case. Its prices are public.
+KRAKEN_URL = environment.web_address(
+    "SIGNALIST_KRAKEN_URL", environment.text("SIGNALIST_KRAKEN_URL", "https://api.kraken.com")
+)
 # The address by which this host reaches venues, by any name: a venue that bans an address bans all engines that share it, and no others.
 EGRESS = environment.text("SIGNALIST_EGRESS", "here")
 # An order by hand worth more than this, in its account's currency, wants the password again (EXE-29).

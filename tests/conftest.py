@@ -71,6 +71,7 @@ TRIED_ONCE = (
     "tests/venues/test_loopback",
     "tests/venues/test_rate_ledger.py",
     "tests/venues/test_transport_rules.py",
+    "tests/venues/test_kraken",
 )
 
 
