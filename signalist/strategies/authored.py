@@ -9,6 +9,7 @@ from signalist.markets.models import Instrument
 from signalist.strategies.gate_models import GateReport
 from signalist.strategies.gate_reports import newest_report
 from signalist.strategies.models import Strategy, StrategyVersion
+from signalist.strategies.suspending import Suspension, suspensions
 from signalist.strategies.version_models import VersionState, VersionStep
 from tenants.models import User
 
@@ -30,6 +31,7 @@ class VersionPage:
     steps: tuple[VersionStep, ...]
     report: GateReport | None
     markets: tuple[str, ...]
+    suspended: tuple[Suspension, ...]
 
 
 def written_by(author: User) -> list[Written]:
@@ -59,7 +61,8 @@ def versions_of(strategy: Strategy) -> list[StrategyVersion]:
 
 
 def version_page(reader: User, slug: str, number: int) -> VersionPage | None:
-    """A version for its author, or for staff once it was handed in; None for everybody else. Four queries."""
+    """A version for its author, or for staff once it was handed in; None for everybody else. Five queries, and one for each
+    place where it is suspended."""
     version = (
         StrategyVersion.objects.filter(strategy__slug=slug, number=number).select_related("strategy__author").first()
     )
@@ -69,7 +72,9 @@ def version_page(reader: User, slug: str, number: int) -> VersionPage | None:
     if not is_author and not (reader.is_staff and version.state != VersionState.DRAFT):
         return None
     steps = VersionStep.objects.filter(version=version).select_related("by").order_by("at", "pk")
-    return VersionPage(version, tuple(steps), newest_report(version.pk), market_names(version))
+    return VersionPage(
+        version, tuple(steps), newest_report(version.pk), market_names(version), tuple(suspensions(version))
+    )
 
 
 def in_review() -> list[StrategyVersion]:
