@@ -46,6 +46,8 @@ CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEY
 LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
 # A loopback venue (play money, `signalist/venues/loopback/`) to which accounts may be connected; none by default.
 LOOPBACK_URL = environment.web_address("SIGNALIST_LOOPBACK_URL", environment.text("SIGNALIST_LOOPBACK_URL", ""))
+# The address by which this host reaches venues, by any name: a venue that bans an address bans all engines that share it, and no others.
+EGRESS = environment.text("SIGNALIST_EGRESS", "here")
 # An order by hand worth more than this, in its account's currency, wants the password again (EXE-29).
 STEP_UP_NOTIONAL = environment.integer("SIGNALIST_STEP_UP_NOTIONAL", 25_000, minimum=0)
 

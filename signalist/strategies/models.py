@@ -53,6 +53,8 @@ class StrategyVersion(models.Model):
     state = models.CharField(max_length=9, choices=VersionState.choices, default=VersionState.DRAFT)
     changes = models.CharField(max_length=500, blank=True)
     markets = models.JSONField(default=list)
+    # A worker has it at the gate until then: a job that is given out twice is done once.
+    examined_until = models.DateTimeField(null=True, editable=False)
 
     CONTENTS = ("strategy_id", "number", "source", "content_hash", "parameters", "history", "markets")
 
@@ -83,6 +85,9 @@ class Schedule(models.Model):
     is_active = models.BooleanField(default=True)
     signals = models.PositiveIntegerField(default=0)
     decided_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # Taken off for not answering, and put on again by whom that concerns.
+    suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    resumed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["version", "instrument", "timeframe"], name="schedule_unique")]

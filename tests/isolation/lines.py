@@ -26,6 +26,7 @@ commands               GET       member
 quality                GET       member
 instruments            GET       member
 instrument             GET       member              : instrument
+feeds                  GET       member
 subscriptions          GET       member
 subscription           GET       member              subscription
 subscription_pause     POST      subscriptions.change subscription
@@ -59,6 +60,9 @@ command                GET       member              command
 stop                   GET       member
 stop_set               POST      trading.stop         switch
 connections            GET       credentials.view
+account_health         GET       credentials.view
+account_answer         GET       credentials.view    account
+account_ask            POST      credentials.view    account
 connection_new         GET,POST  credentials.change  : venue
 connection             GET       credentials.view    credential
 connection_rename      POST      credentials.change  credential

@@ -9,19 +9,19 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
+        ("accounts", "0007_inquiries"),
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("strategies", "0008_reports_and_drafts"),
         ("tenants", "0004_who_is_let_in"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name="strategy",
-            options={"permissions": [("read_source", "Can see the source"), ("write_versions", "Can write versions")]},
+            name="account",
+            options={"base_manager_name": "objects", "permissions": [("trade_account", "Can trade on the account")]},
         ),
         migrations.CreateModel(
-            name="StrategyGrant",
+            name="AccountGrant",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 (
                     "content_object",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="grants", to="strategies.strategy"
+                        on_delete=django.db.models.deletion.CASCADE, related_name="grants", to="accounts.account"
                     ),
                 ),
                 (
