@@ -288,8 +288,14 @@ DEFAULT_FROM_EMAIL = environment.text("SIGNALIST_FROM_EMAIL", "Signalist <no-rep
 
 # What counts attempts to log in must be one for all web processes, and must not be dropped because many count.
 CACHE_URL = environment.cache_address("CACHE_URL", environment.secret("CACHE_URL"))
+# A Redis that does not answer is waited for a second, then done without (`signalist.security.redis_cache`).
+REDIS_CACHE: dict[str, Any] = {
+    "BACKEND": "signalist.security.redis_cache.ForgivingRedisCache",
+    "LOCATION": CACHE_URL,
+    "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+}
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    "default": REDIS_CACHE
     if CACHE_URL
     else {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
