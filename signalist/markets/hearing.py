@@ -119,6 +119,14 @@ class Ear:
             case Trouble():
                 self._troubled(message, now)
 
+    def silent_symbols(self) -> list[str]:
+        """The markets of which no stream tells now."""
+        return sorted(s for c in self._connections.values() if c.standing != "open" for s in c.symbols)
+
+    def priced(self, ticker: Ticker) -> None:
+        """A price that was asked for."""
+        self._priced(ticker, self._clock.now())
+
     def time_passes(self) -> None:
         """Close what is over, on lines that live: whatever was said after a close says that its stream was there."""
         now = self._clock.now()
