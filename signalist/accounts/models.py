@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from signalist.accounts.grant_models import AccountGrant  # noqa: F401  # Django looks for models here
 from signalist.clock import utc_now
 from signalist.db.fields import ExactDecimalField
 from tenants.models import Credential
@@ -45,6 +46,7 @@ class Account(TenantRow):
 
     class Meta(TenantRow.Meta):
         constraints = [models.UniqueConstraint(fields=["venue", "venue_ref"], name="account_ref_unique")]
+        permissions = [("trade_account", "Can trade on the account")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.venue})"

@@ -11,8 +11,14 @@ from django.conf import settings
 
 from signalist.accounts.beats import Beat
 from signalist.clock import utc_now
+from signalist.logs import logger
 from signalist.venues.base import Capabilities, Session, TellsReturns, Venue
 from signalist.venues.errors import BadCredential, NotOpened
+
+log = logger(__name__)
+
+CLOSE_WITHIN = 5.0
+"""Seconds that a venue has to say good-bye: keys and leases of other accounts wait for it."""
 
 
 class OpensAs(Protocol):
@@ -90,7 +96,7 @@ class Sessions:
         session = self._open.pop((account.venue, account.venue_ref), None)
         self._interrupt((account.venue, account.venue_ref))
         if session is not None:
-            closing = asyncio.get_running_loop().create_task(session.close())
+            closing = asyncio.get_running_loop().create_task(_close(account, session))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -100,14 +106,15 @@ class Sessions:
             self.doubted.add((account.venue, account.venue_ref))
 
     async def leave(self, account: OpensAs) -> None:
-        """Close the account's session and listen to it no more: somebody else talks to its venue now."""
+        """Close the account's session and listen to it no more: somebody else talks to its venue now. What the venue makes of it, is its
+        own affair: nothing is raised."""
         key = (account.venue, account.venue_ref)
         self._wakes.pop(key, None)
         self._unheard.discard(key)
         self._beats.pop(key, None)
         session = self._open.pop(key, None)
         if session is not None:
-            await session.close()
+            await _close(account, session)
 
     def _listen(self, key: tuple[str, str], wake: Callable[[], None]) -> None:
         session = self._open[key]
@@ -125,3 +132,12 @@ class Sessions:
         if venue is None:
             raise NotOpened(f"This installation does not serve the venue {code!r}.")
         return venue
+
+
+async def _close(account: OpensAs, session: Session) -> None:
+    """Close a session that nobody uses any more. Whatever comes of it is told and no more: who holds other accounts goes on."""
+    try:
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await session.close()
+    except Exception as error:  # noqa: BLE001 a venue's code and its libraries: anything
+        log.warning("session_not_closed", venue=account.venue, account=account.venue_ref, error=repr(error))

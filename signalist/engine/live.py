@@ -35,6 +35,7 @@ from signalist.engine.market import SyntheticMarket
 from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool, walls_here
+from signalist.engine.supplies import VenueMemory
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
 from signalist.execution import engines
 from signalist.execution.decided import undecided
@@ -54,6 +55,8 @@ POLL_EVERY = 0.1
 SWEEP_EVERY = 1.0
 LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
+HANGS_EVERY = 0.5
+"""Seconds between two looks at whether a unit hangs."""
 TAKE_OVER_EVERY = 1.0
 MISSED_EVERY = 5.0
 LINK_EVERY = 2.0
@@ -80,7 +83,7 @@ class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
     `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
-    accounts by stored credentials find the secrets. `sources` are public sides of venues that it feeds from, where no other engine does.
+    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources` are public sides of venues that it feeds from, where no other engine does.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class LiveEngine:
         synthetic: bool = False,
         others: Mapping[str, Venue] = MappingProxyType({}),
         keys: Keys | None = None,
+        memory: VenueMemory | None = None,
         sources: Sequence[MarketData] = (),
     ) -> None:
         self._clock, self._sources = clock, sources
@@ -105,6 +109,7 @@ class LiveEngine:
         if self._keywatch is not None:
             self.engine.before_listening = self._keywatch.look
         self._inquirer = Inquirer(self.engine, sessions)
+        self._memory = memory if others else None
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
         self._minute: datetime | None = None
@@ -121,6 +126,8 @@ class LiveEngine:
         """Work until stopped."""
         beside: list[asyncio.Task[None]] = []
         try:
+            if self._memory is not None:
+                await self._memory.open(self._database)
             await self._database(self._open_accounts)
             await self._market_moves()
             await self.engine.start(clock="system" if isinstance(self._clock, SystemClock) else "market")
@@ -142,7 +149,11 @@ class LiveEngine:
                 task.cancel()
             if beside:
                 await asyncio.wait(beside)
-            await self.engine.stop()
+            try:
+                if self._memory is not None:
+                    await self._memory.close()
+            finally:
+                await self.engine.stop()
 
     def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What goes on beside the work: signs of life, the walls there are, hearing other processes, and the heartbeat outside."""
@@ -152,6 +163,8 @@ class LiveEngine:
         yield self._inquirer.keep()
         if self._keywatch is not None:
             yield self._keywatch.keep()
+        if self._memory is not None:
+            yield self._memory.keep()
         for source in self._sources:
             yield MarketService(
                 source, self._clock, self._database.beside(), self.engine.id, partial(wanted_of, source.code)
@@ -193,7 +206,10 @@ class LiveEngine:
                 await self.engine.heartbeat()
             except (OperationalError, InterfaceError) as error:
                 log.warning("engine_heartbeat_failed", error=str(error).strip())
-            await asyncio.sleep(HEARTBEAT_EVERY)
+            for _ in range(int(HEARTBEAT_EVERY / HANGS_EVERY)):
+                await asyncio.sleep(HANGS_EVERY)
+                if self._database.is_stuck:
+                    break
 
     async def _turn(self) -> None:
         if self._is_due("link", LINK_EVERY):

@@ -18,6 +18,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
+from signalist.engine.beside import go_on_beside
 from signalist.engine.database import Database
 from signalist.engine.strategies import Answer, StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile, switch_requests
@@ -186,12 +187,15 @@ class Engine:
                 await self.sessions.leave(self._listening.pop(key))
 
     async def heartbeat(self) -> None:
-        """Show that this engine lives, also while a unit of its work takes long; not where one hangs, for then it does not."""
-        assert self.process is not None
+        """Show that this engine lives, also while a unit of its work takes long. Where one hangs it does not, and gives up what it holds:
+        others need not wait until it was silent for long. With one connection for all nobody can be told."""
+        process, begun = self.entry, monotonic()
         if self.database.is_stuck:
             log.error("engine_unit_hangs", engine=str(self.id))
+            self._tenure.lapse()
+            if self._heart is not self.database:
+                await self._heart(lambda: engines.hangs(process, self._machine))
             return
-        process, begun = self.process, monotonic()
         await self._heart(lambda: engines.heartbeat(process, self._machine))
         self._tenure.renewed(begun)
 
@@ -226,8 +230,10 @@ class Engine:
             # Nothing else goes on meanwhile: two changes of threads would take longer than the strategy.
             run, candles = shown[0]
             await self._finish_run(run, self.strategies.answer(run, candles))
-        else:
+        elif self._patient:
             await asyncio.gather(*(self._run(run, candles) for run, candles in shown))
+        else:
+            await go_on_beside([self._run(run, candles) for run, candles in shown], self.drain)
         return len(shown)
 
     def _claimed(self) -> list[tuple[StrategyRun, Shown | None]]:

@@ -11,6 +11,7 @@ from django.test import Client
 from django_q.models import Schedule as Timetable
 
 from signalist.accounts.actions import open_paper_account
+from signalist.clock import utc_now
 from signalist.domain.money import ZERO
 from signalist.strategies import actions
 from signalist.strategies.actions import Refused
@@ -151,8 +152,12 @@ def test_the_gate_sends_back_what_it_refuses(cast: Cast) -> None:
     strategy = actions.create(cast.theo, "Mine", "mine", "")
     version = actions.draft(strategy, MOODY, [(market("NOVA/USD").pk, "1m")], "", cast.theo, NOW)
     actions.submit(version, cast.theo, NOW)
+    assert actions.take_to_gate(version.pk, utc_now()) is not None
+    check_version(version.pk)  # a job that is delivered twice, while another worker has it
+    assert version.gate_reports.count() == 0
+    StrategyVersion.objects.update(examined_until=utc_now() - timedelta(seconds=1))  # whose time is over
     check_version(version.pk)
-    check_version(version.pk)  # a job that is delivered twice
+    check_version(version.pk)  # and once it is done
     version.refresh_from_db()
     assert version.state == VersionState.DRAFT
     step = VersionStep.objects.filter(version=version).order_by("-pk").first()
