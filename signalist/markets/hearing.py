@@ -202,6 +202,7 @@ class Ear:
     def _found(self, market: Market, findings: Sequence[Finding], connection: _Connection | None) -> None:
         for finding in findings:
             if isinstance(finding, Settled):
+                market.closed(finding.candle.close_time)
                 for key in market.instrument_ids:
                     self._unstored.told.append(Told(key, market.series.frame, finding.candle))
                     if finding.behind:

@@ -145,6 +145,7 @@ class MarketService:
                 newest = [begun[key].newest for key in keys]
                 self._begin_series(market, None if None in newest else min(at for at in newest if at), now)
                 market.since = market.series.newest or now
+                market.last_candle = max((at for at in newest if at), default=None)
             fresh[symbol] = market
         self.markets.clear()
         self.markets.update(fresh)
@@ -243,6 +244,8 @@ class MarketService:
             self._filler.want(hole)
             return
         if hole.frame == BASE:
+            for candle in filled.candles[-1:]:
+                market.closed(candle.close_time)
             market.settled(outcome, filled=True, past=hole.past)
             if not hole.past:
                 self._ear.suspect(market, hole, filled.candles)
