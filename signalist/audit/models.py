@@ -1,27 +1,18 @@
-"""The log's rows: entries, the links that chain them, each chain's head, and the key rows of the people in it."""
+"""The log's rows: entries, what was typed beside them, the links that chain them, each chain's head, and people's key rows."""
 
 from __future__ import annotations
 
 import secrets
 import uuid
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models.functions import Coalesce
 
-from signalist.db.scope import visible
+from signalist.db.scope import ScopedManager
 
 # Rows that belong to no tenant (a failed log-in of somebody unknown) have a chain of their own.
 _CHAIN = Coalesce("tenant_id", models.Value(0))
-
-
-class ChainManager(models.Manager[Any]):
-    """Behind the door of one tenant only its rows."""
-
-    def get_queryset(self) -> models.QuerySet[Any]:
-        rows = super().get_queryset()
-        scope = visible(self.model)
-        return rows.extra(where=[scope]) if scope else rows  # noqa: S610 the condition is the model's own
 
 
 class ChainRow(models.Model):
@@ -32,7 +23,7 @@ class ChainRow(models.Model):
 
     tenant_id = models.BigIntegerField(null=True)
 
-    objects: ClassVar[models.Manager[Self]] = ChainManager()
+    objects: ClassVar[models.Manager[Self]] = ScopedManager()
 
     class Meta:
         abstract = True
@@ -83,6 +74,25 @@ class Entry(ChainRow):
 
     def __str__(self) -> str:
         return f"{self.action} {self.pk}"
+
+
+class Words(ChainRow):
+    """What somebody typed beside what they did (`signalist.audit.words`). Its entry holds the `mark`; `salt` is empty where a name was
+    taken out of the text."""
+
+    append_only: ClassVar[bool] = True
+    append_policy: ClassVar[str] = Entry.append_policy
+    names_people: ClassVar[str] = "text, salt"
+
+    mark = models.CharField(max_length=64, unique=True)
+    salt = models.CharField(max_length=64, blank=True)
+    text = models.CharField(max_length=500)
+
+    class Meta(ChainRow.Meta):
+        indexes = [models.Index(fields=["tenant_id"], name="audit_words_of_a_tenant")]
+
+    def __str__(self) -> str:
+        return self.mark
 
 
 class Link(ChainRow):

@@ -254,14 +254,16 @@ class SignalArrays:
             | (self.enter_short & self.exit_short)
         )
         for name in LEVEL_FIELDS:
-            level, used = getattr(self, name), self.enter_long if name.endswith("long") else self.enter_short
-            bad |= used & ~np.isnan(level) & ~((level > 0) & (level < np.inf))
+            at = np.flatnonzero(self.enter_long if name.endswith("long") else self.enter_short)
+            level = getattr(self, name)[at]
+            wrong = ~np.isnan(level) & ~((level > 0) & (level < np.inf))
             if closes is not None:
-                bad |= used & (level > FARTHEST_LEVEL * closes)
-        said = self.enter_long | self.exit_long | self.enter_short | self.exit_short
+                wrong |= level > FARTHEST_LEVEL * closes[at]
+            bad[at[wrong]] = True
+        at = np.flatnonzero(self.enter_long | self.exit_long | self.enter_short | self.exit_short)
         for name in SCORE_FIELDS:
-            score = getattr(self, name)
-            bad |= said & ~np.isnan(score) & ~((score >= 0) & (score <= 1))
+            score = getattr(self, name)[at]
+            bad[at[~np.isnan(score) & ~((score >= 0) & (score <= 1))]] = True
         if bad.any():
             first = int(np.argmax(bad))
             close = math.nan if closes is None else float(closes[first])
@@ -284,7 +286,8 @@ def bar_name(index: int, close: int) -> str:
 
 def _column(name: str, values: NDArray[Any] | None, n: int) -> NDArray[Any]:
     if values is None:
-        return np.zeros(n, dtype=np.bool_) if name in FLAG_FIELDS else np.full(n, np.nan)
+        # One value that is seen at every bar: what nobody says takes no room, and cannot be written to.
+        return np.broadcast_to(np.False_ if name in FLAG_FIELDS else np.float64(np.nan), n)
     if values.ndim != 1 or len(values) != n:
         raise SignalError(f"{name} has the shape {values.shape}; it must hold one value for each of the {n} candles.")
     wanted = "b" if name in FLAG_FIELDS else "fiu"

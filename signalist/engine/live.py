@@ -7,9 +7,10 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -26,10 +27,12 @@ from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
 from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
+from signalist.engine.inquiring import Inquirer
 from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
+from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.supplies import VenueMemory
@@ -39,7 +42,9 @@ from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
 from signalist.markets.models import LatestPrice
+from signalist.markets.service import MarketService
 from signalist.venues.base import Venue
+from signalist.venues.market_data import MarketData
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.paper.venue import PAPER, PaperVenue
@@ -78,7 +83,8 @@ class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
     `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
-    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from.
+    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources` are public sides of
+    venues that it feeds from, where no other engine does.
     """
 
     def __init__(
@@ -90,8 +96,9 @@ class LiveEngine:
         others: Mapping[str, Venue] = MappingProxyType({}),
         keys: Keys | None = None,
         memory: VenueMemory | None = None,
+        sources: Sequence[MarketData] = (),
     ) -> None:
-        self._clock = clock
+        self._clock, self._sources = clock, sources
         self._database = Database()
         self._store = PaperStore()
         self._market = PublicMarket()
@@ -102,6 +109,7 @@ class LiveEngine:
         self._keywatch = None if keys is None else KeyWatch(keys, sessions, self.engine)
         if self._keywatch is not None:
             self.engine.before_listening = self._keywatch.look
+        self._inquirer = Inquirer(self.engine, sessions)
         self._memory = memory if others else None
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
@@ -153,14 +161,26 @@ class LiveEngine:
         yield self._beat()
         yield self._tell_walls()
         yield Listening(self.engine.wakes, self.engine.news.set).listen()
+        yield self._inquirer.keep()
         if self._keywatch is not None:
             yield self._keywatch.keep()
         if self._memory is not None:
             yield self._memory.keep()
+        for source in self._sources:
+            yield self._feed(source)
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
             ).keep()
+
+    async def _feed(self, source: MarketData) -> None:
+        """Feed from a venue's public side, where no other engine does; beside everything else where the database has room for that."""
+        database = self._database.beside()
+        try:
+            await MarketService(source, self._clock, database, self.engine.id, partial(wanted_of, source.code)).keep()
+        finally:
+            if database is not self._database:
+                database.close()
 
     async def _tell_walls(self) -> None:
         """Enter once which walls stand around strategies here; it also warms the process that their runs are forked from."""

@@ -18,6 +18,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
+from signalist.engine.beside import go_on_beside
 from signalist.engine.database import Database
 from signalist.engine.strategies import Answer, StrategyPool
 from signalist.execution import engines, leases, readiness, reconcile, switch_requests
@@ -99,6 +100,11 @@ class Engine:
     def id(self) -> uuid.UUID:
         """This engine's name in runs, attempts and orders."""
         return self.entry.pk
+
+    @property
+    def held(self) -> list[Account]:
+        """The accounts that it holds, and to whose venues it listens."""
+        return list(self._listening.values())
 
     async def start(self, *, alone: bool = False, clock: str = "system") -> None:
         """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new.
@@ -232,8 +238,10 @@ class Engine:
             # Nothing else goes on meanwhile: two changes of threads would take longer than the strategy.
             run, candles = shown[0]
             await self._finish_run(run, self.strategies.answer(run, candles))
-        else:
+        elif self._patient:
             await asyncio.gather(*(self._run(run, candles) for run, candles in shown))
+        else:
+            await go_on_beside([self._run(run, candles) for run, candles in shown], self.drain)
         return len(shown)
 
     def _claimed(self) -> list[tuple[StrategyRun, Shown | None]]:
@@ -253,6 +261,8 @@ class Engine:
         """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
         database, clock = self.database, self.clock
         while self.wakes.any() or self._dirty or self._has_answers():
+            if self.wakes.take("corrections"):
+                self.strategies.forget()
             if self.wakes.take("switches"):
                 await database(lambda: switch_requests.carry_out(clock.now()))
             await self._hear()

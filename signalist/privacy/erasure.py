@@ -18,6 +18,7 @@ from django.db.models import Count, Q, QuerySet
 
 from signalist.accounts.models import Account, AccountState
 from signalist.api.models import ApiKey
+from signalist.audit.words import forget as forget_words
 from signalist.audit.writing import erase as erase_subject
 from signalist.audit.writing import record
 from signalist.domain.errors import DomainError
@@ -30,6 +31,7 @@ from signalist.security import incidents
 from signalist.trading.models import Position
 from tenants.belonging import Invitation, StaffSession, Suspension
 from tenants.doors import across_tenants, acting_for
+from tenants.grants import end_all
 from tenants.models import Credential, Membership, Role, Tenant, User
 from tenants.security.forgetting import forget_sessions
 from tenants.selectors import memberships_of
@@ -122,6 +124,7 @@ def _erase(wish: Deletion, now: datetime) -> None:
     _forget_log_in(user)
     incidents.forget(user.pk)
     with across_tenants("deletion"):
+        forget_words(names, FORMER)
         record("privacy.deleted", tenant_id=None, user_id=None, target=str(user.public_id))
         erase_subject(user.pk)
     Deletion.objects.filter(pk=wish.pk).update(done_at=now, held_up="")
@@ -164,7 +167,9 @@ def _forget_in(tenant_id: int, user: User, names: set[str]) -> None:
         for account in Account.objects.filter(state_reason__contains=name).order_by("pk"):
             said = account.state_reason.replace(name, FORMER)[:200]
             Account.objects.filter(pk=account.pk).update(state_reason=said)
-    Membership.objects.filter(user=user).delete()
+    for membership in Membership.objects.filter(user=user):
+        end_all(membership)
+        membership.delete()
 
 
 def _forget_invitations(user: User) -> None:

@@ -9,6 +9,8 @@ import signal
 import socket
 from contextlib import suppress
 
+import numpy as np
+
 from signalist.clock import monotonic
 
 from . import frames
@@ -70,8 +72,15 @@ class Child:
         return bool(self._unasked())
 
     def ask(
-        self, kind: Frame, body: list[bytes], expected: Frame, size: int, seconds: float, *, setup: bytes = b""
-    ) -> bytearray | Failed:
+        self,
+        kind: Frame,
+        body: list[bytes | memoryview],
+        expected: Frame,
+        size: int,
+        seconds: float,
+        *,
+        setup: bytes = b"",
+    ) -> memoryview | Failed:
         """Send one request and return the body of its reply, `expected` and of at most `size` bytes, within `seconds`.
 
         `setup` goes before it as a message of its own, which has no reply.
@@ -90,7 +99,9 @@ class Child:
         """Release a child that has answered; it is ended without waiting for that."""
         self._ends.close()
 
-    def _exchange(self, request: list[bytes], expected: Frame, size: int, seconds: float) -> bytearray | Failed:
+    def _exchange(
+        self, request: list[bytes | memoryview], expected: Frame, size: int, seconds: float
+    ) -> memoryview | Failed:
         deadline = monotonic() + seconds
         self.printed = bytearray()
         try:
@@ -112,7 +123,7 @@ class Child:
             return refusal.failed
         return _reported(body) if kind == Frame.FAILED else body
 
-    def _send(self, piece: bytes, deadline: float, seconds: float) -> None:
+    def _send(self, piece: bytes | memoryview, deadline: float, seconds: float) -> None:
         left = memoryview(piece)
         while left:
             try:
@@ -124,9 +135,9 @@ class Child:
             except OSError:
                 raise self._ended() from None
 
-    def _receive(self, size: int, deadline: float, seconds: float) -> bytearray:
-        buffer = bytearray(size)
-        view, filled = memoryview(buffer), 0
+    def _receive(self, size: int, deadline: float, seconds: float) -> memoryview:
+        # Not a bytearray, which would be filled with zeros first.
+        view, filled = np.empty(size, dtype=np.uint8).data, 0
         while filled < size:
             try:
                 count = self._socket.recv_into(view[filled:])
@@ -138,7 +149,7 @@ class Child:
             if count == 0:
                 raise self._ended()
             filled += count
-        return buffer
+        return view
 
     def _wait(self, deadline: float, seconds: float) -> None:
         """Sleep until the socket can go on, keeping what the strategy prints from filling its pipe."""
@@ -215,10 +226,10 @@ class Child:
         return int(frames.STATUS.unpack(said)[0]) if len(said) == frames.STATUS.size else None
 
 
-def _reported(body: bytearray) -> Failed:
+def _reported(body: bytearray | memoryview) -> Failed:
     """The failure that a child reports of itself, checked field by field."""
     try:
-        said = json.loads(body)
+        said = json.loads(bytes(body))
         kind, message, line = FailureKind(said["kind"]), said["message"], said["line"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return Failed(FailureKind.BAD_OUTPUT, "The strategy's process sent a failure that cannot be read.")

@@ -6,22 +6,23 @@ import json
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from signalist.clock import monotonic
 from signalist.domain.candles import CandleArrays
 from signalist.domain.errors import DomainError
-from signalist.domain.strategies import BarSignals, ParameterSpec, SignalArrays, StrategyManifest, bar_name, resolve
+from signalist.domain.strategies import BarSignals, SignalArrays, StrategyManifest, bar_name, resolve
 
-from . import frames
+from . import frames, replies
 from .child import Child, readable
 from .frames import Frame
+from .limits import PROCESSOR_SECONDS, RUN_MEMORY, RUN_OUTPUT, RUN_SECONDS
 from .outcomes import Failed, FailureKind, Ran, RanWhole
 from .warm import CannotStart, Zygote, zygote
 
-_SPEC_KEYS = {"name", "type", "default", "minimum", "maximum", "help", "choices"}
+# Wall seconds that a process of the longest runs is kept for.
+_SOME_MORE = 10.0
 
 
 class StrategyProcess:
@@ -30,7 +31,9 @@ class StrategyProcess:
     `house` is code of our own library: it is run on a machine without all walls, too, and keeps its process from run to run until it
     fails (its file is executed afresh all the same). Calls from several threads wait for each other. `time_limit` is wall seconds for
     one call (starting Python does not count), `memory_limit` bytes beyond what Python and numpy take, `output_limit` bytes that the
-    strategy may print in one call. `of` is the process to fork from, where it is not this process's usual one.
+    strategy may print in one call (limits.py). Processor time is limited to PROCESSOR_SECONDS, or a little more than `time_limit` where
+    that is longer; a process that is kept is replaced by a fresh one before it could run out of it. `of` is the process to fork from,
+    where it is not this process's usual one.
     """
 
     def __init__(
@@ -38,9 +41,9 @@ class StrategyProcess:
         source: str,
         parameters: Mapping[str, object],
         *,
-        time_limit: float = 5.0,
-        memory_limit: int = 1 << 29,
-        output_limit: int = 1 << 20,
+        time_limit: float = RUN_SECONDS,
+        memory_limit: int = RUN_MEMORY,
+        output_limit: int = RUN_OUTPUT,
         house: bool = False,
         of: Zygote | None = None,
     ) -> None:
@@ -49,6 +52,9 @@ class StrategyProcess:
         self._source = source
         self._given = dict(parameters)
         self._seconds = time_limit
+        self._processor = max(PROCESSOR_SECONDS, time_limit + _SOME_MORE)
+        self._spent = 0.0
+        """Wall seconds that its process has been asked for: it cannot have used more of its processor time."""
         self._memory = memory_limit
         self._output = output_limit
         self._child: Child | None = None
@@ -121,10 +127,8 @@ class StrategyProcess:
             body = self._run(Frame.ALL, arrays, Frame.ARRAYS, frames.arrays_size(bars))
             if isinstance(body, Failed):
                 return body
-            if len(body) != frames.arrays_size(bars):
-                return self._refuse("The strategy's process sent arrays of the wrong size.")
             try:
-                signals = _arrays(body, bars).silent_before(manifest.history - 1)
+                signals = replies.arrays(body, bars).silent_before(manifest.history - 1)
                 signals.checked(arrays.time, arrays.close)
             except DomainError as error:
                 return self._refuse(str(error))
@@ -161,7 +165,7 @@ class StrategyProcess:
         if isinstance(declared, Failed):
             return declared
         try:
-            specs = _specs(declared)
+            specs = replies.specs(declared)
         except DomainError as error:
             return Failed(FailureKind.DECLARATION, readable(str(error)))
         try:
@@ -172,7 +176,7 @@ class StrategyProcess:
         if isinstance(bound, Failed):
             return bound
         try:
-            return StrategyManifest(specs, values, _history(bound))
+            return StrategyManifest(specs, values, replies.history(bound))
         except DomainError as error:
             return Failed(FailureKind.DECLARATION, readable(str(error)))
 
@@ -183,14 +187,13 @@ class StrategyProcess:
                 reason = self._zygote.walls().refusal
                 if reason is not None:
                     return Failed(FailureKind.REFUSED, readable(reason))
-            # Processor time is counted over a process's life, and the house's lives on.
-            seconds = 0.0 if self._house else self._seconds
-            self._child = Child(self._zygote, seconds=seconds, memory=self._memory, output=self._output)
+            self._child = Child(self._zygote, seconds=self._processor, memory=self._memory, output=self._output)
+            self._spent = 0.0
         except (CannotStart, OSError) as error:
             return Failed(FailureKind.DIED, readable(f"The strategy's process could not be started: {error}."))
         return self._child
 
-    def _run(self, kind: Frame, arrays: CandleArrays, expected: Frame, size: int) -> bytearray | Failed:
+    def _run(self, kind: Frame, arrays: CandleArrays, expected: Frame, size: int) -> memoryview | Failed:
         """One request with candles, once more where the warm process was gone before it began."""
         body = self._asked(kind, arrays, expected, size)
         if self._was_too_late():
@@ -199,7 +202,7 @@ class StrategyProcess:
             self._rest()
         return body
 
-    def _asked(self, kind: Frame, arrays: CandleArrays, expected: Frame, size: int) -> bytearray | Failed:
+    def _asked(self, kind: Frame, arrays: CandleArrays, expected: Frame, size: int) -> memoryview | Failed:
         """The answer of a child; one that knows nothing yet is told source and values first."""
         child, setup = self._child, b""
         if child is None:
@@ -217,9 +220,11 @@ class StrategyProcess:
         return was
 
     def _ask(
-        self, child: Child, kind: Frame, body: list[bytes], expected: Frame, size: int, setup: bytes = b""
-    ) -> bytearray | Failed:
+        self, child: Child, kind: Frame, body: list[bytes | memoryview], expected: Frame, size: int, setup: bytes = b""
+    ) -> memoryview | Failed:
+        began = monotonic()
         answer = child.ask(kind, body, expected, size, self._seconds, setup=setup)
+        self._spent += monotonic() - began
         self._printed += child.printed.decode(errors="replace")
         if isinstance(answer, Failed):
             self._too_late = child.never_began
@@ -232,8 +237,9 @@ class StrategyProcess:
         return Failed(FailureKind.BAD_OUTPUT, message)
 
     def _rest(self) -> None:
-        """After an answer: a stranger's process has done its work."""
-        if not self._house and self._child is not None:
+        """After an answer: a stranger's process has done its work, and so has one that might run out of processor time in the next run."""
+        worn = self._spent + self._seconds > self._processor
+        if (worn or not self._house) and self._child is not None:
             self._child.leave()
             self._child = None
 
@@ -243,53 +249,11 @@ class StrategyProcess:
         self._child = None
 
 
-def _candles(arrays: CandleArrays) -> list[bytes]:
-    numbers = (getattr(arrays, name).astype("<f8", copy=False).tobytes() for name in frames.CANDLE_COLUMNS[1:])
-    return [frames.COUNT.pack(len(arrays)), arrays.time.astype("<i8", copy=False).tobytes(), *numbers]
+def _candles(arrays: CandleArrays) -> list[bytes | memoryview]:
+    kinds = ["<i8"] + ["<f8"] * (len(frames.CANDLE_COLUMNS) - 1)
+    columns = (np.ascontiguousarray(getattr(arrays, n), k) for n, k in zip(frames.CANDLE_COLUMNS, kinds, strict=True))
+    return [frames.COUNT.pack(len(arrays)), *(column.data.cast("B") for column in columns)]
 
 
-def _arrays(body: bytearray, bars: int) -> SignalArrays:
-    """The arrays of an ARRAYS frame, whose size has been checked; any flag byte but 0 is true."""
-    given: dict[str, np.ndarray[Any, Any]] = {}
-    for index, name in enumerate(frames.FLAG_COLUMNS):
-        given[name] = np.frombuffer(body, np.uint8, bars, index * bars) != 0
-    start = len(frames.FLAG_COLUMNS) * bars
-    for index, name in enumerate(frames.NUMBER_COLUMNS):
-        given[name] = np.frombuffer(body, "<f8", bars, start + index * 8 * bars)
-    return SignalArrays.of(bars, given)
-
-
-def _specs(body: bytearray) -> tuple[ParameterSpec, ...]:
-    """The declared parameters. Raises DomainError for a declaration that makes no sense or a reply that cannot be read."""
-    specs = []
-    declared = _read(body)
-    for said in declared if isinstance(declared, list) else [None]:
-        if not isinstance(said, dict) or set(said) != _SPEC_KEYS or not isinstance(said["choices"], list):
-            raise DomainError("The declared parameters cannot be read.")
-        words = [said["name"], said["type"], said["help"], *said["choices"]]
-        if not all(isinstance(word, str) for word in words):
-            raise DomainError("The name, help and choices of a parameter must be text.")
-        specs.append(
-            ParameterSpec(**{**said, "help": readable(said["help"]), "choices": tuple(map(readable, said["choices"]))})
-        )
-    return tuple(specs)
-
-
-def _history(body: bytearray) -> int:
-    said = _read(body)
-    history = said.get("history") if isinstance(said, dict) else None
-    if not isinstance(history, int) or isinstance(history, bool):
-        raise DomainError("The declared history cannot be read.")
-    return history
-
-
-def _read(body: bytearray) -> object:
-    try:
-        value: object = json.loads(body)
-    except (ValueError, RecursionError):
-        raise DomainError("The strategy's declarations cannot be read.") from None
-    return value
-
-
-def _json(value: Mapping[str, object]) -> list[bytes]:
+def _json(value: Mapping[str, object]) -> list[bytes | memoryview]:
     return [json.dumps(value).encode()]

@@ -69,7 +69,7 @@ class Channel:
     def body(self, size: int) -> memoryview:
         return self._exactly(size)
 
-    def send(self, frame: int, number: int, *parts: bytes) -> None:
+    def send(self, frame: int, number: int, *parts: bytes | memoryview) -> None:
         size = sum(len(part) for part in parts)
         message = [self._frames.HEADER.pack(frame, number, size), *parts]
         try:
@@ -82,7 +82,8 @@ class Channel:
 
     def _exactly(self, size: int) -> memoryview:
         """`size` bytes, read-only; fewer only where the channel ended."""
-        buffer = memoryview(bytearray(size))
+        # Not a bytearray, which would be filled with zeros first.
+        buffer = memoryview(sys.modules["numpy"].empty(size, dtype="u1"))
         filled = 0
         while filled < size:
             count = os.readv(self._descriptor, [buffer[filled:]])
@@ -129,7 +130,7 @@ class Server:
                 sys.stderr.flush()
             self._channel.send(frame, number, *parts)
 
-    def _answer(self, kind: int, body: memoryview) -> tuple[int, list[bytes]]:
+    def _answer(self, kind: int, body: memoryview) -> tuple[int, list[bytes | memoryview]]:
         known = self._frames.Frame
         if kind == known.LOAD:
             self._strategy = self._read(json.loads(bytes(body))["source"])
@@ -153,7 +154,7 @@ class Server:
                 for name in self._frames.NUMBER_COLUMNS
             ]
             return known.ROW, [self._frames.ROW_BODY.pack(*flags, *numbers)]
-        return known.ARRAYS, self._columns(bars, answer)
+        return known.ARRAYS, self._columns(answer)
 
     def _candles(self, body: memoryview) -> tuple[int, list[Any]]:
         """The candles of a request as read-only arrays on its bytes."""
@@ -163,10 +164,12 @@ class Server:
         kinds = ["<i8"] + ["<f8"] * (len(self._frames.CANDLE_COLUMNS) - 1)
         return bars, [numpy.frombuffer(body, kind, bars, offset) for kind, offset in zip(kinds, offsets, strict=True)]
 
-    def _columns(self, bars: int, answer: dict[str, Any]) -> list[bytes]:
-        numpy = sys.modules["numpy"]
-        flags = [bytes(bars) if answer[name] is None else answer[name].tobytes() for name in self._frames.FLAG_COLUMNS]
-        nothing = numpy.full(bars, numpy.nan).tobytes() if any(values is None for values in answer.values()) else b""
-        return flags + [
-            nothing if answer[name] is None else answer[name].tobytes() for name in self._frames.NUMBER_COLUMNS
-        ]
+    def _columns(self, answer: dict[str, Any]) -> list[bytes | memoryview]:
+        """Which columns the strategy says, and those, without copying them."""
+        contiguous = sys.modules["numpy"].ascontiguousarray
+        said, columns = 0, []
+        for bit, name in enumerate(self._frames.ARRAY_COLUMNS):
+            if answer[name] is not None:
+                said |= 1 << bit
+                columns.append(memoryview(contiguous(answer[name])).cast("B"))
+        return [self._frames.SAID.pack(said), *columns]

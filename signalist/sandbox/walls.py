@@ -91,16 +91,15 @@ def address_space() -> int:
 
 
 def around_one(room: int, seconds: float, seccomp: ModuleType, made: bytes) -> None:
-    """Limit this process for one run: `room` bytes of address space, `seconds` of processor time and a little (0: any), and its calls."""
+    """Limit this process for one run: `room` bytes of address space, `seconds` of processor time and a little, and its calls."""
     _limits(room, seconds)
     if made:
         seccomp.install(made)
 
 
 def _limits(room: int, seconds: float) -> None:
-    if seconds > 0:
-        whole = int(seconds) + 2
-        resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 1))
+    whole = int(seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 1))
     resource.setrlimit(resource.RLIMIT_AS, (room, room))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django_q.tasks import async_task
 
 from signalist.audit.writing import record
@@ -25,11 +25,12 @@ from signalist.strategies.version_models import NEXT, VersionState, VersionStep
 from tenants.models import User
 
 LONGEST_SOURCE = 200_000
-# A job of the gate ends its runs by itself before; this ends what hangs all the same.
-GATE_SECONDS = 150
+# A job of the gate ends its runs by itself before; this ends what hangs all the same, before the job is given out again (Q_CLUSTER).
+GATE_SECONDS = 80
 # A version waits for the worker and is then at the gate for minutes at most: after this long nobody works on it any more.
 STALE = timedelta(minutes=30)
 JOB = "signalist.strategies.jobs.check_version"
+NEWS = "signalist.trading.news.tell_followers"
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 Market = tuple[int, str]
@@ -125,6 +126,7 @@ def submit(version: StrategyVersion, by: User, now: datetime) -> None:
             raise Refused("markets", "Choose a market first: a version without one would run nowhere.")
         _move(version, VersionState.CHECKING, by, now)
         key = version.pk
+        StrategyVersion.objects.filter(pk=key).update(examined_until=None)
         transaction.on_commit(lambda: async_task(JOB, key, task_name="gate", timeout=GATE_SECONDS))
 
 
@@ -144,6 +146,8 @@ def publish(version: StrategyVersion, by: User, now: datetime, note: str = "") -
             if instrument_id in known:
                 Schedule.objects.get_or_create(version=version, instrument_id=instrument_id, timeframe=code)
         transaction.on_commit(forget_schedules)
+        key = version.pk
+        transaction.on_commit(lambda: async_task(NEWS, key, task_name="news"))
 
 
 def send_back(version: StrategyVersion, by: User, now: datetime, note: str) -> None:
@@ -159,6 +163,15 @@ def retire(version: StrategyVersion, by: User, now: datetime, note: str = "") ->
     """Offer a published version no more. Who follows it goes on following it. Raises Refused."""
     with transaction.atomic():
         _move(version, VersionState.RETIRED, by, now, note)
+
+
+def take_to_gate(version_id: int, now: datetime) -> StrategyVersion | None:
+    """A version that waits for the gate, for the one worker that takes it; None where another has it, or it does not wait."""
+    free = Q(examined_until=None) | Q(examined_until__lte=now)
+    waiting = StrategyVersion.objects.filter(free, pk=version_id, state=VersionState.CHECKING)
+    if not waiting.update(examined_until=now + timedelta(seconds=GATE_SECONDS)):
+        return None
+    return StrategyVersion.objects.select_related("strategy").get(pk=version_id)
 
 
 def checked(version: StrategyVersion, now: datetime, *, passed: bool, note: str = "") -> None:

@@ -8,21 +8,19 @@ from django.db.models import Exists, OuterRef
 
 from signalist.clock import utc_now
 from signalist.db import retention
-from signalist.strategies.actions import checked, release_stale
+from signalist.strategies.actions import checked, release_stale, take_to_gate
 from signalist.strategies.gate.values import CannotJudge
 from signalist.strategies.gate_reports import examined
-from signalist.strategies.models import RunStatus, Schedule, Signal, StrategyRun, StrategyVersion
-from signalist.strategies.version_models import VersionState
+from signalist.strategies.models import RunStatus, Schedule, Signal, StrategyRun
 
 KEPT = timedelta(days=30)
 QUIET = (RunStatus.NO_SIGNAL, RunStatus.SKIPPED)
 
 
 def check_version(version_id: int) -> None:
-    """Put a version that was handed in through the gate. One that is not waiting for it is left alone, so it may be asked for twice."""
-    version = (
-        StrategyVersion.objects.filter(pk=version_id, state=VersionState.CHECKING).select_related("strategy").first()
-    )
+    """Put a version that was handed in through the gate. One that is not waiting for it, or that another worker has there, is left alone,
+    so it may be asked for twice."""
+    version = take_to_gate(version_id, utc_now())
     if version is None:
         return
     try:

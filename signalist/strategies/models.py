@@ -14,6 +14,7 @@ from signalist.db.fields import ExactDecimalField
 from signalist.domain.timeframes import interval_key, timeframe
 from signalist.markets.models import Instrument
 from signalist.strategies.gate_models import GateReport  # noqa: F401  # Django looks for models here
+from signalist.strategies.grant_models import StrategyGrant  # noqa: F401  # Django looks for models here
 from signalist.strategies.version_models import VersionState, VersionStep  # noqa: F401  # Django looks for models here
 
 
@@ -27,6 +28,9 @@ class Strategy(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        permissions = [("read_source", "Can see the source"), ("write_versions", "Can write versions")]
 
     def __str__(self) -> str:
         return self.slug
@@ -49,6 +53,8 @@ class StrategyVersion(models.Model):
     state = models.CharField(max_length=9, choices=VersionState.choices, default=VersionState.DRAFT)
     changes = models.CharField(max_length=500, blank=True)
     markets = models.JSONField(default=list)
+    # A worker has it at the gate until then: a job that is given out twice is done once.
+    examined_until = models.DateTimeField(null=True, editable=False)
 
     CONTENTS = ("strategy_id", "number", "source", "content_hash", "parameters", "history", "markets")
 
@@ -79,6 +85,9 @@ class Schedule(models.Model):
     is_active = models.BooleanField(default=True)
     signals = models.PositiveIntegerField(default=0)
     decided_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # Taken off for not answering; once it is put on again, runs up to this one are not held against it any more.
+    suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    forgiven_run = models.BigIntegerField(default=0, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["version", "instrument", "timeframe"], name="schedule_unique")]

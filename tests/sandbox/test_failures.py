@@ -182,12 +182,28 @@ def test_a_failing_strategy_disturbs_no_other(start: Start) -> None:
 
 def test_its_processor_time_is_counted_by_the_kernel_too(start: Start) -> None:
     # Its limit stands a little above the time that we wait; a parent that is stopped does not let it go on for ever.
-    process = start(
-        _misbehaving("os._exit(0) if resource.getrlimit(resource.RLIMIT_CPU) == (3, 4) else None"), time_limit=1.5
-    )
-    failed = process.last(TRIGGER)
-    assert isinstance(failed, Failed)
-    assert "exit status 0" in failed.message
+    limits = "[resource.getrlimit(each) for each in (resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE)]"
+    said = set()
+    # Kept or not, and however long we wait, it is given the same.
+    for given in ({}, {"house": True}, {"time_limit": 1.5}, {"time_limit": 30.0}):
+        failed = start(_misbehaving(f"raise ValueError({limits})"), **given).last(TRIGGER)
+        assert isinstance(failed, Failed)
+        said.add(failed.message)
+    assert len(said) == 1
+    assert "(42, 43)" in said.pop()
+
+
+def test_a_process_that_is_kept_is_replaced_before_it_runs_out_of_processor_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signalist.sandbox.process._SOME_MORE", 0.3)
+    slow = "end = os.times().user + 0.3\nwhile os.times().user < end: pass"
+    process = start(_misbehaving(slow), house=True, time_limit=60)
+    _works(process)
+    first = process.pid
+    assert isinstance(process.last(TRIGGER), Ran)
+    _works(process)
+    assert process.pid not in (None, first)
 
 
 def test_python_that_cannot_start_is_a_failure_with_the_reason(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

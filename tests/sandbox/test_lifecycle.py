@@ -183,7 +183,7 @@ def test_the_limits_are_set(start: Start) -> None:
         start,
         "[resource.getrlimit(getattr(resource, 'RLIMIT_' + n)) for n in ('CPU', 'CORE', 'FSIZE', 'NPROC', 'NOFILE')]",
     )
-    assert told == "[(7, 8), (0, 0), (0, 0), (0, 0), (48, 48)]"
+    assert told == "[(42, 43), (0, 0), (0, 0), (0, 0), (48, 48)]"
     room = int(_told(start, "resource.getrlimit(resource.RLIMIT_AS)[0]"))
     assert 1 << 29 < room < 1 << 30
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,8 @@ from signalist.domain.errors import DomainError
 from signalist.domain.strategies import ParameterSpec
 from signalist.sandbox import Failed, FailureKind
 from signalist.sandbox.child import _reported, readable
-from signalist.sandbox.process import _history, _specs
+from signalist.sandbox.frames import NUMBER_COLUMNS, SAID
+from signalist.sandbox.replies import arrays, history, specs
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 anything = st.recursive(
@@ -45,18 +48,18 @@ def _bytes(value: Any) -> bytearray:
 @settings(max_examples=100, deadline=None)
 def test_declarations_are_specs_or_refused(body: bytearray) -> None:
     try:
-        specs = _specs(body)
+        found = specs(body)
     except DomainError:
         return
-    assert all(isinstance(spec, ParameterSpec) for spec in specs)
-    assert all(spec.help.isprintable() for spec in specs)
+    assert all(isinstance(spec, ParameterSpec) for spec in found)
+    assert all(spec.help.isprintable() for spec in found)
 
 
 @given(body=st.one_of(st.binary().map(bytearray), anything.map(_bytes)))
 @settings(max_examples=50, deadline=None)
 def test_a_history_is_a_number_or_refused(body: bytearray) -> None:
     with pytest.raises(DomainError):
-        _history(body)
+        history(body)
 
 
 reports = st.fixed_dictionaries(
@@ -86,7 +89,21 @@ def test_a_reported_failure_is_always_a_readable_failure(body: bytearray) -> Non
 def test_a_reply_nested_without_end_is_refused(deep: bytes) -> None:
     assert _reported(bytearray(deep)).kind is FailureKind.BAD_OUTPUT
     with pytest.raises(DomainError):
-        _specs(bytearray(deep))
+        specs(bytearray(deep))
+
+
+def test_arrays_are_as_long_as_the_columns_that_they_name() -> None:
+    one_stop_and_one_flag = SAID.pack(1 | 1 << len(NUMBER_COLUMNS)) + struct.pack("<2d", 7.0, 8.0) + b"\x01\x00"
+    said = arrays(memoryview(one_stop_and_one_flag), 2)
+    assert (said.stop_long.tolist(), said.enter_long.tolist()) == ([7.0, 8.0], [True, False])
+    assert np.isnan(said.target_long).all()
+    assert not said.exit_long.any()
+    nothing = arrays(memoryview(SAID.pack(0)), 2)
+    assert len(nothing) == 2
+    assert not nothing.enter_long.any()
+    for wrong in (one_stop_and_one_flag[:-1], one_stop_and_one_flag + b"\x00", SAID.pack(1 << 10), SAID.pack(1), b""):
+        with pytest.raises(DomainError):
+            arrays(memoryview(wrong), 2)
 
 
 @given(text=st.text())

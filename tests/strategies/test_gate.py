@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 
 from signalist.domain.candles import CandleArrays
@@ -228,7 +229,8 @@ def test_all_runs_together_have_a_budget_and_the_refusal_says_so() -> None:
     assert not checks["resources"].passed
     assert "together took more than 3 s" in checks["resources"].detail
     assert not checks["lookahead"].passed
-    assert BUDGET < GATE_SECONDS
+    # A job that is given out again while it runs would be done twice.
+    assert BUDGET < GATE_SECONDS < settings.Q_CLUSTER["retry"]
 
 
 def test_a_module_s_inside_is_refused_with_its_line() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 
 from signalist.venues.loopback.venue import CAPABILITIES
 from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
+from tests.venues.cards import MAINTENANCE
 from tests.venues.loopback_bench import LoopbackBench, served, until
 from tests.venues.nameless_battery import NamelessBattery
 from tests.venues.paper_bench import TERMS
+from tests.venues.wire_battery import WireBattery
+
+NO_MAINTENANCE = {27: "it has no maintenance: what it refuses for a while is card 26"}
 
 NAMELESS = replace(CAPABILITIES, order_identity="none")
 
@@ -37,6 +42,9 @@ class OverTheWire:
 class TestLoopbackVenue(OverTheWire, Battery):
     """What every venue does."""
 
+    venue_name = "loopback"
+    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE | {35: "orders have names of ours"}
+
     @pytest.fixture
     async def bench(self) -> AsyncIterator[LoopbackBench]:
         async with served() as bench:
@@ -51,6 +59,9 @@ class TestLoopbackVenue(OverTheWire, Battery):
 class TestLoopbackVenueThatKnowsNoIdsOfOurs(OverTheWire, NamelessBattery):
     """The same as a venue that tells orders by its own ids only."""
 
+    venue_name = "loopback, nameless"
+    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE
+
     @pytest.fixture
     async def bench(self) -> AsyncIterator[LoopbackBench]:
         async with served(capabilities=NAMELESS) as bench:
@@ -59,4 +70,16 @@ class TestLoopbackVenueThatKnowsNoIdsOfOurs(OverTheWire, NamelessBattery):
     @pytest.fixture
     async def partial(self) -> AsyncIterator[LoopbackBench]:
         async with served(replace(TERMS, partial_chance=Decimal(1)), capabilities=NAMELESS) as bench:
+            yield bench
+
+
+class TestLoopbackWire(WireBattery):
+    """What may go wrong on the way there."""
+
+    venue_name = "loopback"
+    lacks: ClassVar[Mapping[str, str]] = {MAINTENANCE: NO_MAINTENANCE[27]}
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[LoopbackBench]:
+        async with served() as bench:
             yield bench

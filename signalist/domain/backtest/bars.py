@@ -36,11 +36,12 @@ class Bars:
 
         Raises DomainError for a price that is not finite, not above zero or too large for the grid, with the bar.
         """
-        columns = {}
+        columns, ticks = {}, np.empty(len(candles))
         for name in ("open", "high", "low", "close"):
-            ticks = np.rint(getattr(candles, name) / float(spec.tick))
-            bad = ~((ticks >= 1) & (ticks < _LARGEST_PRICE))
-            if bad.any():
+            np.rint(np.divide(getattr(candles, name), float(spec.tick), out=ticks), out=ticks)
+            # A price that is none makes the extremes none.
+            if len(ticks) and not (ticks.min() >= 1 and ticks.max() < _LARGEST_PRICE):
+                bad = ~((ticks >= 1) & (ticks < _LARGEST_PRICE))
                 first = int(np.argmax(bad))
                 price = float(getattr(candles, name)[first])
                 raise DomainError(f"The {name} {price!r} of bar {first} is no price on a grid of {spec.tick}.")

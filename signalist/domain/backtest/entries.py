@@ -17,33 +17,37 @@ FIRST_LOOK = 128
 """Over so many bars from an entry on the lowest and highest price are looked up beforehand: most positions end, or come to no level."""
 # A level this near the middle between two ticks is rounded in decimals, as live does it.
 _NEAR = 1e-6
-_NO_LEVEL = 0
-# Farther than any price goes, and whole numbers hold it.
-_FARTHEST = 2.0**62
+NO_LEVEL = 0
+FARTHEST = 2**62
+"""Farther than any price goes, and whole numbers hold it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Columns of equal length, by bar. Prices are ticks; None for a level that is not named.
+    """Columns of equal length, by bar. Prices are ticks; NO_LEVEL for one that is not named.
 
-    `leaves` is the bar at whose open an exit signal ends the position, the number of bars where none does. `lowest` and `highest` are
-    over the first `FIRST_LOOK` bars from the entry's on that come before it. `rule` refuses the entry whatever it costs, or is "".
+    `begins` is the bar of the position, `leaves` the bar at whose open an exit signal ends it, the number of bars where none does.
+    `floor` and `ceiling` are the levels as prices that end it from above and from below. `lowest` and `highest` are over the first
+    `FIRST_LOOK` bars from the entry's on that come before it. `rule` refuses the entry whatever it costs, or is "".
     """
 
-    bar: list[int]
-    direction: list[Direction]
-    close: list[int]
-    next_open: list[int]
-    stop: list[int | None]
-    target: list[int | None]
-    leaves: list[int]
-    lowest: list[int]
-    highest: list[int]
-    rule: list[str]
+    bar: Ticks
+    begins: Ticks
+    long: NDArray[np.bool_]
+    close: Ticks
+    next_open: Ticks
+    stop: Ticks
+    target: Ticks
+    floor: Ticks
+    ceiling: Ticks
+    leaves: Ticks
+    lowest: Ticks
+    highest: Ticks
+    rule: NDArray[np.str_]
 
     @classmethod
-    def of(cls, bars: Bars, signals: SignalArrays, spec: InstrumentSpec) -> Entries:
-        """The entries of `signals`, which have been checked and are as long as `bars`."""
+    def of(cls, bars: Bars, signals: SignalArrays, spec: InstrumentSpec, *, needs_stop: bool = False) -> Entries:
+        """The entries of `signals`, which have been checked and are as long as `bars`. `needs_stop`: those without are refused."""
         n = len(bars)
         at = np.flatnonzero(signals.enter_long | signals.enter_short)
         long = signals.enter_long[at]
@@ -54,18 +58,30 @@ class Entries:
         leaves = np.where(long, _leaves(signals.exit_long, begins, n), _leaves(signals.exit_short, begins, n))
         until = np.minimum(leaves, begins + FIRST_LOOK)
         wrong = _wrong(stop, close, above=~long) | _wrong(target, close, above=long)
+        if needs_stop:
+            rules = np.where(stop == NO_LEVEL, "stop_missing", np.where(wrong, "stop_side", ""))
+        else:
+            rules = np.where(wrong, "stop_side", "")
+        lowest, highest = extremes(bars, begins, until)
+        ceiling = np.where(long, target, stop)
         return cls(
-            bar=at.tolist(),
-            direction=[Direction.LONG if is_long else Direction.SHORT for is_long in long.tolist()],
-            close=close.tolist(),
-            next_open=bars.open[begins].tolist(),
-            stop=[level or None for level in stop.tolist()],
-            target=[level or None for level in target.tolist()],
-            leaves=leaves.tolist(),
-            lowest=_over(np.minimum, bars.low, begins, until).tolist(),
-            highest=_over(np.maximum, bars.high, begins, until).tolist(),
-            rule=_rules(long, wrong, spec),
+            bar=at,
+            begins=begins,
+            long=long,
+            close=close,
+            next_open=bars.open[begins],
+            stop=stop,
+            target=target,
+            floor=np.where(long, stop, target),
+            ceiling=np.where(ceiling == NO_LEVEL, FARTHEST, ceiling),
+            leaves=leaves,
+            lowest=lowest,
+            highest=highest,
+            rule=np.where(long | spec.can_short, rules, "short_unsupported"),
         )
+
+    def direction(self, index: int) -> Direction:
+        return Direction.LONG if self.long[index] else Direction.SHORT
 
 
 def _levels(prices: NDArray[np.float64], spec: InstrumentSpec) -> Ticks:
@@ -76,12 +92,12 @@ def _levels(prices: NDArray[np.float64], spec: InstrumentSpec) -> Ticks:
     for close_call in np.flatnonzero(np.abs(np.abs(ticks - nearest) - 0.5) < _NEAR).tolist():
         exactly = Decimal(repr(float(prices[close_call]))) / spec.tick
         nearest[close_call] = int(exactly.to_integral_value(rounding=ROUND_HALF_EVEN))
-    return np.where(none, _NO_LEVEL, np.clip(nearest, 1.0, _FARTHEST)).astype(np.int64)
+    return np.where(none, NO_LEVEL, np.clip(nearest, 1.0, float(FARTHEST))).astype(np.int64)
 
 
 def _wrong(level: Ticks, price: Ticks, *, above: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where a level that must lie above the price (or below it) does not."""
-    return np.asarray((level != _NO_LEVEL) & np.where(above, level <= price, level >= price), dtype=np.bool_)
+    return np.asarray((level != NO_LEVEL) & np.where(above, level <= price, level >= price), dtype=np.bool_)
 
 
 def _leaves(exits: NDArray[np.bool_], begins: NDArray[np.intp], n: int) -> NDArray[np.intp]:
@@ -90,16 +106,17 @@ def _leaves(exits: NDArray[np.bool_], begins: NDArray[np.intp], n: int) -> NDArr
     return np.asarray(np.minimum(at[np.searchsorted(at, begins)] + 1, n), dtype=np.intp)
 
 
+def extremes(bars: Bars, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[Ticks, Ticks]:
+    """The lowest and the highest price of each stretch [begin, end), none of which is empty."""
+    return _over(np.minimum, bars.low, begins, ends), _over(np.maximum, bars.high, begins, ends)
+
+
 def _over(extreme: np.ufunc, prices: Ticks, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.int64]:
     """The extreme of each stretch [begin, end)."""
     if not len(begins):
         return np.empty(0, dtype=np.int64)
-    # Of the stretches between pairs of indices every other one is wanted; an end must lie within the prices.
-    padded = np.append(prices, prices[-1])
-    return np.asarray(extreme.reduceat(padded, np.column_stack((begins, ends)).ravel())[::2], dtype=np.int64)
-
-
-def _rules(long: NDArray[np.bool_], wrong: NDArray[np.bool_], spec: InstrumentSpec) -> list[str]:
-    unsupported = ~long & (not spec.can_short)
-    rules = np.where(unsupported, "short_unsupported", np.where(wrong, "stop_side", ""))
-    return [str(rule) for rule in rules.tolist()]
+    # Of the stretches between pairs of indices every other one is wanted. An end must lie within the prices: what would end behind them
+    # is looked up but for the last price, which is added.
+    last = len(prices) - 1
+    found = extreme.reduceat(prices, np.column_stack((begins, np.minimum(ends, last))).ravel())[::2]
+    return np.asarray(np.where(ends > last, extreme(found, prices[last]), found), dtype=np.int64)

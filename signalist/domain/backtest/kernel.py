@@ -1,4 +1,5 @@
-"""The fill loop: from a strategy's signals and the bars to trades. It costs per trade, not per bar.
+"""The fill loop: from a strategy's signals and the bars to trades. It costs per trade, not per bar, and little where what an entry
+comes to does not hang on the money that is left (plan.py).
 
 The rules are those of the live chain on the paper venue, over `domain.matching`:
 
@@ -14,48 +15,26 @@ The rules are those of the live chain on the paper venue, over `domain.matching`
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from signalist.domain.backtest.bars import Bars, Ticks
 from signalist.domain.backtest.entries import FIRST_LOOK, Entries
+from signalist.domain.backtest.fills import ExitReason, Fill
+from signalist.domain.backtest.plan import Plan
 from signalist.domain.backtest.terms import BacktestTerms, Costs, Grid, Ratio, Sizer
 from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.signals import Direction
 from signalist.domain.strategies import SignalArrays
 
+__all__ = ["ExitReason", "Fill", "Outcome", "trade"]
+
 LONGEST_LOOK = 65_536
-
-
-class ExitReason(StrEnum):
-    """Why a position ended."""
-
-    STOP = "stop"
-    TARGET = "target"
-    SIGNAL = "signal"
-    LIQUIDATION = "liquidation"
-    END = "end"
-
-
-class Fill(NamedTuple):
-    """One round trip in whole numbers. Bars are indices; `pnl` is net of both fees, in units. A tuple, because there are many."""
-
-    direction: Direction
-    entry_bar: int
-    exit_bar: int
-    lots: int
-    entry: int
-    exit: int
-    entry_fee: int
-    exit_fee: int
-    pnl: int
-    reason: ExitReason
-    exit_at_open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,48 +89,59 @@ class _Run:
         self.n = len(bars)
         self.grid = Grid(spec)
         self.sizer, self.costs = Sizer(terms, self.grid), Costs(terms, self.grid)
-        self.entries = Entries.of(bars, signals, spec)
-        self.needs_stop = terms.risk_fraction is not None
+        self.entries = Entries.of(bars, signals, spec, needs_stop=terms.risk_fraction is not None)
+        self.at: list[int] = self.entries.bar.tolist()
         self.kept = Ratio.of(terms.maintenance)
         self.cash = self.grid.units(terms.capital)
-        self.fills: list[Fill] = []
+        self.planned: list[int] = []
+        """The entries that were traded as planned."""
+        self.fills: list[tuple[int, Fill]] = []
+        """The others, each with how many of the planned ones came before it."""
         self.passed_over: Counter[str] = Counter()
 
     def outcome(self) -> Outcome:
-        capital, last = self.cash, self.n - 1
-        free_from = 0  # the first bar whose entry may be traded
-        for index, bar in enumerate(self.entries.bar):
-            if bar == last:
-                self.passed_over["after_the_end"] += 1
-            elif bar < free_from:
-                self.passed_over["position_open"] += 1
-            elif (position := self._enter(index)) is not None:
-                free_from = self._close(position, index)
-        return Outcome(self.grid, self.bars, capital, tuple(self.fills), dict(self.passed_over))
+        capital = self.cash
+        plan = Plan.of(self.bars, self.entries, self.terms, self.grid)
+        last = len(self.at) - 1 if self.at and self.at[-1] == self.n - 1 else len(self.at)
+        needs, rules, results, following = plan.needs, plan.rule, plan.pnl, plan.next
+        index, planned = 0, self.planned
+        while index < last:
+            if self.cash < needs[index]:
+                position = self._enter(index)
+                # Never back: a position holds its own bar.
+                index = index + 1 if position is None else bisect_left(self.at, self._close(position, index), index + 1)
+            elif rules[index]:
+                self.passed_over[rules[index]] += 1
+                index += 1
+            else:
+                planned.append(index)
+                self.cash += results[index]
+                index = following[index]
+        skipped = last - len(planned) - len(self.fills) - self.passed_over.total()
+        self.passed_over += Counter(position_open=skipped, after_the_end=len(self.at) - last)
+        return Outcome(self.grid, self.bars, capital, self._together(plan), dict(self.passed_over))
 
     # --- Entries ---------------------------------------------------------------------------------
 
     def _enter(self, index: int) -> _Position | None:
         """Decide an entry at its bar's close and fill it at the next open; None where it is passed over, counted by rule."""
         entries = self.entries
-        direction, stop, price = entries.direction[index], entries.stop[index], entries.close[index]
-        rule, lots = entries.rule[index], 0
-        if stop is None and self.needs_stop and rule != "short_unsupported":
-            rule = "stop_missing"
+        stop, target, price = (int(column[index]) for column in (entries.stop, entries.target, entries.close))
+        rule, lots = str(entries.rule[index]), 0
         if not rule:
-            lots, rule = self.sizer.lots(price, stop, self.cash)
+            lots, rule = self.sizer.lots(price, stop or None, self.cash)
         if not lots:
             self.passed_over[rule] += 1
             return None
+        direction, opened = entries.direction(index), int(entries.next_open[index])
         long = direction is Direction.LONG
-        opened = entries.next_open[index]
         entry = self.costs.bought_at(opened) if long else self.costs.sold_at(opened)
         fee = self.costs.fee(entry, lots)
         why, ruin = ExitReason.STOP, self._liquidation(long, lots, entry, fee)
-        if ruin is not None and (stop is None or (ruin > stop if long else ruin < stop)):
+        if ruin is not None and (not stop or (ruin > stop if long else ruin < stop)):
             stop, why = ruin, ExitReason.LIQUIDATION
-        bar = entries.bar[index] + 1
-        return _Position(direction, bar, entries.leaves[index], lots, entry, fee, stop, entries.target[index], why)
+        bar, leaves = int(entries.begins[index]), int(entries.leaves[index])
+        return _Position(direction, bar, leaves, lots, entry, fee, stop or None, target or None, why)
 
     def _liquidation(self, long: bool, lots: int, entry: int, fee: int) -> int | None:
         """The price at which what the account is worth falls to the maintenance of the position; None where none above zero does.
@@ -165,6 +155,17 @@ class _Run:
                 return None
             return missing * self.kept.bottom // (held * (self.kept.bottom - self.kept.top)) or None
         return -(-(held * entry + cash) * self.kept.bottom // (held * (self.kept.bottom + self.kept.top)))
+
+    def _together(self, plan: Plan) -> tuple[Fill, ...]:
+        """The round trips in order: the planned ones, with those that were worked out one by one where they came."""
+        made = plan.fills(self.planned)
+        if not self.fills:
+            return tuple(made)
+        fills, done = [], 0
+        for before, fill in self.fills:
+            fills += [*made[done:before], fill]
+            done = before
+        return (*fills, *made[done:])
 
     # --- Exits -----------------------------------------------------------------------------------
 
@@ -189,7 +190,7 @@ class _Run:
         long = position.direction is Direction.LONG
         floor, ceiling = (position.stop, position.target) if long else (position.target, position.stop)
         begin, until, look = position.bar, min(position.leaves, self.n), FIRST_LOOK
-        lowest, highest = self.entries.lowest[index], self.entries.highest[index]
+        lowest, highest = int(self.entries.lowest[index]), int(self.entries.highest[index])
         while True:
             end = min(begin + look, until)
             if (floor is not None and lowest <= floor) or (ceiling is not None and highest >= ceiling):
@@ -223,7 +224,8 @@ class _Run:
         gross = (left - entry if long else entry - left) * lots * self.grid.worth
         pnl = gross - entry_fee - fee
         self.cash += pnl
-        self.fills.append(Fill(direction, begun, bar, lots, entry, left, entry_fee, fee, pnl, reason, at_open))
+        fill = Fill(direction, begun, bar, lots, entry, left, entry_fee, fee, pnl, reason, at_open)
+        self.fills.append((len(self.planned), fill))
 
 
 def _first(low: Ticks, high: Ticks, floor: int | None, ceiling: int | None) -> int:

@@ -6,14 +6,17 @@ Trades are counted in exact amounts; ratios over returns are statistics in float
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from signalist.domain.backtest.fills import Fill
 from signalist.domain.backtest.kernel import Outcome
 from signalist.domain.money import ZERO, settle
 from signalist.domain.signals import Direction
@@ -67,14 +70,18 @@ def equity(outcome: Outcome) -> Floats:
     if not outcome.fills:
         return np.full(n, outcome.capital / 10**grid.places)
     held = _held(outcome, n)
-    return np.asarray(held.cash + held.lots * (outcome.bars.close - held.entry) * float(grid.amount(grid.worth)))
+    np.subtract(outcome.bars.close, held.entry, out=held.entry)
+    value = np.multiply(held.lots, held.entry, out=held.lots)
+    value *= float(grid.amount(grid.worth))
+    value += held.cash
+    return value
 
 
 def metrics(outcome: Outcome, curve: Floats | None = None) -> Metrics:
     """The core metrics; `curve` is `equity(outcome)` where it is at hand."""
     curve = equity(outcome) if curve is None else curve
     grid, fills = outcome.grid, outcome.fills
-    results = [fill.pnl for fill in fills]
+    begun, ended, entry_fees, exit_fees, results = (_column(fills, place) for place in (1, 2, 6, 7, 8))
     wins, losses = [pnl for pnl in results if pnl > 0], [pnl for pnl in results if pnl < 0]
     net = sum(results)
     fall, fraction = drawdown(curve, float(grid.amount(outcome.capital)))
@@ -107,10 +114,8 @@ def metrics(outcome: Outcome, curve: Floats | None = None) -> Metrics:
         largest_win=grid.amount(max(wins)) if wins else None,
         largest_loss=grid.amount(min(losses)) if losses else None,
         average_duration=_average_duration(outcome),
-        fees=grid.amount(sum(fill.entry_fee + fill.exit_fee for fill in fills)),
-        exposure=sum(fill.exit_bar - fill.entry_bar for fill in fills) / len(outcome.bars)
-        if len(outcome.bars)
-        else 0.0,
+        fees=grid.amount(sum(entry_fees) + sum(exit_fees)),
+        exposure=(sum(ended) - sum(begun)) / len(outcome.bars) if len(outcome.bars) else 0.0,
     )
 
 
@@ -119,9 +124,11 @@ def drawdown(curve: Floats, initial: float) -> tuple[float, float]:
     fraction of its height (the two need not be the same fall)."""
     if not len(curve):
         return 0.0, 0.0
-    peak = np.maximum(np.maximum.accumulate(curve), initial)
+    peak = np.maximum.accumulate(curve)
+    np.maximum(peak, initial, out=peak)
     below = peak - curve
-    return float(below.max()), float((below / peak).max())
+    deepest = float(below.max())
+    return deepest, float(np.divide(below, peak, out=below).max())
 
 
 def daily_returns(times: NDArray[np.int64], curve: Floats, initial: float) -> Floats:
@@ -129,8 +136,7 @@ def daily_returns(times: NDArray[np.int64], curve: Floats, initial: float) -> Fl
     at midnight belongs to the day that it ends. Days after the equity has come to nothing have no return."""
     if not len(curve):
         return np.empty(0)
-    days = (times - 1) // DAY
-    last = np.flatnonzero(np.append(days[1:] != days[:-1], True))
+    last = _last_of_days(times)
     closing = np.concatenate(([initial], curve[last]))
     alive = np.flatnonzero(closing <= 0)
     closing = closing[: int(alive[0]) + 1] if len(alive) else closing
@@ -150,6 +156,21 @@ def ratios(returns: Floats) -> tuple[float | None, float | None]:
     return (mean / spread * scale if spread > 0 else None, mean / downside * scale if downside > 0 else None)
 
 
+def _last_of_days(times: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The last bar of each day that has one; `times` ascend."""
+    first, final = (int(times[0]) - 1) // DAY, (int(times[-1]) - 1) // DAY
+    if final - first > len(times):  # days between, most of which have no bar
+        days = (times - 1) // DAY
+        return np.flatnonzero(np.append(days[1:] != days[:-1], True))
+    midnights = np.arange(first + 1, final + 1) * DAY
+    return np.unique(np.append(np.searchsorted(times, midnights, side="right"), len(times))) - 1
+
+
+def _column(fills: Sequence[Fill], place: int) -> list[Any]:
+    """One field of each."""
+    return list(map(itemgetter(place), fills))
+
+
 class _Held(NamedTuple):
     """At each bar's close, shape (n,): the cash in the quote currency, the signed lots that are held and the price of their entry."""
 
@@ -161,7 +182,7 @@ class _Held(NamedTuple):
 def _held(outcome: Outcome, n: int) -> _Held:
     """What is held between the bars at which something changes; there is a fill."""
     scale = 10**outcome.grid.places
-    columns = list(zip(*outcome.fills, strict=True))
+    columns = [_column(outcome.fills, place) for place in range(len(Fill._fields))]
     begin, end, price = (np.array(columns[place], dtype=np.int64) for place in (1, 2, 4))
     signs = np.array([1.0 if direction is Direction.LONG else -1.0 for direction in columns[0]])
     # Before the first entry, then by turns after an entry and after its exit; of changes at one bar the last counts.
@@ -189,9 +210,8 @@ def _average_duration(outcome: Outcome) -> float | None:
     if not outcome.fills:
         return None
     times, seconds = outcome.bars.time, outcome.bars.seconds
-    begin = np.array([fill.entry_bar for fill in outcome.fills])
-    end = np.array([fill.exit_bar for fill in outcome.fills])
+    begin, end = np.array(_column(outcome.fills, 1)), np.array(_column(outcome.fills, 2))
     # Each begins at its bar's open, and those that end at a bar's open end a bar's length before its close.
-    at_open = sum(fill.exit_at_open for fill in outcome.fills)
+    at_open: int = sum(_column(outcome.fills, 10))
     whole = int((times[end] - times[begin]).sum()) + seconds * (len(outcome.fills) - at_open)
     return whole / len(outcome.fills)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from signalist.domain.backtest.bars import Ticks
 from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import DECIMALS, ZERO, exact
@@ -113,7 +118,9 @@ class Sizer:
         # lots = amount ÷ (ticks × tick × lot); the amount is cut where the sizing rules cut it.
         amount = Ratio.of(DOWN.multiply(terms.capital, fraction) if fraction is not None else ZERO)
         step = Ratio.of(least)
-        self._asked_top, self._bottom = amount.top * step.bottom, amount.bottom * step.top
+        top, bottom = amount.top * step.bottom, amount.bottom * step.top
+        common = math.gcd(top, bottom)
+        self._asked_top, self._bottom = top // common, bottom // common
         # What free money pays for: available × leverage ÷ (price × (1 + fee × leverage)).
         leverage, fee = Ratio.of(terms.leverage), Ratio.of(terms.fee_rate)
         self._balance = Ratio(
@@ -134,6 +141,23 @@ class Sizer:
             return 0, "balance" if bound else "minimum_size"
         return lots, "balance" if bound else ""
 
+    def fits(self, highest: int, largest: int) -> bool:
+        """Whether `asked_at_once` stays below `largest` with prices up to `highest`."""
+        return max(self._asked_top, self._bottom * highest, self._fixed or 0) < largest
+
+    def asked_at_once(self, prices: Ticks, stops: Ticks) -> Ticks:
+        """The lots that entries ask for, shape (n,); stops are 0 where there is none, where nothing is asked for by risk."""
+        if self._fixed is not None:
+            return np.full(len(prices), self._fixed)
+        if not self._asked_by_stop:
+            return self._asked_top // (self._bottom * prices)
+        distance = np.where(stops > 0, np.abs(prices - stops), 0)
+        return np.where(distance > 0, self._asked_top // (self._bottom * np.maximum(distance, 1)), 0)
+
+    def needed(self, prices: Ticks, lots: Ticks) -> NDArray[np.float64]:
+        """The units of free money that pay for so many lots, as near as floats come."""
+        return np.asarray(prices * (self._balance.bottom / self._balance.top) * lots)
+
     def _asked(self, price: int, stop: int | None) -> int | None:
         if self._fixed is not None:
             return self._fixed
@@ -148,13 +172,13 @@ class Sizer:
 class Costs:
     """Slippage and fees in whole numbers."""
 
-    __slots__ = ("_fee", "_slippage", "_unit")
+    __slots__ = ("_slippage", "_unit", "fee_ratio")
 
     def __init__(self, terms: BacktestTerms, grid: Grid) -> None:
         self._slippage = Ratio.of(terms.slippage)
         # A fee is settled to 10 decimals, whatever the grid's units are.
         quanta = Ratio.of(terms.fee_rate * grid.spec.tick * grid.spec.lot * 10**DECIMALS)
-        self._fee, self._unit = quanta, int(10 ** (grid.places - DECIMALS))
+        self.fee_ratio, self._unit = quanta, int(10 ** (grid.places - DECIMALS))
 
     def bought_at(self, price: int) -> int:
         """What a buyer pays who takes, in ticks: rounded against him (domain.matching.slipped)."""
@@ -168,11 +192,23 @@ class Costs:
 
     def fee(self, price: int, lots: int) -> int:
         """The fee on one side in units, half to even at 10 decimals as the venue settles it."""
-        whole, rest = divmod(price * lots * self._fee.top, self._fee.bottom)
+        whole, rest = divmod(price * lots * self.fee_ratio.top, self.fee_ratio.bottom)
         twice = 2 * rest
-        if twice > self._fee.bottom or (twice == self._fee.bottom and whole & 1):
+        if twice > self.fee_ratio.bottom or (twice == self.fee_ratio.bottom and whole & 1):
             whole += 1
         return whole * self._unit
+
+    def taken(self, prices: Ticks, *, buys: NDArray[np.bool_]) -> Ticks:
+        """`bought_at` and `sold_at` of many."""
+        rate = self._slippage
+        bought = -(-prices * (rate.bottom + rate.top) // rate.bottom)
+        return np.where(buys, bought, np.maximum(prices * (rate.bottom - rate.top) // rate.bottom, 1))
+
+    def fees(self, prices: Ticks, lots: Ticks) -> Ticks:
+        """`fee` of many."""
+        whole, rest = np.divmod(prices * lots * self.fee_ratio.top, self.fee_ratio.bottom)
+        twice, bottom = 2 * rest, self.fee_ratio.bottom
+        return np.asarray((whole + ((twice > bottom) | ((twice == bottom) & (whole & 1 == 1)))) * self._unit)
 
 
 def _ceil(value: Decimal) -> int:

@@ -61,7 +61,7 @@ def lookahead(subject: Subject) -> str:
 def warmup(subject: Subject) -> str:
     """The newest `history` candles alone say what all candles say. Raises Refused with the first bar that differs."""
     bars = _bars_to_try(subject)
-    with subject.started(kept=True) as process:
+    with subject.started(kept=True, live=True) as process:
         for bar in bars:
             said, _ = run_last(process, subject.cut(bar + 1 - subject.history, bar + 1))
             wanted = subject.whole.at(bar).rows(subject.name_of(bar))

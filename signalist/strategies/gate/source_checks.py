@@ -19,7 +19,7 @@ def parse(subject: Subject) -> str:
     """The file is Python, has its declarations, and takes the parameters. Raises Refused."""
     if len(subject.source) > LARGEST_SOURCE:
         raise Refused(f"The file has {len(subject.source)} characters; a strategy has at most {LARGEST_SOURCE}.")
-    with subject.started() as process:
+    with subject.started(live=True) as process:
         try:
             declared = manifest(process)
         except Broke as broke:

@@ -9,13 +9,13 @@ from signalist.clock import monotonic
 from signalist.domain.candles import CandleArrays
 from signalist.domain.strategies import SignalArrays, SignalRow, StrategyManifest, bar_name
 from signalist.sandbox import Failed, FailureKind, Ran, StrategyProcess
+from signalist.sandbox.limits import RUN_SECONDS
 from signalist.strategies.gate.values import Broke
 
+# Of one run over all candles; a run at a candle's close has what it has live.
 SECONDS = 30.0
-MEMORY = 1 << 29
-OUTPUT = 1 << 20
 # Of all runs of all checks together. A worker that does nothing else meanwhile has to be done before its job's time is over.
-BUDGET = 100.0
+BUDGET = 60.0
 
 
 class Budget:
@@ -34,9 +34,11 @@ class Budget:
 class Tried(StrategyProcess):
     """A strategy's process in the gate: no run goes past the budget, and with none left there is none."""
 
-    def __init__(self, budget: Budget, source: str, parameters: Mapping[str, object], *, house: bool) -> None:
-        super().__init__(source, parameters, time_limit=SECONDS, memory_limit=MEMORY, output_limit=OUTPUT, house=house)
-        self._budget = budget
+    def __init__(
+        self, budget: Budget, source: str, parameters: Mapping[str, object], *, house: bool, seconds: float
+    ) -> None:
+        super().__init__(source, parameters, time_limit=seconds, house=house)
+        self._budget, self._most = budget, seconds
 
     def _ready(self) -> StrategyManifest | Failed:
         left = self._budget.left()
@@ -45,7 +47,7 @@ class Tried(StrategyProcess):
                 FailureKind.TIMED_OUT,
                 f"All runs of the gate together took more than {self._budget.seconds:g} s: each must be quicker, or look at less.",
             )
-        self._seconds = min(SECONDS, left)
+        self._seconds = min(self._most, left)
         return super()._ready()
 
 
@@ -64,13 +66,14 @@ class Subject:
     history: int = 0
     whole: SignalArrays = field(default_factory=lambda: SignalArrays.of(0, {}))
 
-    def started(self, *, kept: bool = False) -> StrategyProcess:
-        """A strategy to run, each time in a fresh process; the caller closes it.
+    def started(self, *, kept: bool = False, live: bool = False) -> StrategyProcess:
+        """A strategy to run, each time in a fresh process; the caller closes it. `live`: with as much time as it has there.
 
         `kept` runs it in one process again and again, which is many times faster, as our own library's is: only after a fresh one has
         run, so that this machine holds strangers' code, and only where what a run could remember of those before is no help.
         """
-        return Tried(self.budget, self.source, self.parameters, house=self.house or kept)
+        seconds = RUN_SECONDS if live else SECONDS
+        return Tried(self.budget, self.source, self.parameters, house=self.house or kept, seconds=seconds)
 
     def name_of(self, bar: int) -> str:
         """How a bar is called in the report."""

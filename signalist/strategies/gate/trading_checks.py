@@ -26,9 +26,9 @@ TERMS = BacktestTerms(Decimal(1_000_000), notional_fraction=Decimal("0.2"), fee_
 
 
 def resources(subject: Subject) -> str:
-    """A run at a candle's close takes its time and memory, and no more. Raises Refused."""
+    """A run at a candle's close takes its time and memory, and no more, within the limits that it has live. Raises Refused."""
     n = len(subject.candles)
-    with subject.started() as process:
+    with subject.started(live=True) as process:
         run_last(process, subject.cut(n - subject.history, n))  # what is loaded at first is not counted
         took = [
             run_last(process, subject.cut(n - subject.history - k, n - k))[1]
