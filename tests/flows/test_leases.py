@@ -11,13 +11,13 @@ import pytest
 from signalist.accounts.models import Account
 from signalist.clock import ReplayClock
 from signalist.execution import leases, reconcile
+from signalist.execution.answered import write_answers
 from signalist.execution.claims import claim
 from signalist.execution.decide import decide
 from signalist.execution.engines import MAY_SEND, SILENT_AFTER, dead_engines, hangs, heartbeat, living_engines
 from signalist.execution.fan_out import fan_out
 from signalist.execution.leases import Taken
 from signalist.execution.models import EngineProcess
-from signalist.execution.place import write_answers
 from signalist.trading.models import Execution, Order, OrderAttempt
 from signalist.venues.base import Ack
 from tests.flows.scene import LONG, Scene, entry, opened
