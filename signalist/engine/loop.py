@@ -21,7 +21,7 @@ from signalist.db.wakes import Wakes, wakes
 from signalist.engine.beside import go_on_beside
 from signalist.engine.database import Database
 from signalist.engine.strategies import Answer, StrategyPool
-from signalist.execution import engines, leases, readiness, reconcile, switch_requests
+from signalist.execution import engines, inheriting, leases, readiness, reconcile, switch_requests
 from signalist.execution.compare import Comparer
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
@@ -150,7 +150,7 @@ class Engine:
         if taken.all:
             # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
             under_way = self._in_hand()
-            await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now(), under_way))
+            await self.database(lambda: inheriting.take_over(taken.all, self.id, self.clock.now(), under_way))
             self._gate.taken(taken.all)
             await self.database(
                 lambda: readiness.recheck(taken.all, self.sessions.capabilities, self.id, self.clock.now())
@@ -204,11 +204,11 @@ class Engine:
     async def poll(self) -> None:
         """The safety net: ask everything, whether rung or not."""
         under_way = self._in_hand()
-        if await self.database(lambda: reconcile.orphaned(self.id, self.clock.now(), under_way=under_way)):
+        if await self.database(lambda: inheriting.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self._adopt_runs({self.id})
         if self._patient:
-            self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
+            self._dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))
         if self.comparer is not None:
             await self.comparer.answer()
             if self._has_time_to_compare():
