@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable
 
 from django.db import InterfaceError, OperationalError
 
@@ -18,9 +17,10 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
-from signalist.engine.beside import go_on_beside
+from signalist.engine.accounts_heard import AccountsHeard
 from signalist.engine.database import Database
-from signalist.engine.strategies import Answer, StrategyPool
+from signalist.engine.running import Running
+from signalist.engine.strategies import StrategyPool
 from signalist.execution import engines, inheriting, leases, readiness, reconcile, switch_requests
 from signalist.execution.compare import Comparer
 from signalist.execution.decide import decide
@@ -33,13 +33,8 @@ from signalist.execution.protect import protect
 from signalist.execution.readiness import Readiness
 from signalist.execution.watching import watch
 from signalist.logs import logger
-from signalist.markets.selectors import Shown, forget_instruments
-from signalist.sandbox.limits import RUN_THREADS
-from signalist.sandbox.outcomes import Failed
-from signalist.strategies import run as runs
-from signalist.strategies.models import StrategyRun
+from signalist.markets.selectors import forget_instruments
 from signalist.strategies.selectors import forget_schedules
-from signalist.venues.errors import VenueError
 from signalist.venues.transport.fence import Tenure
 
 TURNS = 5
@@ -87,8 +82,8 @@ class Engine:
         self._put_off = 0
         self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
-        self._listening: dict[int, Account] = {}
-        self._workers = ThreadPoolExecutor(RUN_THREADS, thread_name_prefix="strategies")
+        self._listening = AccountsHeard(sessions, self._heard_of)
+        self.running = Running(database, clock, strategies, patient=patient, meanwhile=self.drain)
 
     @property
     def entry(self) -> EngineProcess:
@@ -104,7 +99,7 @@ class Engine:
     @property
     def held(self) -> list[Account]:
         """The accounts that it holds, and to whose venues it listens."""
-        return list(self._listening.values())
+        return list(self._listening.known.values())
 
     async def start(self, *, alone: bool = False, clock: str = "system") -> None:
         """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new.
@@ -138,7 +133,7 @@ class Engine:
         """Take over from engines that are no more."""
         dead = await self.database(lambda: engines.dead_engines(self._machine))
         if dead:
-            await self._adopt_runs(dead)
+            await self.running.adopt(self.id, dead)
             await self.database(lambda: engines.taken_over(dead, self._machine))
         await self.database(lambda: leases.share_out(self.id, self._machine))
         await self._take_accounts()
@@ -158,12 +153,6 @@ class Engine:
             self._dirty |= set(taken.all)
             self.wakes.ring("place", "protect", "watch", "decide")
 
-    async def _adopt_runs(self, engine_ids: set[uuid.UUID]) -> None:
-        """Make the runs that these engines had claimed and not finished."""
-        for run in await self.database(lambda: runs.take_over(self.id, engine_ids)):
-            shown = await self.database(lambda run=run: self.strategies.window(run).at(run.candle_close))  # type: ignore[misc]
-            await self._run(run, shown)
-
     async def watch(self) -> None:
         """Take accounts that are free, listen to all that are this engine's, read their reports (the safety net under the streams), and
         forget what may have changed. Accounts that are listened to already are read in turn, a fifth of them each time."""
@@ -171,22 +160,15 @@ class Engine:
         forget_schedules()
         await self._take_accounts()
         held: dict[int, int] = await self.database(lambda: leases.held(self.id))
-        await self._leave(held)
-        fresh = held.keys() - self._listening.keys()
+        await self._listening.leave_others(held)
+        fresh = held.keys() - self._listening.known.keys()
         if fresh:
             await self.before_listening()
         for account in await self.database(lambda: fast.select_ids(Account, sorted(fresh))):
-            self._listen(account)
+            self._listening.listen(account)
         if self.comparer is not None:
-            self.comparer.hold(self._listening.values())
+            self.comparer.hold(self._listening.known.values())
         self._dirty |= fresh | self._in_turn(held)
-
-    async def _leave(self, held: Mapping[int, int]) -> None:
-        """Listen no more to accounts that are not among these, whose lease tokens are given: they are another engine's, or have been in
-        between, and what their streams said is not all that happened."""
-        for key, account in list(self._listening.items()):
-            if held.get(key) != account.lease_token:
-                await self.sessions.leave(self._listening.pop(key))
 
     async def heartbeat(self) -> None:
         """Show that this engine lives, also while a unit of its work takes long. Where one hangs it does not, and gives up what it holds:
@@ -206,7 +188,7 @@ class Engine:
         under_way = self._in_hand()
         if await self.database(lambda: inheriting.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
-        await self._adopt_runs({self.id})
+        await self.running.adopt(self.id, {self.id})
         if self._patient:
             self._dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))
         if self.comparer is not None:
@@ -233,29 +215,7 @@ class Engine:
 
     async def run_due(self) -> int:
         """Run every strategy that is due; returns how many runs were finished."""
-        shown = await self.database(self._claimed)
-        if self._patient and len(shown) == 1:
-            # Nothing else goes on meanwhile: two changes of threads would take longer than the strategy.
-            run, candles = shown[0]
-            await self._finish_run(run, self.strategies.answer(run, candles))
-        elif self._patient:
-            await asyncio.gather(*(self._run(run, candles) for run, candles in shown))
-        else:
-            await go_on_beside([self._run(run, candles) for run, candles in shown], self.drain)
-        return len(shown)
-
-    def _claimed(self) -> list[tuple[StrategyRun, Shown | None]]:
-        claimed = runs.claim(self.id, self.clock.now())
-        return [(run, self.strategies.window(run).at(run.candle_close)) for run in claimed]
-
-    async def _run(self, run: StrategyRun, shown: Shown | None) -> None:
-        loop = asyncio.get_running_loop()
-        await self._finish_run(run, await loop.run_in_executor(self._workers, self.strategies.answer, run, shown))
-
-    async def _finish_run(self, run: StrategyRun, answer: Answer) -> None:
-        if isinstance(answer.outcome, Failed):
-            log.warning("strategy_failed", run=run.pk, kind=answer.outcome.kind.value, message=answer.outcome.message)
-        await self.database(lambda: runs.finish(run, answer.outcome, answer.reference, self.clock.now()))
+        return await self.running.due(self.id)
 
     async def drain(self) -> None:
         """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
@@ -342,8 +302,7 @@ class Engine:
                 await self.database(lambda: engines.ended(process, self._machine))
         finally:
             self.wakes.driven = False
-            self.strategies.close()
-            self._workers.shutdown()
+            self.running.close()
             self.database.close()
 
     async def _finish(self, placer: Placer, reconciler: reconcile.Reconciler) -> None:
@@ -367,18 +326,7 @@ class Engine:
 
     def hear_anew(self, account_ids: Iterable[int]) -> None:
         """Listen to these accounts anew at the next watch: what opens them has come or gone."""
-        for key in account_ids:
-            self._listening.pop(key, None)
-
-    def _listen(self, account: Account) -> None:
-        if account.pk not in self._listening:
-            self._listening[account.pk] = account
-            key = account.pk
-            try:
-                self.sessions.listen(account, lambda: self._heard_of(key))
-            except Exception as error:  # noqa: BLE001 what is not served, or breaks, keeps nobody else from trading
-                why = str(error) if isinstance(error, VenueError) else type(error).__name__
-                log.warning("account_not_listened_to", account=key, venue=account.venue, error=why)
+        self._listening.anew(account_ids)
 
     def _heard_of(self, account_id: int) -> None:
         self._dirty.add(account_id)

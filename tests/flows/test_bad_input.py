@@ -292,6 +292,6 @@ def test_a_candle_that_is_not_stored_fails_its_run_with_a_sentence(world: Scene)
     run = StrategyRun.objects.create(
         schedule=missing, candle_close=world.clock.now(), engine=world.engine.id, claimed_at=world.clock.now()
     )
-    world.drive(world.engine._run(run, None))
+    world.drive(world.engine.running.make(run, None))
     run.refresh_from_db()
     assert (run.status, run.error) == (RunStatus.FAILED, "the candle of 2024-05-06 12:00 is not stored")

@@ -58,7 +58,7 @@ def test_an_account_that_was_given_away_is_left_and_its_session_closed(scene: Sc
     assert (listeners(scene, theo), listeners(scene, vera)) == (1, 1)
     moves_to(scene, theo, elsewhere())
     assert (listeners(scene, theo), listeners(scene, vera)) == (0, 1)
-    assert theo.account_id not in scene.engine._listening
+    assert theo.account_id not in scene.engine._listening.known
     assert (PAPER, theo.account.venue_ref) not in scene.engine.sessions._open
 
 
@@ -75,9 +75,9 @@ def test_one_that_comes_back_is_listened_to_again_once(scene: Scene) -> None:
 def test_one_that_was_elsewhere_between_two_looks_is_read_anew(scene: Scene) -> None:
     theo = scene.subscriber()
     scene.engine._dirty.clear()
-    before = scene.engine._listening[theo.account_id]
+    before = scene.engine._listening.known[theo.account_id]
     moves_to(scene, theo, scene.engine.id)
-    assert scene.engine._listening[theo.account_id] is not before
+    assert scene.engine._listening.known[theo.account_id] is not before
     assert theo.account_id in scene.engine._dirty
     assert listeners(scene, theo) == 1
 
