@@ -25,6 +25,7 @@ from signalist.audit.triggers import Disarmed, assert_armed
 from signalist.dashboard import fragments as dashboard
 from signalist.live.regions import Region, register
 from signalist.live.routing import sockets
+from signalist.markets import fragments as markets
 from signalist.trading import fragments as trading
 from tenants.rls import OverPrivileged, become, refuse_privileged
 from tenants.roles import WEB
@@ -60,6 +61,7 @@ for region in (
     Region("order-rows", trading.orders, HOLDINGS | {"execution_decided"}),
     Region("decision-feed", trading.decisions, frozenset({"execution_decided"})),
     Region("last-prices", dashboard.prices, prices=True, every=15, common=True),
+    Region("feed-rows", markets.feed_rows, every=5, common=True),
 ):
     register(region)
 

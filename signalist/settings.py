@@ -46,6 +46,8 @@ CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEY
 LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
 # A loopback venue (play money, `signalist/venues/loopback/`) to which accounts may be connected; none by default.
 LOOPBACK_URL = environment.web_address("SIGNALIST_LOOPBACK_URL", environment.text("SIGNALIST_LOOPBACK_URL", ""))
+# The address by which this host reaches venues, by any name: a venue that bans an address bans all engines that share it, and no others.
+EGRESS = environment.text("SIGNALIST_EGRESS", "here")
 # An order by hand worth more than this, in its account's currency, wants the password again (EXE-29).
 STEP_UP_NOTIONAL = environment.integer("SIGNALIST_STEP_UP_NOTIONAL", 25_000, minimum=0)
 
@@ -72,6 +74,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.google",
     "allauth.mfa",
+    "guardian",
     "tenants",
     "signalist.db",
     "signalist.display",
@@ -228,6 +231,12 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_IDLE_MINUTES = environment.integer("SIGNALIST_SESSION_IDLE_MINUTES", 720, minimum=5)
 STAFF_MINUTES = environment.integer("SIGNALIST_STAFF_MINUTES", 30, minimum=1, maximum=480)
 MAX_SESSIONS = environment.integer("SIGNALIST_MAX_SESSIONS", 10, minimum=1)
+
+# Of guardian the typed tables alone are used (`tenants.grants`): no user for visitors, nothing added to users and groups, and no backend,
+# which would let superusers pass wherever somebody asks Django and not the table of roles.
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = GUARDIAN_MONKEY_PATCH_GROUP = False
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
 
 # Another provider's log-in: Google's, or any that speaks OpenID Connect where the addresses below name it (ACC-01). Without a client
 # id nothing is offered. An address that the provider has verified is the same person here.

@@ -8,17 +8,19 @@ from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from signalist.audit.writing import record
 from tenants.doors import is_only_looking
 from tenants.models import Membership, Tenant, User
-from tenants.permissions import PERMISSIONS, permits
+from tenants.permissions import PERMISSIONS, permits, permits_some
 
 View = Callable[..., HttpResponse]
 
-TRADING_ROLES = PERMISSIONS["orders.give"].roles
+Whose = Callable[..., Model | None]
+"""What an address is about, from the parts of the address; None where that is nothing that can be shared."""
 
 
 class MemberRequest(HttpRequest):
@@ -46,13 +48,14 @@ def member(view: View) -> View:
     return guarded
 
 
-def needs(permission: str) -> Callable[[View], View]:
-    """Only for members whose role has the permission (see `tenants.permissions`); refuses others with 403 and records it (ACC-13)."""
+def needs(permission: str, of: Whose | None = None) -> Callable[[View], View]:
+    """Only for members whose role has the permission (see `tenants.permissions`), or with whom the thing that the address is about was
+    shared: `of` finds it. Refuses others with 403 and records it (ACC-13)."""
 
     def decorated(view: View) -> View:
         @wraps(view)
         def guarded(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-            require(request, permission)
+            require(request, permission, of and (lambda: of(*args, **kwargs)))
             return view(request, *args, **kwargs)
 
         return member(guarded)
@@ -60,13 +63,35 @@ def needs(permission: str) -> Callable[[View], View]:
     return decorated
 
 
-def require(request: MemberRequest, permission: str) -> None:
-    """Refuse a member whose role does not have the permission with 403, and record it, as `needs` does for a whole page."""
-    if permits(request.membership, permission):
+def needs_some(permission: str, rows: Callable[[], Any]) -> Callable[[View], View]:
+    """Only for members who may do that with any of `rows`. The view offers them, and takes, those `within` the permission alone."""
+
+    def decorated(view: View) -> View:
+        @wraps(view)
+        def guarded(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not permits_some(request.membership, permission, rows()):
+                require(request, permission)
+            return view(request, *args, **kwargs)
+
+        return member(guarded)
+
+    return decorated
+
+
+def require(request: MemberRequest, permission: str, thing: Callable[[], Model | None] | None = None) -> None:
+    """Refuse a member who may not, by role or with this thing, with 403, and record it, as `needs` does for a whole page."""
+    if allowed(request, permission, thing):
         return
     refuse(request, permission)
     words = PERMISSIONS[permission].words.lower()
     raise PermissionDenied(f"Your role in this workspace does not include: {words}. An administrator can change that.")
+
+
+def allowed(request: MemberRequest, permission: str, thing: Callable[[], Model | None] | None = None) -> bool:
+    """Whether the member may do that, by role or with this thing, which is looked for only where it matters."""
+    return permits(request.membership, permission) or (
+        thing is not None and permits(request.membership, permission, thing())
+    )
 
 
 def refuse(request: MemberRequest, permission: str) -> None:
@@ -82,6 +107,3 @@ def refuse(request: MemberRequest, permission: str) -> None:
         result="refused",
         details={"role": request.membership.role, "path": request.path, "method": request.method or ""},
     )
-
-
-may_trade = needs("orders.give")

@@ -32,9 +32,10 @@ class TenantsConfig(AppConfig):
         from allauth.account import signals as account
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-        from tenants.security import sessions
+        from tenants.security import sessions, taking_over
 
         user_logged_in.connect(sessions.began, dispatch_uid="tenants.sessions.began")
         user_logged_out.connect(sessions.over, dispatch_uid="tenants.sessions.over")
         for renewal in (account.password_changed, account.password_set, account.password_reset):
             renewal.connect(sessions.renewed, dispatch_uid="tenants.sessions.renewed")
+        account.password_reset.connect(taking_over.reset_by_mail, dispatch_uid="tenants.taking_over.reset")

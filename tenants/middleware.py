@@ -19,11 +19,21 @@ MY_DATA_PATHS = ("/my-data/", "/downloads/")
 API_PATH = "/api/"
 # Where another provider is asked, which must not be done inside a transaction.
 PROVIDERS_PATH = "/accounts/google/"
+# A new password by mail ends keys and invitations in all of a person's workspaces.
+RESET_PATH = "/accounts/password/reset/"
 # Where a guest comes in, from whichever workspace they are in.
 INVITATIONS_PATH = "/invitations/"
 # Staff's pages about people go across all workspaces by doors of their own.
 PEOPLE_PATH = "/staff/"
-WITHOUT_A_DOOR = (PEOPLE_PATH, AUTHORS_PATH, CONNECTIONS_PATH, PROVIDERS_PATH, INVITATIONS_PATH, *MY_DATA_PATHS)
+WITHOUT_A_DOOR = (
+    PEOPLE_PATH,
+    AUTHORS_PATH,
+    CONNECTIONS_PATH,
+    PROVIDERS_PATH,
+    RESET_PATH,
+    INVITATIONS_PATH,
+    *MY_DATA_PATHS,
+)
 
 
 class TenantMiddleware:

@@ -25,8 +25,19 @@ _SETTINGS = {
 # The engine has no business with log-ins; web has none with the paper venue's books, which belong to another party, nor with what
 # engines note of venues.
 _LOG_INS = ("tenants_loginsession", "tenants_staffsession")
-_NOT_FOR_ENGINE = ("django_session", "django_admin_log", "auth_", "account_", "socialaccount_", "mfa_", *_LOG_INS)
-_NOT_FOR_WEB = ("accounts_paper", "accounts_venue")
+# Guardian's own tables, which name no tenant: nobody uses them (`tenants.grants`).
+_UNTYPED = "guardian_"
+_NOT_FOR_ENGINE = (
+    "django_session",
+    "django_admin_log",
+    "auth_",
+    "account_",
+    "socialaccount_",
+    "mfa_",
+    _UNTYPED,
+    *_LOG_INS,
+)
+_NOT_FOR_WEB = ("accounts_paper", "accounts_venue", _UNTYPED)
 # The switches over everybody are thrown by `manage.py kill`, as the engine; pages show them.
 # The chain of the audit log is the engine's; the web appends entries.
 # What engines carry out: pages ask for it, and cannot say that it was done.

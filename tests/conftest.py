@@ -32,6 +32,7 @@ BESIDE = "beside the project"
 # What knows no database, or is about processes and files whatever the database, is tried once, with SQLite; with PostgreSQL only where
 # a marker expression asks for it.
 TRIED_ONCE = (
+    "tests/accounts/test_leaving.py",
     "tests/audit/test_verify_command.py",
     "tests/backtests/",
     "tests/canary/",

@@ -15,10 +15,14 @@ from signalist.venues.base import Venue
 from signalist.venues.errors import BadCredential
 from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
+from signalist.venues.transport.supplies import Supplies
 
 FORBIDDEN = frozenset({"withdraw"})
 """Rights with which a key is refused: nothing here needs them, and whoever steals the key would have them."""
 NEEDED = frozenset({"read", "trade"})
+
+
+SecretsOf = Callable[[str], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,14 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Connector:
     """A venue as a page offers it. `ref_of` tells the account that a key belongs to; `venue_with` opens accounts with secrets that come
-    from a function of the account's name at the venue."""
+    from a function of the account's name at the venue, and with what its engine remembers of the venue."""
 
     code: str
     name: str
     is_play_money: bool
     asks: tuple[Asked, ...]
     ref_of: Callable[[Mapping[str, str]], str]
-    venue_with: Callable[[Callable[[str], Mapping[str, str]]], Venue]
+    venue_with: Callable[[SecretsOf, Supplies], Venue]
     how: str = ""
 
 
@@ -53,8 +57,8 @@ def part(secrets: Mapping[str, str], name: str) -> str:
         raise BadCredential(f"The stored key has no {name!r}; enter it again.") from None
 
 
-def _loopback(secrets_of: Callable[[str], Mapping[str, str]]) -> Venue:
-    client = Client(settings.LOOPBACK_URL, SystemClock(), size=50)
+def _loopback(secrets_of: SecretsOf, supplies: Supplies) -> Venue:
+    client = Client(settings.LOOPBACK_URL, SystemClock(), size=50, supplies=supplies)
     return LoopbackVenue(client, lambda ref: part(secrets_of(ref), "api_secret").encode())
 
 

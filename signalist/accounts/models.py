@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
+from signalist.accounts.grant_models import AccountGrant  # noqa: F401  # Django looks for models here
 from signalist.clock import utc_now
 from signalist.db.fields import ExactDecimalField
 from tenants.models import Credential
@@ -43,9 +46,60 @@ class Account(TenantRow):
 
     class Meta(TenantRow.Meta):
         constraints = [models.UniqueConstraint(fields=["venue", "venue_ref"], name="account_ref_unique")]
+        permissions = [("trade_account", "Can trade on the account")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.venue})"
+
+
+class InquiryState(models.TextChoices):
+    """WAITING until the engine that holds the account has asked; FAILED says why in `problem`."""
+
+    WAITING = "WAITING"
+    ANSWERED = "ANSWERED"
+    FAILED = "FAILED"
+
+
+class Inquiry(TenantRow):
+    """What somebody wants to hear from an account's venue now. The engine that holds the account asks, and writes here what it heard.
+
+    `answer` holds the money (`currency total available` as decimal strings), `rights` and `seen_from` where the venue tells them, and how
+    many orders and positions are open there. `latency_ms` is how long the venue took for all of it.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="inquiries")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
+    )
+    asked_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=InquiryState.choices, default=InquiryState.WAITING)
+    answered_at = models.DateTimeField(null=True, editable=False)
+    latency_ms = models.PositiveIntegerField(null=True, editable=False)
+    answer = models.JSONField(default=dict, editable=False)
+    problem = models.CharField(max_length=200, blank=True, editable=False)
+
+    class Meta(TenantRow.Meta):
+        indexes = [models.Index(fields=["account"], condition=Q(state="WAITING"), name="inquiry_waiting")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.state}"
+
+
+class AccountHealth(TenantRow):
+    """How an account's venue answers the engine that holds it. `since`: how long it has been up, or down; `interruptions`: how often what
+    it says was not heard for a while, since that engine holds the account."""
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="health")
+    is_up = models.BooleanField()
+    since = models.DateTimeField()
+    seen_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    interruptions = models.PositiveIntegerField(default=0)
+    problem = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {'up' if self.is_up else 'down'}"
 
 
 class VenueNonces(models.Model):

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from django.conf import settings
 
+from signalist.accounts.beats import Beat
+from signalist.clock import utc_now
+from signalist.logs import logger
 from signalist.venues.base import Capabilities, Session, TellsReturns, Venue
 from signalist.venues.errors import BadCredential, NotOpened
+
+log = logger(__name__)
+
+CLOSE_WITHIN = 5.0
+"""Seconds that a venue has to say good-bye: keys and leases of other accounts wait for it."""
 
 
 class OpensAs(Protocol):
@@ -34,6 +43,7 @@ class Sessions:
         self.doubted: set[tuple[str, str]] = set()
         """Accounts whose venue has refused their key since somebody last looked here and emptied it."""
         self._unheard: set[tuple[str, str]] = set()
+        self._beats: dict[tuple[str, str], Beat] = {}
         self.interrupted: set[tuple[str, str]] = set()
         """Accounts (venue, ref) whose session was lost, whose stream was joined anew, or whose venue answers again after it did not, since
         somebody last looked here and emptied it: what was said meanwhile may not have been heard."""
@@ -67,21 +77,26 @@ class Sessions:
         if wake is not None:
             wake()
 
-    def heard(self, account: OpensAs, *, well: bool) -> None:
-        """The account's venue was asked, and has answered or not."""
-        key = (account.venue, account.venue_ref)
+    def beat(self, account: OpensAs) -> Beat | None:
+        """How its venue answers; None where it was not asked since the account was opened here."""
+        return self._beats.get((account.venue, account.venue_ref))
+
+    def heard(self, account: OpensAs, *, well: bool, why: str = "") -> None:
+        """The account's venue was asked, and has answered or not; `why` not."""
+        key, now = (account.venue, account.venue_ref), utc_now()
+        self._beats[key] = (self._beats.get(key) or Beat(now)).after(now, None if well else why)
         if not well:
             self._unheard.add(key)
         elif key in self._unheard:
             self._unheard.discard(key)
-            self.interrupted.add(key)
+            self._interrupt(key)
 
     def drop(self, account: OpensAs) -> None:
         """Forget the account's session, which its venue has ended; the next use opens it anew, and listens where this one did."""
         session = self._open.pop((account.venue, account.venue_ref), None)
-        self.interrupted.add((account.venue, account.venue_ref))
+        self._interrupt((account.venue, account.venue_ref))
         if session is not None:
-            closing = asyncio.get_running_loop().create_task(session.close())
+            closing = asyncio.get_running_loop().create_task(_close(account, session))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -91,22 +106,38 @@ class Sessions:
             self.doubted.add((account.venue, account.venue_ref))
 
     async def leave(self, account: OpensAs) -> None:
-        """Close the account's session and listen to it no more: somebody else talks to its venue now."""
+        """Close the account's session and listen to it no more: somebody else talks to its venue now. What the venue makes of it, is its
+        own affair: nothing is raised."""
         key = (account.venue, account.venue_ref)
         self._wakes.pop(key, None)
         self._unheard.discard(key)
+        self._beats.pop(key, None)
         session = self._open.pop(key, None)
         if session is not None:
-            await session.close()
+            await _close(account, session)
 
     def _listen(self, key: tuple[str, str], wake: Callable[[], None]) -> None:
         session = self._open[key]
         session.listen(wake)
         if isinstance(session, TellsReturns):
-            session.returns(lambda: self.interrupted.add(key))
+            session.returns(lambda: self._interrupt(key))
+
+    def _interrupt(self, key: tuple[str, str]) -> None:
+        self.interrupted.add(key)
+        if (beat := self._beats.get(key)) is not None:
+            self._beats[key] = replace(beat, interruptions=beat.interruptions + 1)
 
     def _venue(self, code: str) -> Venue:
         venue = self._venues.get(code)
         if venue is None:
             raise NotOpened(f"This installation does not serve the venue {code!r}.")
         return venue
+
+
+async def _close(account: OpensAs, session: Session) -> None:
+    """Close a session that nobody uses any more. Whatever comes of it is told and no more: who holds other accounts goes on."""
+    try:
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await session.close()
+    except Exception as error:  # noqa: BLE001 a venue's code and its libraries: anything
+        log.warning("session_not_closed", venue=account.venue, account=account.venue_ref, error=repr(error))

@@ -5,22 +5,33 @@ Plain functions of the database; an engine calls them on its writer thread and h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from signalist.accounts.models import VenueBan, VenueNonces
+from signalist.accounts.models import VenueBan
+
+_RESERVE = """
+INSERT INTO accounts_venuenonces AS n (credential, reserved_to) VALUES {rows}
+ON CONFLICT (credential) DO UPDATE SET reserved_to =
+  CASE WHEN n.reserved_to > EXCLUDED.reserved_to - %s THEN n.reserved_to + %s ELSE EXCLUDED.reserved_to END
+RETURNING credential, reserved_to
+"""
 
 
-def reserve(credential: str, at_least: int, block: int) -> int:
-    """Put a block of nonces on record; returns its first, which is `at_least` or above all that were on record for this credential."""
-    with transaction.atomic():
-        VenueNonces.objects.bulk_create([VenueNonces(credential=credential, reserved_to=0)], ignore_conflicts=True)
-        row = VenueNonces.objects.select_for_update().get(credential=credential)
-        first = max(at_least, row.reserved_to)
-        row.reserved_to = first + block
-        row.save(update_fields=["reserved_to"])
-    return first
+def reserve(wanted: Mapping[str, int], block: int) -> dict[str, int]:
+    """Put a block of nonces on record for each of these credentials, in one statement; returns the first of each, which is what is
+    wanted at least, or above all that were on record for it."""
+    rows = sorted(wanted.items())  # in order: two engines that reserve for the same ones must not wait for each other
+    if not rows:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RESERVE.format(rows=", ".join(["(%s, %s)"] * len(rows))),
+            [value for name, first in rows for value in (name, first + block)] + [block, block],
+        )
+        return {name: to - block for name, to in cursor.fetchall()}
 
 
 def close(door: str, until: datetime) -> None:

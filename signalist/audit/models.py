@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models.functions import Coalesce
 
-from signalist.db.scope import visible
+from signalist.db.scope import ScopedManager
 
 # Rows that belong to no tenant (a failed log-in of somebody unknown) have a chain of their own.
 _CHAIN = Coalesce("tenant_id", models.Value(0))
-
-
-class ChainManager(models.Manager[Any]):
-    """Behind the door of one tenant only its rows."""
-
-    def get_queryset(self) -> models.QuerySet[Any]:
-        rows = super().get_queryset()
-        scope = visible(self.model)
-        return rows.extra(where=[scope]) if scope else rows  # noqa: S610 the condition is the model's own
 
 
 class ChainRow(models.Model):
@@ -32,7 +23,7 @@ class ChainRow(models.Model):
 
     tenant_id = models.BigIntegerField(null=True)
 
-    objects: ClassVar[models.Manager[Self]] = ChainManager()
+    objects: ClassVar[models.Manager[Self]] = ScopedManager()
 
     class Meta:
         abstract = True

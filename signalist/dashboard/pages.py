@@ -18,7 +18,9 @@ from signalist.risk.restraints import restraints
 from signalist.trading.decisions import recent_decisions
 from signalist.trading.models import Subscription
 from signalist.trading.open_differences import open_differences
-from tenants.access import TRADING_ROLES, MemberRequest, member
+from signalist.trading.whose import all_accounts
+from tenants.access import MemberRequest, member
+from tenants.permissions import permits_some
 
 REGIONS = ("key-figures", "today", "position-rows", "decision-feed", "engine-status", "kill-state")
 
@@ -41,7 +43,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
         "section": "dashboard",
         "regions": REGIONS,
         "now": now,
-        "may_trade": request.membership.role in TRADING_ROLES,
+        "may_trade": permits_some(request.membership, "orders.give", all_accounts()),
         "is_newcomer": not found.held.following and not Subscription.objects.exists(),
         "figures": selectors.key_figures(found),
         "today": selectors.today(found),

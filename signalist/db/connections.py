@@ -8,10 +8,10 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-LOCK_WITHIN = 4000
+LOCK_WITHIN = 3000
 """Milliseconds: half of what a unit may take before its engine is taken to hang."""
-STILL_FOR = 8000
-"""Milliseconds: as long as an engine may be silent before others have its accounts. It holds none of their rows longer."""
+STILL_FOR = 6000
+"""Milliseconds: when a unit is taken to hang, others have its engine's accounts. It holds none of their rows longer."""
 
 
 def prepare(sender: object, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:

@@ -42,3 +42,12 @@ def visible(model: type[models.Model], named: str | None = None) -> str:
     policy = getattr(model, "tenant_policy", None)
     tenant = _Scope.tenant() if policy is not None else None
     return "" if tenant is None else f"({policy.format(tenant=named or int(tenant), user='NULL')})"  # type: ignore[union-attr]
+
+
+class ScopedManager(models.Manager[Any]):
+    """Behind the door of one tenant only the rows that its model's `tenant_policy` lets through."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        rows = super().get_queryset()
+        scope = visible(self.model)
+        return rows.extra(where=[scope]) if scope else rows  # noqa: S610 the condition is the model's own

@@ -13,7 +13,7 @@ import threading
 from django.db import connection, transaction
 
 CHANNEL = "signalist_wakes"
-STAGES = ("switches", "fan_out", "decide", "place", "protect", "measure", "look_up")
+STAGES = ("switches", "fan_out", "decide", "place", "protect", "measure", "look_up", "corrections")
 
 
 class Wakes:

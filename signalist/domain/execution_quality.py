@@ -17,7 +17,7 @@ from .money import ZERO, settle
 from .orders import OrderStatus, Side
 
 BASIS_POINTS = Decimal(10_000)
-_FAILED = frozenset({OrderStatus.REJECTED, OrderStatus.EXPIRED})
+_FAILED = frozenset({OrderStatus.DENIED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 
 
 def slippage_bps(side: Side, reference: Decimal, average: Decimal) -> Decimal:

@@ -56,7 +56,8 @@ class Leg(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """CREATED is committed and not sent; SENDING is committed right before the bytes leave. See TRANSITIONS."""
+    """CREATED is committed and not sent; SENDING is committed right before the bytes leave. DENIED is ours: it never left; REJECTED is the
+    venue's, or nobody's who got it. See TRANSITIONS."""
 
     CREATED = "CREATED"
     SENDING = "SENDING"
@@ -65,6 +66,7 @@ class OrderStatus(StrEnum):
     PARTIAL = "PARTIAL"
     FILLED = "FILLED"
     CANCELLED = "CANCELLED"
+    DENIED = "DENIED"
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
 
@@ -79,14 +81,15 @@ class OrderStatus(StrEnum):
 
 
 _S = OrderStatus
-_FINAL = frozenset({_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED})
+_FINAL = frozenset({_S.FILLED, _S.CANCELLED, _S.DENIED, _S.REJECTED, _S.EXPIRED})
 _ANSWERED = frozenset({_S.WORKING, _S.PARTIAL, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED})
 
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     # Dropped before it was sent: cancelled (no longer wanted) or expired (past its deadline).
     _S.CREATED: frozenset({_S.SENDING, _S.CANCELLED, _S.EXPIRED}),
-    # Back to CREATED only where the venue says that it did not look at the request: what is in doubt is never sent again.
-    _S.SENDING: _ANSWERED | {_S.UNKNOWN, _S.CREATED},
+    # Back to CREATED only where the venue says that it did not look at the request: what is in doubt is never sent again. DENIED where
+    # its account cannot be opened, so that there is nobody to send it to.
+    _S.SENDING: _ANSWERED | {_S.UNKNOWN, _S.CREATED, _S.DENIED},
     # An unknown order is never sent again; it is looked up until the venue says what became of it.
     _S.UNKNOWN: _ANSWERED,
     # An order whose cancel came too late is in doubt until it has been looked up.
@@ -95,11 +98,13 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.FILLED: frozenset(),
     # An order that turns up later under our id is adopted: what it filled is ours, whatever we had believed.
     _S.CANCELLED: frozenset(),
+    _S.DENIED: frozenset(),
     # Given up as never received, and there all the same.
     _S.REJECTED: frozenset({_S.WORKING}),
     _S.EXPIRED: frozenset(),
 }
 
+REFUSED = frozenset({_S.DENIED, _S.REJECTED})
 ACTIVE = frozenset({_S.CREATED, _S.SENDING, _S.WORKING, _S.UNKNOWN, _S.PARTIAL})
 AT_VENUE = frozenset({_S.SENDING, _S.WORKING, _S.UNKNOWN, _S.PARTIAL})
 
@@ -111,6 +116,7 @@ PUBLIC_STATUS: dict[OrderStatus, str] = {
     _S.PARTIAL: "PARTIAL",
     _S.FILLED: "FILLED",
     _S.CANCELLED: "CANCELLED",
+    _S.DENIED: "REJECTED",
     _S.REJECTED: "REJECTED",
     _S.EXPIRED: "EXPIRED",
 }

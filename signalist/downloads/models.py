@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
 
 from signalist.clock import utc_now
-from signalist.db.scope import visible
-
-
-class OwnManager(models.Manager[Any]):
-    """Behind the door of one tenant only its rows."""
-
-    def get_queryset(self) -> models.QuerySet[Any]:
-        rows = super().get_queryset()
-        scope = visible(self.model)
-        return rows.extra(where=[scope]) if scope else rows  # noqa: S610 the condition is the model's own
+from signalist.db.scope import ScopedManager
 
 
 class Status(models.TextChoices):
@@ -39,7 +30,7 @@ class _Own(models.Model):
 
     tenant_id = models.BigIntegerField()
 
-    objects: ClassVar[models.Manager[Self]] = OwnManager()
+    objects: ClassVar[models.Manager[Self]] = ScopedManager()
 
     class Meta:
         abstract = True

@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 TRIES = 5
 RETRY_AFTER = 0.2
-STUCK_AFTER = 8.0
-"""Seconds after which a unit that has not ended is taken to hang, where the engine shows beside it that it lives: it shows it no more,
-and its accounts go to others once it was not seen for `SILENT_AFTER`."""
+STUCK_AFTER = 6.0
+"""Seconds after which a try of a unit that has not ended is taken to hang, where the engine shows beside it that it lives: it gives up
+what it holds there and then, and others take it at their next look. Waiting for a lock ends a try before that."""
 LONG = MAY_SEND / 2
 """Seconds that a unit should never take: where there is one writer (SQLite), the heartbeat waits behind it, and after `MAY_SEND` without
 one nothing leaves the house."""
@@ -57,9 +57,14 @@ class Database:
         self._thread.shutdown()
 
     def _timed(self, function: Callable[[], T]) -> T:
-        begun = self._begun = monotonic()
+        begun = monotonic()
+
+        def tried() -> T:
+            self._begun = monotonic()
+            return function()
+
         try:
-            return behind_the_door(function)
+            return behind_the_door(tried)
         finally:
             self._begun = None
             if (took := monotonic() - begun) > LONG:

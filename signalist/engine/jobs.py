@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signalist.accounts.jobs import retire_inquiries
 from signalist.clock import utc_now
 from signalist.events.jobs import delete_old
 from signalist.execution.jobs import retire_engines
@@ -23,6 +24,7 @@ def keep_house() -> str:
             "candles": retire_candles(in_the_market),
             "runs": retire_runs(in_the_market),
             "engines": retire_engines(now),
+            "inquiries": retire_inquiries(now),
             "counted windows": retire_counters(int(now.timestamp())),
         }
     return "gone: " + ", ".join(f"{count} {what}" for what, count in done.items())

@@ -7,9 +7,10 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -26,19 +27,24 @@ from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
 from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
+from signalist.engine.inquiring import Inquirer
 from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
+from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import look_for_missed
 from signalist.engine.strategies import StrategyPool, walls_here
+from signalist.engine.supplies import VenueMemory
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
 from signalist.execution import engines
 from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
 from signalist.markets.models import LatestPrice
+from signalist.markets.service import MarketService
 from signalist.venues.base import Venue
+from signalist.venues.market_data import MarketData
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.paper.venue import PAPER, PaperVenue
@@ -49,6 +55,8 @@ POLL_EVERY = 0.1
 SWEEP_EVERY = 1.0
 LOOK_EVERY = 1.0
 HEARTBEAT_EVERY = 2.0
+HANGS_EVERY = 0.5
+"""Seconds between two looks at whether a unit hangs."""
 TAKE_OVER_EVERY = 1.0
 MISSED_EVERY = 5.0
 LINK_EVERY = 2.0
@@ -75,7 +83,7 @@ class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
     `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
-    accounts by stored credentials find the secrets.
+    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources` are public sides of venues that it feeds from, where no other engine does.
     """
 
     def __init__(
@@ -86,8 +94,10 @@ class LiveEngine:
         synthetic: bool = False,
         others: Mapping[str, Venue] = MappingProxyType({}),
         keys: Keys | None = None,
+        memory: VenueMemory | None = None,
+        sources: Sequence[MarketData] = (),
     ) -> None:
-        self._clock = clock
+        self._clock, self._sources = clock, sources
         self._database = Database()
         self._store = PaperStore()
         self._market = PublicMarket()
@@ -98,6 +108,8 @@ class LiveEngine:
         self._keywatch = None if keys is None else KeyWatch(keys, sessions, self.engine)
         if self._keywatch is not None:
             self.engine.before_listening = self._keywatch.look
+        self._inquirer = Inquirer(self.engine, sessions)
+        self._memory = memory if others else None
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
         self._minute: datetime | None = None
@@ -114,6 +126,8 @@ class LiveEngine:
         """Work until stopped."""
         beside: list[asyncio.Task[None]] = []
         try:
+            if self._memory is not None:
+                await self._memory.open(self._database)
             await self._database(self._open_accounts)
             await self._market_moves()
             await self.engine.start(clock="system" if isinstance(self._clock, SystemClock) else "market")
@@ -135,15 +149,26 @@ class LiveEngine:
                 task.cancel()
             if beside:
                 await asyncio.wait(beside)
-            await self.engine.stop()
+            try:
+                if self._memory is not None:
+                    await self._memory.close()
+            finally:
+                await self.engine.stop()
 
     def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What goes on beside the work: signs of life, the walls there are, hearing other processes, and the heartbeat outside."""
         yield self._beat()
         yield self._tell_walls()
         yield Listening(self.engine.wakes, self.engine.news.set).listen()
+        yield self._inquirer.keep()
         if self._keywatch is not None:
             yield self._keywatch.keep()
+        if self._memory is not None:
+            yield self._memory.keep()
+        for source in self._sources:
+            yield MarketService(
+                source, self._clock, self._database.beside(), self.engine.id, partial(wanted_of, source.code)
+            ).keep()
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
@@ -181,7 +206,10 @@ class LiveEngine:
                 await self.engine.heartbeat()
             except (OperationalError, InterfaceError) as error:
                 log.warning("engine_heartbeat_failed", error=str(error).strip())
-            await asyncio.sleep(HEARTBEAT_EVERY)
+            for _ in range(int(HEARTBEAT_EVERY / HANGS_EVERY)):
+                await asyncio.sleep(HANGS_EVERY)
+                if self._database.is_stuck:
+                    break
 
     async def _turn(self) -> None:
         if self._is_due("link", LINK_EVERY):

@@ -99,6 +99,11 @@ class Engine:
         """This engine's name in runs, attempts and orders."""
         return self.entry.pk
 
+    @property
+    def held(self) -> list[Account]:
+        """The accounts that it holds, and to whose venues it listens."""
+        return list(self._listening.values())
+
     async def start(self, *, alone: bool = False, clock: str = "system") -> None:
         """Enter the list of engines, take over what dead ones left, and hear every account's venue out before anything new.
 
@@ -182,12 +187,15 @@ class Engine:
                 await self.sessions.leave(self._listening.pop(key))
 
     async def heartbeat(self) -> None:
-        """Show that this engine lives, also while a unit of its work takes long; not where one hangs, for then it does not."""
-        assert self.process is not None
+        """Show that this engine lives, also while a unit of its work takes long. Where one hangs it does not, and gives up what it holds:
+        others need not wait until it was silent for long. With one connection for all nobody can be told."""
+        process, begun = self.entry, monotonic()
         if self.database.is_stuck:
             log.error("engine_unit_hangs", engine=str(self.id))
+            self._tenure.lapse()
+            if self._heart is not self.database:
+                await self._heart(lambda: engines.hangs(process, self._machine))
             return
-        process, begun = self.process, monotonic()
         await self._heart(lambda: engines.heartbeat(process, self._machine))
         self._tenure.renewed(begun)
 
@@ -245,6 +253,8 @@ class Engine:
         """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
         database, clock = self.database, self.clock
         while self.wakes.any() or self._dirty or self._has_answers():
+            if self.wakes.take("corrections"):
+                self.strategies.forget()
             if self.wakes.take("switches"):
                 await database(lambda: switch_requests.carry_out(clock.now()))
             await self._hear()

@@ -59,6 +59,10 @@ class StrategyPool:
             if window.covers(instrument_id, frame):
                 window.saw(candle)
 
+    def forget(self) -> None:
+        """Read all candles anew: stored ones were corrected."""
+        self._windows.clear()
+
     def answer(self, run: StrategyRun, shown: Shown | None) -> Answer:
         """Run the strategy on what the window showed; blocking, for a thread."""
         if shown is None:

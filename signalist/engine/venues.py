@@ -75,6 +75,7 @@ def missed_bars(cursors: Mapping[str, str], frame_of: Callable[[str], Timeframe]
             instrument__symbol=symbol,
             close_time__gt=datetime.fromisoformat(cursor),
             close_time__lte=until,
+            is_synthetic=False,
         ).order_by("close_time")
         missed.extend(bar_of(symbol, candle, frame_of(candle.timeframe)) for candle in stored)
     return sorted(missed, key=lambda bar: (bar.end, bar.end - bar.begin, bar.symbol))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Func
 
-from signalist.db.scope import visible
+from signalist.db.scope import ScopedManager
 
 
 class WritingTransaction(Func):
@@ -18,15 +18,6 @@ class WritingTransaction(Func):
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, tuple[str | int, ...]]:
         return "0", ()
-
-
-class EventManager(models.Manager["Event"]):
-    """Behind the door of one tenant only its events, and those that belong to nobody."""
-
-    def get_queryset(self) -> models.QuerySet[Event]:
-        rows = super().get_queryset()
-        scope = visible(self.model)
-        return rows.extra(where=[scope]) if scope else rows  # noqa: S610 the condition is the model's own
 
 
 class Event(models.Model):
@@ -44,7 +35,7 @@ class Event(models.Model):
     payload = models.JSONField(default=dict)
     at = models.DateTimeField()
 
-    objects: ClassVar[EventManager] = EventManager()
+    objects: ClassVar[models.Manager[Self]] = ScopedManager()
 
     class Meta:
         indexes = [models.Index(fields=["xid", "id"], name="event_commit_order")]

@@ -49,6 +49,8 @@ class Errand:
     attempt: OrderAttempt
     answer: Ack | OrderReport | None = None
     error: VenueError | None = None
+    opened: bool = False
+    """Whether its account was opened, so that its venue may have been asked."""
     latency_ms: float = 0.0
     quantity: Decimal | None = None
     """What was sent, where that is less than the order's quantity."""

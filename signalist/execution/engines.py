@@ -67,6 +67,12 @@ def beat_outside(engine: EngineProcess, clock: Clock, *, well: bool, said: str) 
         )
 
 
+def hangs(engine: EngineProcess, clock: Clock) -> None:
+    """This engine can do nothing with its database: what it holds is for others at once. It lives again with its next heartbeat."""
+    with unit("engine.hangs"):
+        EngineProcess.objects.filter(pk=engine.pk, ended_at__isnull=True).update(ended_at=clock.now(), feeds="")
+
+
 def sandboxed(engine: EngineProcess, *, level: str, refusal: str) -> None:
     """Note which walls stand around the strategies that this engine runs, and why a stranger's are refused, if they are."""
     with unit("engine.sandboxed"):

@@ -21,7 +21,7 @@ from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import free_on_commit, ring_on_commit, wakes
 from signalist.domain.money import ZERO, plain
-from signalist.domain.orders import Leg, OrderStatus, OrderType, Side
+from signalist.domain.orders import REFUSED, Leg, OrderStatus, OrderType, Side
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases
@@ -166,6 +166,7 @@ async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Erran
 
 async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
     order, session = errand.order, sessions.of(errand.account)
+    errand.opened = True
     name = sessions.capabilities(errand.account.venue).named(order.client_order_id, order.venue_order_id)
     if errand.attempt.action == AttemptAction.CANCEL:
         return await session.cancel(name)
@@ -306,6 +307,8 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
         # The venue did not look at it: it may go again, later, and an entry only until its deadline.
         move(order, OrderStatus.CREATED, now, reason)
         order.not_before = now + _pause(order, error)
+    elif error.next is Next.FINAL and not errand.opened and order.state is OrderStatus.SENDING:
+        move(order, OrderStatus.DENIED, now, str(error))
     elif error.next is Next.FINAL:
         move_if_allowed(order, OrderStatus.REJECTED, now, reason)
     else:
@@ -350,7 +353,7 @@ def _after_refusals(orders: Sequence[Order]) -> None:
     ids = {order.position_id for order in orders if _moves_protection(order)}
     if not ids:
         return
-    refused = {o.position_id for o in final if o.leg == Leg.STOP and o.state is OrderStatus.REJECTED}
+    refused = {o.position_id for o in final if o.leg == Leg.STOP and o.state in REFUSED}
     positions = fast.select_ids(Position, sorted(ids), lock="update")
     for position in positions:
         position.protection_due = True

@@ -132,7 +132,7 @@ def _numbers(execution_ids: Sequence[int]) -> Numbers:
     """How many orders each leg of these executions has had, and how many targets were refused."""
     mine, ids = fast.among("execution_id", execution_ids)
     counted = fast.tuples(
-        "SELECT execution_id, leg, rung, COUNT(*), SUM(CASE WHEN status = 'REJECTED' THEN 1 ELSE 0 END)"
+        "SELECT execution_id, leg, rung, COUNT(*), SUM(CASE WHEN status IN ('DENIED', 'REJECTED') THEN 1 ELSE 0 END)"
         f" FROM trading_order WHERE {mine} GROUP BY execution_id, leg, rung",
         ids,
     )
@@ -251,7 +251,7 @@ def _exit_again(position: Position, active: Sequence[Order], changes: Changes) -
 
 
 def _write(positions: Sequence[Position], changes: Changes) -> None:
-    refused = [(p, f"the venue refused the stop {p.refused_stops} times") for p in changes.emergencies]
+    refused = [(p, f"the stop was refused {p.refused_stops} times") for p in changes.emergencies]
     close_by_rule(refused, InstructionKind.EMERGENCY, changes.now)
     facts = [fact for position in changes.stuck for fact in _halted(position, changes.now)]
     facts += [fact for position in changes.vanishing for fact in books_differ(position, changes.now)]

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import Q
 
+from signalist.accounts.beats import told
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
@@ -207,7 +208,7 @@ def _rouse(looks: Sequence[Look], doubtful: Sequence[tuple[Order, Account]], ses
 
 def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
     sessions.doubt(account, error)
-    sessions.heard(account, well=False)
+    sessions.heard(account, well=False, why=told(error))
     if isinstance(error, VenueError) and error.next is Next.RECONNECT:
         sessions.drop(account)
     log.warning("venue_not_asked", account=account.pk, venue=account.venue, error=type(error).__name__)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from signalist.accounts.models import Account, AccountState
 from signalist.markets.models import Instrument
@@ -69,8 +70,8 @@ class MarketChoice:
         return f"{source.symbol}, {frame}, traded as {self.instrument.symbol} ({self.instrument.quote})"
 
 
-def accounts(strategy_id: int) -> list[AccountChoice]:
-    """The workspace's accounts, those that can be chosen first. Two queries."""
+def accounts(strategy_id: int, offered: QuerySet[Account]) -> list[AccountChoice]:
+    """The accounts that the member is `offered`, those that can be chosen first. Two queries."""
     live = Subscription.objects.filter(strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED)
     following: set[int] = set()
     taken: dict[int, set[int]] = defaultdict(set)
@@ -78,7 +79,7 @@ def accounts(strategy_id: int) -> list[AccountChoice]:
         taken[account_id].add(instrument)
         if strategy == strategy_id:
             following.add(account_id)
-    rows = Account.objects.select_related("balance").order_by("name", "pk")
+    rows = offered.select_related("balance").order_by("name", "pk")
     found = [
         AccountChoice(
             row,

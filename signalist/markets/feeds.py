@@ -54,8 +54,8 @@ def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> Non
     with statement_unit("feed.candles"):
         fast.write_together(
             fast.Insert(candles, "ON CONFLICT DO NOTHING"),
-            _latest(prices),
-            outbox.prepared([_closed(c) for c in closed]),
+            latest(prices),
+            outbox.prepared([closed_fact(c.instrument_id, c.frame, c.candle) for c in closed]),
         )
         ring_on_commit("prices")
 
@@ -63,15 +63,17 @@ def take_candles(closed: Sequence[ClosedCandle], prices: Sequence[Price]) -> Non
 def take_prices(prices: Sequence[Price]) -> None:
     """Store the newest prices."""
     with statement_unit("feed.prices"):
-        fast.write_together(_latest(prices))
+        fast.write_together(latest(prices))
         ring_on_commit("prices")
 
 
-def _latest(prices: Sequence[Price]) -> fast.Insert:
-    latest = [fast.new(rows.LatestPrice, instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices]
-    return fast.Insert(latest, "ON CONFLICT (instrument_id) DO UPDATE SET price = excluded.price, at = excluded.at")
+def latest(prices: Sequence[Price]) -> fast.Insert:
+    """The newest prices as rows to insert, for `write_together`."""
+    newest = [fast.new(rows.LatestPrice, instrument_id=p.instrument_id, price=p.price, at=p.at) for p in prices]
+    return fast.Insert(newest, "ON CONFLICT (instrument_id) DO UPDATE SET price = excluded.price, at = excluded.at")
 
 
-def _closed(closed: ClosedCandle) -> Fact:
-    payload = {"instrument": closed.instrument_id, "timeframe": closed.frame.code, "close": str(closed.candle.close)}
-    return Fact("candle_closed", None, closed.candle.close_time, payload)
+def closed_fact(instrument_id: int, frame: Timeframe, candle: Candle) -> Fact:
+    """What is told of a candle that closed."""
+    payload = {"instrument": instrument_id, "timeframe": frame.code, "close": str(candle.close)}
+    return Fact("candle_closed", None, candle.close_time, payload)

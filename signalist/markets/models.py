@@ -7,6 +7,7 @@ from django.db import models
 from signalist.db.fields import ExactDecimalField
 from signalist.domain.candles import Candle as CandleValue
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec
+from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource  # noqa: F401  # Django looks for models here
 
 
 class AssetPair(models.Model):
@@ -57,7 +58,11 @@ class Instrument(models.Model):
 
 
 class Candle(models.Model):
-    """A closed candle, keyed by its close time (UTC, floored)."""
+    """A closed candle, keyed by its close time (UTC, floored).
+
+    `is_synthetic`: nothing was traded in it, or its venue has it no more; it stands at the close before so that time goes on without a
+    hole. No strategy is run on it, and it is nobody's price.
+    """
 
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, db_index=False, related_name="+")
     timeframe = models.CharField(max_length=3)
@@ -67,6 +72,7 @@ class Candle(models.Model):
     low = ExactDecimalField()
     close = ExactDecimalField()
     volume = ExactDecimalField()
+    is_synthetic = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

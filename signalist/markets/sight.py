@@ -15,7 +15,9 @@ from signalist.markets.selectors import latest_prices
 _RANK = {frame.code: rank for rank, frame in enumerate(TIMEFRAMES)}
 _CODES = " UNION ALL ".join(f"SELECT '{code}' AS code" for code in _RANK)
 _NEWEST = f"""
-SELECT i.id, f.code, (SELECT MAX(c.close_time) FROM markets_candle c WHERE c.instrument_id = i.id AND c.timeframe = f.code)
+SELECT i.id, f.code, (
+    SELECT MAX(c.close_time) FROM markets_candle c WHERE c.instrument_id = i.id AND c.timeframe = f.code AND NOT c.is_synthetic
+)
 FROM markets_instrument i, ({_CODES}) f
 WHERE i.{{mine}} ORDER BY i.id
 """  # noqa: S608 the words put in are constants of the core

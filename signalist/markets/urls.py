@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.urls import path
 
 from signalist.markets import pages
+from signalist.markets.pages.feeds import feeds
 
 urlpatterns = [
     path("markets/", pages.instruments, name="instruments"),
+    path("markets/feeds/", feeds, name="feeds"),
     path("markets/<int:key>/", pages.instrument, name="instrument"),
 ]

@@ -30,6 +30,7 @@ from signalist.security import incidents
 from signalist.trading.models import Position
 from tenants.belonging import Invitation, StaffSession, Suspension
 from tenants.doors import across_tenants, acting_for
+from tenants.grants import end_all
 from tenants.models import Credential, Membership, Role, Tenant, User
 from tenants.security.forgetting import forget_sessions
 from tenants.selectors import memberships_of
@@ -164,7 +165,9 @@ def _forget_in(tenant_id: int, user: User, names: set[str]) -> None:
         for account in Account.objects.filter(state_reason__contains=name).order_by("pk"):
             said = account.state_reason.replace(name, FORMER)[:200]
             Account.objects.filter(pk=account.pk).update(state_reason=said)
-    Membership.objects.filter(user=user).delete()
+    for membership in Membership.objects.filter(user=user):
+        end_all(membership)
+        membership.delete()
 
 
 def _forget_invitations(user: User) -> None:

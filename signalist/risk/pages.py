@@ -22,7 +22,9 @@ from signalist.risk.selectors import board
 from signalist.security.incidents import held
 from signalist.security.middleware import held_back
 from signalist.trading.models import Subscription
-from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from signalist.trading.whose import all_accounts, of_switch
+from tenants.access import MemberRequest, member, needs
+from tenants.permissions import permits, within
 from tenants.step_up import ask_password, stepped_up
 
 _SAID = {
@@ -38,13 +40,20 @@ _TYPED = ("what", "reason", "beside")
 @member
 def stop(request: MemberRequest) -> HttpResponse:
     """What is stopped over this workspace and by whom, with the means to stop and to resume."""
-    context = {"section": "stop", "board": board(request.tenant), "may_trade": request.membership.role in TRADING_ROLES}
+    context = {
+        "section": "stop",
+        "board": board(request.tenant),
+        "may_trade": permits(request.membership, "trading.stop"),
+    }
+    if not context["may_trade"]:  # what was shared with them alone
+        shared = within(request.membership, "trading.stop", all_accounts())
+        context["shared"] = {str(public_id) for public_id in shared.values_list("public_id", flat=True)}
     context["typed"] = {name: request.GET.get(name, "") for name in _TYPED}
     return render(request, "risk/stop.html", context)
 
 
 @require_POST
-@may_trade
+@needs("trading.stop", of_switch)
 def stop_set(request: MemberRequest, layer: str, public_id: uuid.UUID) -> HttpResponse:
     """Set one layer of the workspace's own; `beside` may be `cancel` or `flatten`. Stopping is one click; what makes it less strict, and
     what closes positions, wants the password. Nothing becomes less strict while an incident holds back entries."""

@@ -11,7 +11,9 @@ from signalist.strategies.gate_reports import newest_report
 from signalist.strategies.models import Strategy, StrategyVersion
 from signalist.strategies.suspending import Suspension, suspensions
 from signalist.strategies.version_models import VersionState, VersionStep
-from tenants.models import User
+from tenants.doors import viewing
+from tenants.models import Membership, User
+from tenants.permissions import permits, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class VersionPage:
-    """One version with everything that its author and its reviewer see."""
+    """One version with everything that its author and its reviewer see; `is_shared` where it is shown because the author shares it."""
 
     version: StrategyVersion
     steps: tuple[VersionStep, ...]
     report: GateReport | None
     markets: tuple[str, ...]
+    is_shared: bool
     suspended: tuple[Suspension, ...]
 
 
@@ -50,9 +53,21 @@ def written_by(author: User) -> list[Written]:
     ]
 
 
-def own_strategy(author: User, slug: str) -> Strategy | None:
-    """An author's strategy; None where it is somebody else's, or nobody's."""
-    return Strategy.objects.filter(author=author, slug=slug).first()
+def strategy_for(membership: Membership, slug: str, permission: str) -> Strategy | None:
+    """A strategy of the member's own, or one that its author has shared with them so far; None for every other.
+
+    `permission` is `strategies.read` or `strategies.write`. An author may both, as long as their role writes strategies.
+    """
+    found = Strategy.objects.filter(slug=slug).first()
+    if found is None or not (found.author_id == membership.user_id or permits(membership, permission, found)):
+        return None
+    return found
+
+
+def shared_with(membership: Membership) -> list[Strategy]:
+    """The strategies whose sources their authors have shared with the member."""
+    with viewing(membership.tenant_id):
+        return list(within(membership, "strategies.read", Strategy.objects.order_by("name", "pk")))
 
 
 def versions_of(strategy: Strategy) -> list[StrategyVersion]:
@@ -60,21 +75,22 @@ def versions_of(strategy: Strategy) -> list[StrategyVersion]:
     return list(strategy.versions.defer("source").order_by("-number"))
 
 
-def version_page(reader: User, slug: str, number: int) -> VersionPage | None:
-    """A version for its author, or for staff once it was handed in; None for everybody else. Five queries, and one for each
-    place where it is suspended."""
+def version_page(reader: User, slug: str, number: int, sharing: Membership | None = None) -> VersionPage | None:
+    """A version for its author, for staff once it was handed in, or for whom it is shared with in the workspace of `sharing`; None for
+    everybody else. Five queries, and where it is neither's, one more for what is shared; one for each place where it is suspended."""
     version = (
         StrategyVersion.objects.filter(strategy__slug=slug, number=number).select_related("strategy__author").first()
     )
     if version is None:
         return None
     is_author = version.strategy.author_id == reader.pk
-    if not is_author and not (reader.is_staff and version.state != VersionState.DRAFT):
+    is_reviewer = reader.is_staff and version.state != VersionState.DRAFT
+    is_shared = not is_author and sharing is not None and permits(sharing, "strategies.read", version.strategy)
+    if not (is_author or is_reviewer or is_shared):
         return None
     steps = VersionStep.objects.filter(version=version).select_related("by").order_by("at", "pk")
-    return VersionPage(
-        version, tuple(steps), newest_report(version.pk), market_names(version), tuple(suspensions(version))
-    )
+    markets, off = market_names(version), tuple(suspensions(version))
+    return VersionPage(version, tuple(steps), newest_report(version.pk), markets, is_shared, off)
 
 
 def in_review() -> list[StrategyVersion]:

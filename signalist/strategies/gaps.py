@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
 from django.db.models import QuerySet
 
 from signalist.db import fast
@@ -58,8 +59,11 @@ def _gaps_of(
     """The gaps behind `after` up to `until`. A run that was claimed in time counts as decided: whoever claimed it, or its heir, ends it."""
     runs = StrategyRun.objects.filter(schedule=schedule, candle_close__gt=after, candle_close__lte=until)
     decided = runs.exclude(status=RunStatus.SKIPPED).order_by("candle_close").values_list("candle_close", flat=True)
+    # Where nothing was traded there was nothing to decide.
+    idle = Candle.objects.filter(instrument_id=schedule.instrument_id, timeframe=frame.code, is_synthetic=True)
+    passed = idle.filter(close_time__gt=after, close_time__lte=until).values_list("close_time", flat=True)
     found = []
-    for first, last in _between(frame, after, until, list(decided)):
+    for first, last in _between(frame, after, until, sorted({*decided, *passed})):
         gap = Gap(schedule=schedule, first_close=first, last_close=last, found_at=now)
         gap.candles = int((last - first) / frame.length) + 1
         if not stored_only:
@@ -87,6 +91,7 @@ def _candles(gap: Gap) -> QuerySet[Candle]:
         timeframe=schedule.timeframe,
         close_time__gte=gap.first_close,
         close_time__lte=gap.last_close,
+        is_synthetic=False,
     )
 
 
@@ -128,13 +133,20 @@ def judge(gap: Gap, arrays: CandleArrays, answer: RanWhole | Failed, now: dateti
     if isinstance(answer, Failed):
         gap.problem = f"the strategy could not be asked: {answer.message}"[:200]
     else:
-        _note(gap, arrays, answer.signals)
+        _note(gap, arrays, answer.signals, _idle(gap))
     with unit("gaps.judge"):
         fast.update([gap], ("judged_at", "stored", "entries", "exit_long_at", "exit_short_at", "problem"))
 
 
-def _note(gap: Gap, arrays: CandleArrays, said: SignalArrays) -> None:
-    inside = arrays.time >= int(gap.first_close.timestamp())
+def _idle(gap: Gap) -> list[int]:
+    """The closes (epoch seconds) at which nothing was traded: nobody is asked what they would have said there."""
+    mine = {"instrument_id": gap.schedule.instrument_id, "timeframe": gap.schedule.timeframe, "is_synthetic": True}
+    idle = Candle.objects.filter(**mine, close_time__gte=gap.first_close, close_time__lte=gap.last_close)
+    return [int(close.timestamp()) for close in idle.values_list("close_time", flat=True)]
+
+
+def _note(gap: Gap, arrays: CandleArrays, said: SignalArrays, idle: Sequence[int]) -> None:
+    inside = (arrays.time >= int(gap.first_close.timestamp())) & ~np.isin(arrays.time, idle)
     gap.stored = int(inside.sum())
     gap.entries = int(((said.enter_long | said.enter_short) & inside).sum())
     for name, flags in (("exit_long_at", said.exit_long), ("exit_short_at", said.exit_short)):

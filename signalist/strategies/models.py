@@ -14,6 +14,7 @@ from signalist.db.fields import ExactDecimalField
 from signalist.domain.timeframes import interval_key, timeframe
 from signalist.markets.models import Instrument
 from signalist.strategies.gate_models import GateReport  # noqa: F401  # Django looks for models here
+from signalist.strategies.grant_models import StrategyGrant  # noqa: F401  # Django looks for models here
 from signalist.strategies.version_models import VersionState, VersionStep  # noqa: F401  # Django looks for models here
 
 
@@ -27,6 +28,9 @@ class Strategy(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        permissions = [("read_source", "Can see the source"), ("write_versions", "Can write versions")]
 
     def __str__(self) -> str:
         return self.slug

@@ -1,4 +1,5 @@
-"""The pages of authors and reviewers. What is not yours is not there; a source is its author's and the reviewers'."""
+"""The pages of authors and reviewers. What is not yours is not there; a source is its author's, the reviewers', and of whom it is
+shared with."""
 
 from __future__ import annotations
 
@@ -18,10 +19,11 @@ from signalist.strategies import actions, authored, suspending
 from signalist.strategies.actions import Refused
 from signalist.strategies.forms import StrategyForm, VersionForm
 from signalist.strategies.models import Strategy, StrategyVersion
-from tenants.access import MemberRequest, member, needs, require
-from tenants.models import User
+from tenants.access import MemberRequest, allowed, member, needs, require
+from tenants.models import Membership, User
 from tenants.staff.powers import powers_of, to_the_powers
 from tenants.step_up import ask_password, stepped_up
+from tenants.workspaces.sharing import sharing_of
 
 may_write = needs("strategies.publish")
 SECTION = {"section": "authoring"}
@@ -49,12 +51,16 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
 
 
 @require_safe
-@may_write
+@member
 def strategies(request: MemberRequest) -> HttpResponse:
-    """What the author has written; for staff with its powers also what waits for a review."""
+    """What the author has written, and what others share with them; for staff with its powers also what waits for a review."""
+    shared = authored.shared_with(request.membership)
+    if not shared:
+        require(request, "strategies.publish")
     reviews = powers_of(request) is not None
     waiting = authored.in_review() if reviews else []
     context = {**SECTION, "written": authored.written_by(request.user), "waiting": waiting, "reviews": reviews}
+    context |= {"shared": shared, "may_write": allowed(request, "strategies.publish")}
     return render(request, "strategies/authored.html", context)
 
 
@@ -74,18 +80,22 @@ def create(request: MemberRequest) -> HttpResponse:
 
 
 @require_safe
-@may_write
+@member
 def strategy(request: MemberRequest, slug: str) -> HttpResponse:
-    """One strategy of the author's, with all its versions."""
-    own = _own(request, slug)
-    return render(request, "strategies/strategy.html", {**SECTION, "own": own, "versions": authored.versions_of(own)})
+    """One strategy of the author's, or one that is shared, with all its versions; its author shares it here."""
+    own = _own(request, slug, "strategies.read")
+    is_author = own.author_id == request.user.pk
+    context = {**SECTION, "own": own, "versions": authored.versions_of(own), "is_author": is_author}
+    context["may_write"] = is_author or allowed(request, "strategies.write", lambda: own)
+    context["sharing"] = sharing_of(request.membership, own)
+    return render(request, "strategies/strategy.html", context)
 
 
 @require_http_methods(["GET", "POST"])
-@may_write
+@member
 def write(request: MemberRequest, slug: str) -> HttpResponse:
     """The editor: a new version, beginning with the newest."""
-    own = _own(request, slug)
+    own = _own(request, slug, "strategies.write")
     instruments = authored.instruments_to_run_on()
     if request.method == "POST":
         form = VersionForm(instruments, request.POST, request.FILES)
@@ -112,12 +122,13 @@ def _beginning(own: Strategy) -> dict[str, Any]:
 @require_safe
 @member
 def version(request: MemberRequest, slug: str, number: int) -> HttpResponse:
-    """One version, for its author and for reviewers, who have begun their powers."""
-    page = _page(request, slug, number)
+    """One version, for its author, for reviewers, who have begun their powers, and to be read by whom it is shared with."""
+    page = _page(request, slug, number, request.membership)
     is_author = page.version.strategy.author_id == request.user.pk
-    if not is_author and powers_of(request) is None:
+    reviews = not is_author and request.user.is_staff and powers_of(request) is not None
+    if not (is_author or reviews or page.is_shared):
         return to_the_powers(request)
-    context = {**SECTION, "page": page, "version": page.version, "is_author": is_author, "may_review": not is_author}
+    context = {**SECTION, "page": page, "version": page.version, "is_author": is_author, "may_review": reviews}
     context["note"] = request.GET.get("note", "")
     return render(request, "strategies/version.html", context)
 
@@ -175,8 +186,8 @@ def _resume(row: StrategyVersion, by: User, tenant_id: int, now: datetime) -> No
         raise Refused("", "It is suspended nowhere.")
 
 
-def _page(request: MemberRequest, slug: str, number: int) -> authored.VersionPage:
-    page = authored.version_page(request.user, slug, number)
+def _page(request: MemberRequest, slug: str, number: int, sharing: Membership | None = None) -> authored.VersionPage:
+    page = authored.version_page(request.user, slug, number, sharing)
     if page is None:
         raise Http404("There is no such version of yours.")
     return page
@@ -189,8 +200,10 @@ def _ask(request: MemberRequest, slug: str, number: int, note: str) -> HttpRespo
     return ask_password(request, reverse("version", args=[slug, number]) + typed, words)
 
 
-def _own(request: MemberRequest, slug: str) -> Strategy:
-    own = authored.own_strategy(request.user, slug)
+def _own(request: MemberRequest, slug: str, permission: str) -> Strategy:
+    own = authored.strategy_for(request.membership, slug, permission)
     if own is None:
         raise Http404("There is no such strategy of yours.")
+    if own.author_id == request.user.pk:
+        require(request, "strategies.publish")
     return own

@@ -2,7 +2,7 @@
 
 The unique row of a StrategyRun, claimed before the strategy runs and never released, decides who runs it. Runs belong to
 nobody: there is no tenant here. Lateness is measured at the claim; a candle that is claimed too late is skipped, and
-after an outage old candles are not caught up.
+after an outage old candles are not caught up. A synthetic candle, which nobody traded in, runs nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SELECT s.id, c.close_time,
 FROM strategies_schedule s
 JOIN markets_candle c ON c.instrument_id = s.instrument_id AND c.timeframe = s.timeframe
 LEFT JOIN strategies_strategyrun r ON r.schedule_id = s.id AND r.candle_close = c.close_time
-WHERE s.is_active AND c.close_time > {oldest} AND c.close_time <= {now} AND r.id IS NULL
+WHERE s.is_active AND NOT c.is_synthetic AND c.close_time > {oldest} AND c.close_time <= {now} AND r.id IS NULL
 ORDER BY c.close_time, s.id
 ON CONFLICT DO NOTHING
 RETURNING id, schedule_id, candle_close, status

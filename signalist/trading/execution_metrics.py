@@ -13,7 +13,7 @@ from django.db.models import Count
 from signalist.accounts.models import Account
 from signalist.domain.execution_quality import Quality, SentOrder, quality
 from signalist.domain.money import settle
-from signalist.domain.orders import OrderStatus, Side
+from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.markets.selectors import instruments
 from signalist.trading.labels import Market
 from signalist.trading.models import AttemptAction, Execution, ExecutionStatus, Order, OrderAttempt
@@ -23,6 +23,9 @@ MOST_ORDERS = 20_000
 """So many orders are looked at, the newest of the period; with more the page says so."""
 NOT_MISSED = ("position_open", "entry_under_way", "filled", "not_replaced")
 """Rules by which an entry was not made because there was one already: nobody missed anything."""
+
+DENIED = "account_not_opened"
+"""The rule by which entries count as missed whose orders we could send nobody."""
 
 Place = tuple[int, int]
 """(account, instrument)."""
@@ -67,7 +70,7 @@ class Chosen:
 
 
 _COLUMNS = (
-    "account_id instrument_id side status attempts venue_order_id reference_price filled filled_value fees".split()
+    "account_id instrument_id side leg status attempts venue_order_id reference_price filled filled_value fees".split()
 )
 
 
@@ -78,6 +81,9 @@ def metrics(chosen: Chosen) -> Metrics:
     orders = found[:MOST_ORDERS]
     latencies = _latencies(chosen, accounts, {row[0]: (row[1], row[2]) for row in orders})
     missed = _missed(chosen, accounts)
+    for row in orders:
+        if (row[4], row[5]) == (Leg.ENTRY, OrderStatus.DENIED):
+            missed[row[1], row[2]][DENIED] += 1
     markets = instruments({row[2] for row in orders} | {place[1] for place in missed})
     sent: dict[Place, list[SentOrder]] = defaultdict(list)
     for row in orders:
@@ -105,8 +111,8 @@ def _orders(chosen: Chosen, accounts: Mapping[int, Account]) -> Any:
 
 
 def _sent(row: Mapping[str, Any], markets: Mapping[int, Any]) -> SentOrder | None:
-    """None for what was taken back, or ran out, before it was sent."""
-    if not row["attempts"]:
+    """None for what was taken back, ran out, or was denied, before it was sent."""
+    if not row["attempts"] or row["status"] == OrderStatus.DENIED:
         return None
     return SentOrder(
         side=Side(row["side"]),
@@ -139,7 +145,7 @@ def _latencies(
     return found
 
 
-def _missed(chosen: Chosen, accounts: Mapping[int, Account]) -> dict[Place, Counter[str]]:
+def _missed(chosen: Chosen, accounts: Mapping[int, Account]) -> defaultdict[Place, Counter[str]]:
     """Entries that were skipped or denied, by the rule that did it."""
     skipped = Execution.objects.filter(
         decided_at__gte=chosen.since,

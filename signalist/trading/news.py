@@ -15,7 +15,6 @@ from signalist.events.outbox import Fact, emit
 from signalist.strategies.models import StrategyVersion
 from signalist.strategies.version_models import VersionState
 from signalist.trading.models import Subscription, SubscriptionStatus
-from tenants.access import TRADING_ROLES
 from tenants.doors import across_tenants
 from tenants.models import Membership
 
@@ -60,7 +59,7 @@ def _mails(version: StrategyVersion, tenants: set[int]) -> list[tuple[str, str, 
     """Address, subject and text, one for each person: of all workspaces together."""
     people: dict[str, list[str]] = defaultdict(list)
     members = Membership.objects.filter(
-        tenant__in=tenants, role__in=TRADING_ROLES, is_active=True, user__is_active=True
+        tenant__in=tenants, role__in=PERMISSIONS["subscriptions.change"].roles, is_active=True, user__is_active=True
     )
     for email, name in members.order_by("user_id", "tenant_id").values_list("user__email", "tenant__name"):
         people[email].append(name)

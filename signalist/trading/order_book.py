@@ -22,7 +22,7 @@ from signalist.trading.models import ACTIVE_ORDER, Execution, Fill, Order, Order
 GROUPS = {
     "working": ACTIVE_ORDER,
     "filled": [OrderStatus.FILLED.value],
-    "ended": [OrderStatus.CANCELLED.value, OrderStatus.REJECTED.value, OrderStatus.EXPIRED.value],
+    "ended": [s.value for s in OrderStatus if s.is_final and s is not OrderStatus.FILLED],
 }
 """The states of orders as people ask for them."""
 

@@ -24,8 +24,11 @@ from signalist.trading.forms import AnswerForm
 from signalist.trading.open_positions import open_positions, position_row
 from signalist.trading.order_history import history
 from signalist.trading.position_records import position_record
-from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from signalist.trading.whose import all_accounts, of_difference, of_order, of_position
+from tenants.access import MemberRequest, allowed, member, needs
 from tenants.doors import across_tenants
+from tenants.permissions import permits_some
+from tenants.workspaces.sharing import sharing_of
 
 
 @require_safe
@@ -34,12 +37,12 @@ def positions(request: MemberRequest) -> HttpResponse:
     """What is open, what protects it, and what waits at the venues."""
     context = {"book": open_positions(present())} | fragments.orders(request.tenant.pk)
     regions = ["position-totals", "position-rows", "order-rows"]
-    context |= {"section": "positions", "regions": regions, "may_trade": _may_trade(request)}
+    context |= {"section": "positions", "regions": regions, "may_trade": _trades_somewhere(request)}
     return render(request, "trading/positions.html", context)
 
 
-def _may_trade(request: MemberRequest) -> bool:
-    return request.membership.role in TRADING_ROLES
+def _trades_somewhere(request: MemberRequest) -> bool:
+    return permits_some(request.membership, "orders.give", all_accounts())
 
 
 @require_safe
@@ -52,12 +55,12 @@ def position(request: MemberRequest, position_id: int) -> HttpResponse:
     # What is over all accounts: of its own account the record tells, and says that nothing can be closed.
     over_all = restraints([request.tenant.pk]).over_all
     context = {"section": "positions", "record": record, "restraint": over_all}
-    context |= {"may_close": _may_trade(request), "key": uuid.uuid4()}
+    context |= {"may_close": allowed(request, "orders.give", lambda: of_position(position_id)), "key": uuid.uuid4()}
     return render(request, "trading/position.html", context)
 
 
 @require_POST
-@may_trade
+@needs("orders.give", of_position)
 def position_close(request: MemberRequest, position_id: int) -> HttpResponse:
     """Close a position at market. The form's key makes a second click the same command."""
     row = position_row(position_id)
@@ -83,7 +86,7 @@ def orders(request: MemberRequest) -> HttpResponse:
     choices = order_choices(request.GET, order_book.traded_instruments())
     found = order_book.found_orders(*(choice.value for choice in choices))
     page = page_of(found, order_book.lines, request.GET.get("page"))
-    context = {"section": "orders", "choices": choices, "page": page, "may_trade": _may_trade(request)}
+    context = {"section": "orders", "choices": choices, "page": page, "may_trade": _trades_somewhere(request)}
     return render(request, "trading/orders.html", context)
 
 
@@ -96,7 +99,7 @@ def order(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
         raise Http404
     steps = history(record, command_records.about(client_order_id))
     context = {"section": "orders", "record": record, "steps": steps}
-    context |= {"may_trade": _may_trade(request), "key": uuid.uuid4()}
+    context |= {"may_trade": allowed(request, "orders.give", lambda: of_order(client_order_id)), "key": uuid.uuid4()}
     return render(request, "trading/order.html", context)
 
 
@@ -127,11 +130,11 @@ def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     row, found = Account.objects.filter(public_id=public_id).first(), account_books.account_books(public_id)
     if row is None or found is None:
         raise Http404
-    context = {"section": "books", "books": found, "may_trade": _may_trade(request)}
+    context = {"section": "books", "books": found, "may_trade": allowed(request, "orders.give", lambda: row)}
     context["restraint"] = restraints([row.tenant_id]).strictest(
         row, None, 0
     )  # of what is over all that the account does
-    context["emergencies"] = command_records.emergencies(row)
+    context |= {"emergencies": command_records.emergencies(row), "sharing": sharing_of(request.membership, row)}
     return render(request, "trading/books/account.html", context)
 
 
@@ -143,13 +146,13 @@ def difference(request: MemberRequest, account_id: uuid.UUID, public_id: uuid.UU
     if row is None:
         raise Http404
     line, fills = account_books.difference(row)
-    may_answer = request.membership.role in TRADING_ROLES
+    may_answer = allowed(request, "differences.answer", lambda: row.account)
     context = {"section": "books", "d": line, "fills": fills, "may_answer": may_answer}
     return render(request, "trading/books/difference.html", context)
 
 
 @require_POST
-@may_trade
+@needs("differences.answer", of_difference)
 def difference_answer(request: MemberRequest, account_id: uuid.UUID, public_id: uuid.UUID) -> HttpResponse:
     """Answer a difference by the numbers that were shown; the engine carries it out."""
     row = account_books.difference_row(account_id, public_id)

@@ -6,6 +6,8 @@ address, a provider, a key. All of them end, and until the address is proven few
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
@@ -23,8 +25,8 @@ from tenants.selectors import memberships_of
 CONFIRM_FIRST = "Confirm your e-mail address first: a link for it is under Profile, E-mail addresses."
 
 owner_came = Signal()
-"""Sent with `user` and `tenant_id`, once for each workspace of an account whose owner has come, behind its door and in one transaction:
-who keeps more ways in (keys for programs) ends those."""
+"""Sent with `user` and `tenant_id`, once for each workspace of an account whose owner has come or has a new password by mail, behind its
+door and in one transaction: who keeps more ways in (keys for programs) ends those."""
 
 
 def is_confirmed(user: User) -> bool:
@@ -43,15 +45,17 @@ def forget_claims(email: str) -> int:
     return int(claims.delete()[0])
 
 
-def hand_to_owner(user: User, *, but: str | None = None) -> None:
+def hand_to_owner(user: User, *, but: str | None = None, with_password: bool = False) -> None:
     """End every way in that may be another's, now that the owner of the account's own address has come; that address is proven by it.
 
-    `but`: the key of the session in which they are coming. What was traded, and with which accounts, stays.
+    `but`: the key of the session in which they are coming. `with_password`: they have just set it. What was traded, and with
+    which accounts, stays.
     """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
+        if not with_password:
+            user.set_unusable_password()
+            user.save(update_fields=["password"])
         EmailAddress.objects.filter(user=user).exclude(email__iexact=user.email).delete()
         EmailAddress.objects.update_or_create(
             user=user,
@@ -60,10 +64,29 @@ def hand_to_owner(user: User, *, but: str | None = None) -> None:
         )
         SocialAccount.objects.filter(user=user).delete()
         Authenticator.objects.filter(user=user).delete()
-        for membership in memberships_of(user.pk):
-            with acting_for(membership.tenant_id):
-                open_ones = Invitation.objects.filter(invited_by=user, accepted_at=None, withdrawn_at=None)
-                open_ones.update(withdrawn_at=utc_now())
-                owner_came.send(User, user=user, tenant_id=membership.tenant_id)
-                record("account.owner_came", tenant_id=membership.tenant_id, user_id=user.pk)
+        _end_keys_and_links(user, "account.owner_came")
         end_sessions(user.pk, but=but, why="owner_came", by=user.pk)
+
+
+def reset_by_mail(sender: object, user: User, **kwargs: Any) -> None:
+    """Receiver of allauth's signal of a password that was reset by a link in a mail: whoever else had come in may have made ways of their
+    own, so keys for programs and open invitations end beside the log-ins, with their proofs of who it is (`sessions.renewed`).
+
+    Where nobody had proven the account's one address before, the mail's reader has come as its owner. With a second address the mail may
+    have gone to that one, and proves nothing of the first. Second factors of a proven account stay: they are what a stolen mailbox lacks.
+    """
+    others = EmailAddress.objects.filter(user_id=user.pk).exclude(email__iexact=user.email)
+    if is_confirmed(user) or others.exists():
+        with transaction.atomic():
+            _end_keys_and_links(user, "account.keys_ended")
+    else:
+        hand_to_owner(user, with_password=True)
+
+
+def _end_keys_and_links(user: User, action: str) -> None:
+    for membership in memberships_of(user.pk):
+        with acting_for(membership.tenant_id):
+            open_ones = Invitation.objects.filter(invited_by=user, accepted_at=None, withdrawn_at=None)
+            open_ones.update(withdrawn_at=utc_now())
+            owner_came.send(User, user=user, tenant_id=membership.tenant_id)
+            record(action, tenant_id=membership.tenant_id, user_id=user.pk)

@@ -9,13 +9,14 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.utils import filter_users_by_email
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from tenants.access import MemberRequest, member, needs
+from tenants.access import MemberRequest, member, needs, require
 from tenants.belonging import Invitation, RoleChange
+from tenants.grants import Grant, kinds
 from tenants.models import Membership, Role
 from tenants.permissions import PERMISSIONS, permits
 from tenants.step_up import ask_password, stepped_up
@@ -23,6 +24,7 @@ from tenants.workspaces.forms import InvitationForm
 from tenants.workspaces.invitations import NotInvited, accept, found, invite, withdraw
 from tenants.workspaces.roles import NotChanged, change_role, decide, remove, transfer
 from tenants.workspaces.selectors import people
+from tenants.workspaces.sharing import NotShared, all_given, may_share, share, take
 
 WORDS = "Changing who may do what wants a proof that it is you. Nothing was done yet: do it once more."
 
@@ -37,6 +39,7 @@ def members(request: MemberRequest, form: InvitationForm | None = None) -> HttpR
         "form": form or InvitationForm(),
         "may_invite": permits(request.membership, "members.invite"),
         "may_change": permits(request.membership, "members.change"),
+        "grants": all_given(request.membership),
         "roles": Role,
     }
     return render(request, "tenants/workspaces/members.html", context)
@@ -120,6 +123,51 @@ def hand_over(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @member
+def share_thing(request: MemberRequest, kind: str, public_id: uuid.UUID) -> HttpResponse:
+    """Give a member a right to one thing: of an account an administrator, of a strategy its author."""
+    model: Any = _table(kind)
+    thing = get_object_or_404(model._meta.get_field("content_object").related_model, public_id=public_id)
+    if not may_share(request.membership, thing):
+        if hasattr(thing, "author_id"):
+            raise Http404("There is no such thing of yours.")
+        require(request, "members.change")
+    right, member_id = request.POST.get("right", ""), _uuid(request.POST.get("member", ""))
+
+    def give() -> str:
+        if member_id is None:
+            raise NotShared("Choose with whom, and what they may.")
+        return f"{share(request.membership, thing, member_id, right).user.email}: {right}. It is on the list below."
+
+    return _done(request, give)
+
+
+@require_POST
+@member
+def unshare(request: MemberRequest, kind: str, public_id: uuid.UUID) -> HttpResponse:
+    """Take a right to one thing back."""
+    rows = _table(kind).objects.select_related("user", "permission", "content_object")
+    row = get_object_or_404(rows, public_id=public_id)
+    if not may_share(request.membership, row.content_object):
+        require(request, "members.change")
+    return _done(request, lambda: take(request.membership, row), f"Taken back from {row.user.email}.")
+
+
+def _table(kind: str) -> type[Grant]:
+    found = kinds().get(kind)
+    if found is None:
+        raise Http404("There is nothing of that kind to share.")
+    return found
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+@require_POST
+@member
 def leave(request: MemberRequest) -> HttpResponse:
     """Leave the workspace."""
     try:
@@ -179,7 +227,7 @@ def _done(request: MemberRequest, action: Callable[[], object], words: str = "")
         return ask_password(request, reverse("members"), WORDS)
     try:
         said = action()
-    except (NotChanged, NotInvited) as problem:
+    except (NotChanged, NotInvited, NotShared) as problem:
         messages.error(request, str(problem))
     else:
         messages.success(request, words or str(said))

@@ -11,6 +11,7 @@ from signalist.audit.writing import record
 from signalist.clock import utc_now
 from tenants.belonging import RoleChange
 from tenants.doors import acting_for
+from tenants.grants import end_all
 from tenants.models import Membership, Role, Tenant
 from tenants.workspaces.mails import send
 
@@ -73,12 +74,13 @@ def remove(by: Membership, member: Membership) -> None:
             raise NotChanged("The owner hands the workspace over before leaving it.")
         row.is_active = False
         row.save(update_fields=["is_active"])
+        ended = end_all(row)
         member_changed.send(sender=Membership, membership=row, by=by.user)
         RoleChange.objects.filter(membership=row, state=RoleChange.State.PENDING).update(
             state=RoleChange.State.REFUSED, decided_by=by.user, decided_at=utc_now()
         )
         left = by.user_id == row.user_id
-        _recorded(by, "member.left" if left else "member.removed", row, role=row.role)
+        _recorded(by, "member.left" if left else "member.removed", row, role=row.role, grants_ended=ended)
         if not left:
             send(row.user.email, f"you are no longer in {row.tenant.name}", "removed", member=row)
 

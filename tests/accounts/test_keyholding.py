@@ -25,6 +25,7 @@ from signalist.engine.live import LiveEngine
 from signalist.risk.connections import connect, replace, revoke
 from signalist.trading.models import AccountBalance
 from signalist.venues.errors import NotOpened
+from signalist.venues.transport.supplies import of_this_process
 from tenants.credentials import unsealed_by
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Validity
@@ -141,7 +142,9 @@ async def test_an_engine_trades_by_stored_keys_drops_what_is_revoked_and_pauses_
     in_thread = sync_to_async
     one, two = [await in_thread(connected)(venue, cast, ref) for ref in ("desk-1", "desk-2")]
     keys = Keys()
-    served = connectors()["loopback"].venue_with(partial(keys.secrets_of, "loopback"))
+    served = connectors()["loopback"].venue_with(
+        partial(keys.secrets_of, "loopback"), of_this_process("loopback", SystemClock())
+    )
     engine = LiveEngine(SystemClock(), others={"loopback": served}, keys=keys)
     running = asyncio.create_task(engine.run())
 

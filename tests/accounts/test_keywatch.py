@@ -16,10 +16,12 @@ from signalist.accounts.connectors import connectors
 from signalist.accounts.keyholding import Keys
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
+from signalist.clock import SystemClock
 from signalist.engine.database import behind_the_door
 from signalist.engine.keywatch import KeyWatch
 from signalist.risk.connections import invalidate
 from signalist.venues.errors import BadCredential
+from signalist.venues.transport.supplies import of_this_process
 from tenants.doors import across_tenants
 from tenants.models import Credential, Validity
 from tests.accounts.loopback import Loopback
@@ -60,7 +62,9 @@ async def test_only_a_venue_can_say_that_a_key_is_bad_and_only_to_the_engine_tha
 ) -> None:
     await sync_to_async(connected)(venue, cast)
     keys = Keys()
-    served = connectors()["loopback"].venue_with(partial(keys.secrets_of, "loopback"))
+    served = connectors()["loopback"].venue_with(
+        partial(keys.secrets_of, "loopback"), of_this_process("loopback", SystemClock())
+    )
     watch = KeyWatch(keys, Sessions({"loopback": served}, paper=frozenset({"loopback"})), Desk())  # type: ignore[arg-type]
 
     async def asked_after(owner: UUID, *, looked: bool) -> tuple[str, str]:
@@ -111,7 +115,9 @@ async def test_a_venue_that_breaks_keeps_no_other_key_from_being_judged_and_is_a
     assert said == [Validity.VALID, Validity.INVALID]
     assert [door.venue_ref for door in watch._due()] == ["desk-1"]
 
-    served = connectors()["loopback"].venue_with(lambda _: {"api_key": "desk-1"})
+    served = connectors()["loopback"].venue_with(
+        lambda _: {"api_key": "desk-1"}, of_this_process("loopback", SystemClock())
+    )
     with pytest.raises(BadCredential, match="api_secret"):
         served.open("desk-1")
     await served.close()  # type: ignore[attr-defined]

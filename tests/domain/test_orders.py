@@ -27,7 +27,7 @@ from signalist.domain.orders import (
 from signalist.domain.signals import Direction
 
 S = OrderStatus
-FINAL = {S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}
+FINAL = {S.FILLED, S.CANCELLED, S.DENIED, S.REJECTED, S.EXPIRED}
 natural_keys = st.text(min_size=1, max_size=80)
 
 
@@ -79,6 +79,10 @@ def test_only_an_order_that_the_venue_did_not_look_at_may_be_sent_once_more() ->
     """`venues.errors.Next.RETRY`: certainly not carried out."""
     assert {status for status in OrderStatus if S.CREATED in TRANSITIONS[status]} == {S.SENDING}
     assert {status for status in OrderStatus if S.SENDING in TRANSITIONS[status]} == {S.CREATED}
+
+
+def test_only_what_nobody_was_sent_is_denied() -> None:
+    assert {status for status in OrderStatus if S.DENIED in TRANSITIONS[status]} == {S.SENDING}
 
 
 def test_every_order_at_a_venue_can_come_to_be_filled_cancelled_or_in_doubt() -> None:

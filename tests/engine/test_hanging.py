@@ -6,23 +6,40 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from signalist.db import connections as settings_of
 from signalist.engine import database as database_module
-from signalist.engine.database import Database, behind_the_door
-from signalist.execution.engines import SILENT_AFTER
+from signalist.engine import live
+from signalist.engine.database import STUCK_AFTER, Database, behind_the_door
 
 
-def test_a_unit_is_taken_to_hang_after_as_long_as_an_engine_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    database, now = Database(), 100.0
+async def test_what_an_engine_holds_whose_database_thread_hangs_is_for_others_within_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database, now, tries = Database(), 100.0, list[bool]()
     monkeypatch.setattr(database_module, "monotonic", lambda: now)
+    monkeypatch.setattr(database_module, "RETRY_AFTER", 0.0)
+
+    def unit() -> bool:
+        """Waits for a lock in vain, and hangs at the second try."""
+        nonlocal now
+        now += 4.0 if not tries else STUCK_AFTER
+        tries.append(database.is_stuck)
+        if len(tries) == 1:
+            raise OperationalError("canceling statement due to lock timeout")
+        now += 0.1
+        return database.is_stuck
+
     assert not database.is_stuck
-    database._begun = now
-    now += SILENT_AFTER.total_seconds()
+    assert await database(unit) is True
+    assert tries == [False, False], "each try has its own time"
     assert not database.is_stuck
-    now += 0.1
-    assert database.is_stuck
+    database.close()
+    found_out = STUCK_AFTER + live.HANGS_EVERY
+    assert found_out + live.TAKE_OVER_EVERY + live.POLL_EVERY < 8, "and then it is taken"
+    assert settings_of.STILL_FOR / 1000 <= STUCK_AFTER, "nor does it hold their rows longer"
+    assert settings_of.LOCK_WITHIN / 1000 < STUCK_AFTER, "nor is waiting for a lock to hang"
 
 
 @pytest.fixture
@@ -53,5 +70,5 @@ def test_a_transaction_that_stands_still_is_lost_and_its_unit_repeated() -> None
             cursor.execute("SELECT 'whole'")
             return patience, cursor.fetchone()[0]
 
-    assert behind_the_door(unit) == ("4s", "whole")
+    assert behind_the_door(unit) == ("3s", "whole")
     assert len(tries) == 2

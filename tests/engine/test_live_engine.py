@@ -78,6 +78,8 @@ class TestHeartbeat:
             monkeypatch.setattr(database_module, "STUCK_AFTER", 0.0)
             quiet = [not await _seen_after(utc_now(), 0.3) for _ in range(5)]
             assert any(quiet), "who hangs is taken over from"
+            if beside:
+                assert await elsewhere(lambda: EngineProcess.objects.filter(ended_at__isnull=False).exists()), "at once"
         finally:
             over.set()
         assert await unit

@@ -10,7 +10,7 @@ import pytest
 
 from signalist.trading.models import OrderAttempt, Reservation, Subscription
 from signalist.venues.base import OrderRequest
-from signalist.venues.errors import Busy, NoAnswer, Refused
+from signalist.venues.errors import Busy, NoAnswer, NotOpened, Refused
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
 
@@ -234,6 +234,27 @@ def test_a_venue_that_refuses_one_subscribers_orders_stops_nobody_else(world: Sc
     world.minute()
     world.signal(EXIT_LONG)
     assert [world.trade(one).exit_type for one in (theo, otto)] == ["SIGNAL", "SIGNAL"]
+
+
+def test_what_we_can_send_to_nobody_is_denied_by_us_and_not_rejected_by_the_venue(world: Scene) -> None:
+    theo, vera = world.subscriber("Theo"), world.subscriber("Vera")
+    world.poll()
+    world.venue.shut[theo.account.venue_ref] = NotOpened("There is no key for this account.")
+    world.drive(world.engine.sessions.leave(theo.account))  # its key was revoked
+    world.signal(BUY)
+    denied = world.order(theo, "ENTRY")
+    assert (denied.status, denied.reason) == ("DENIED", "There is no key for this account.")
+    assert placed(world, theo) == []
+    assert Reservation.objects.get(order=denied).released
+    attempt = OrderAttempt.objects.get(order=denied)
+    assert (attempt.success, attempt.error_type) == (False, "not_opened")
+    assert statuses(world.orders(vera)) == PROTECTED
+    del world.venue.shut[theo.account.venue_ref]
+    world.minute()
+    world.poll()
+    world.signal(BUY)
+    world.poll()
+    assert statuses(world.orders(theo)) == [("ENTRY", "DENIED"), *PROTECTED], "the next one goes"
 
 
 def test_an_account_whose_reports_cannot_be_read_stops_nobody_else(world: Scene) -> None:

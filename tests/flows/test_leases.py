@@ -13,7 +13,7 @@ from signalist.clock import ReplayClock
 from signalist.execution import leases, reconcile
 from signalist.execution.claims import claim
 from signalist.execution.decide import decide
-from signalist.execution.engines import MAY_SEND, SILENT_AFTER, heartbeat
+from signalist.execution.engines import MAY_SEND, SILENT_AFTER, dead_engines, hangs, heartbeat, living_engines
 from signalist.execution.fan_out import fan_out
 from signalist.execution.leases import Taken
 from signalist.execution.models import EngineProcess
@@ -130,6 +130,20 @@ def test_the_accounts_of_one_that_is_not_seen_move_within_ten_seconds_with_a_hig
     assert leases.acquire(second.pk, fleet.clock) == Taken(left_behind=(account.pk,))
     assert SILENT_AFTER + timedelta(seconds=1.1) < timedelta(seconds=10)
     assert Account.objects.get(pk=account.pk).lease_token == before + 1
+
+
+def test_one_that_says_that_it_hangs_loses_its_accounts_at_once_and_lives_again_with_its_next_beat(
+    scene: Scene, fleet: Fleet
+) -> None:
+    account = scene.subscriber().account
+    first, second = fleet.engine(), fleet.engine()
+    Account.objects.update(lease_owner=first.pk)
+    assert leases.acquire(second.pk, fleet.clock) == Taken()
+    hangs(first, fleet.clock)
+    assert leases.acquire(second.pk, fleet.clock) == Taken(left_behind=(account.pk,))
+    assert first.pk in dead_engines(fleet.clock)
+    heartbeat(first, fleet.clock)
+    assert {one.pk for one in living_engines(fleet.clock)} >= {first.pk, second.pk}
 
 
 def test_it_stops_writing_to_venues_well_before_it_can_have_lost_its_accounts() -> None:

@@ -22,7 +22,7 @@ PROMISED = set(
     "candles runs signals executions orders fills trades net_pnl duplicates unprotected seconds candles_per_second digest".split()
 )
 DECISIONS = {"taken", "resized", "skipped", "denied"}
-STATES = set("CREATED SENDING WORKING UNKNOWN PARTIAL FILLED CANCELLED REJECTED EXPIRED".split())
+STATES = set("CREATED SENDING WORKING UNKNOWN PARTIAL FILLED CANCELLED DENIED REJECTED EXPIRED".split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,15 @@ class TrickedVenue:
         self.announced: dict[str, list[OrderReport]] = {}
         self.insisted: dict[str, list[FillReport]] = {}
         self.twice = False
+        self.shut: dict[str, VenueError] = {}
+        """Accounts (ref) that cannot be opened, and why."""
         self._venue = PaperVenue(exchange, capabilities)
         self._legs: dict[str, str] = {}
         self._tricks: list[Trick] = []
 
     def open(self, account_ref: str) -> Session:
+        if account_ref in self.shut:
+            raise self.shut[account_ref]
         return TrickedSession(self, self._venue.open(account_ref), account_ref)
 
     # --- What tests arrange ----------------------------------------------------------------------

@@ -26,14 +26,15 @@ commands               GET       member
 quality                GET       member
 instruments            GET       member
 instrument             GET       member              : instrument
+feeds                  GET       member
 subscriptions          GET       member
 subscription           GET       member              subscription
-subscription_pause     POST      orders.give         subscription
-subscription_resume    POST      orders.give         subscription
-subscription_cancel    POST      orders.give         subscription
-subscription_terms     GET,POST  orders.give         subscription
-newer_version          GET,POST  orders.give         subscription
-subscribe              GET,POST  orders.give         : slug
+subscription_pause     POST      subscriptions.change subscription
+subscription_resume    POST      subscriptions.change subscription
+subscription_cancel    POST      subscriptions.change subscription
+subscription_terms     GET,POST  subscriptions.change subscription
+newer_version          GET,POST  subscriptions.change subscription
+subscribe              GET,POST  subscriptions.change : slug
 position               GET       member              position
 position_close         POST      orders.give         position
 position_level         GET,POST  orders.give         level
@@ -43,7 +44,7 @@ order_modify           GET,POST  orders.give         order
 ticket                 GET,POST  orders.give
 account_books          GET       member              account
 difference             GET       member              difference
-difference_answer      POST      orders.give         difference
+difference_answer      POST      differences.answer  difference
 signal                 GET       member              signal
 authoring              GET       strategies.publish
 create_strategy        GET,POST  strategies.publish
@@ -57,8 +58,11 @@ close_account          GET,POST  orders.give         account
 close_subscription     GET,POST  orders.give         subscription
 command                GET       member              command
 stop                   GET       member
-stop_set               POST      orders.give         switch
+stop_set               POST      trading.stop         switch
 connections            GET       credentials.view
+account_health         GET       credentials.view
+account_answer         GET       credentials.view    account
+account_ask            POST      credentials.view    account
 connection_new         GET,POST  credentials.change  : venue
 connection             GET       credentials.view    credential
 connection_rename      POST      credentials.change  credential
@@ -77,6 +81,8 @@ set_role               POST      members.change      membership
 hand_over              POST      workspace.transfer  membership
 remove_member          POST      members.change      membership
 decide_role            POST      members.change      role_change
+share                  POST      members.change      shared
+unshare                POST      members.change      grant
 audit                  GET       member
 audit_export           GET       member
 log_ins                GET       member

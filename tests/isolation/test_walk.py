@@ -23,7 +23,9 @@ from tests.isolation.world import SECRET, World, one_of_everything
 
 LOG_IN = "/accounts/login/"
 GONE = 410  # what was for once, and somebody before has used
-ROLES = ("READONLY", "ANALYST", "TRADER", "ADMIN")
+SHARED = "SHARED"  # whose role only looks, and who may trade on one account
+ROLES = ("READONLY", "ANALYST", "TRADER", "ADMIN", SHARED)
+OF_THAT_ACCOUNT = {"subscription", "position", "level", "difference", "account", "switch"}
 
 
 @pytest.fixture
@@ -80,6 +82,9 @@ def may(line: Line, who: str) -> bool:
     if line.who in ("member", "log-in", "key") or who == "outsider":
         return True
     wanted = PERMISSIONS[line.who]
+    if who == SHARED:
+        with_it = line.thing in OF_THAT_ACCOUNT or not line.private
+        return (wanted.shared and with_it) or "READONLY" in wanted.roles
     return who == "ADMIN" if wanted.owner_only else who in wanted.roles
 
 

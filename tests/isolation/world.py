@@ -23,16 +23,18 @@ from signalist.api.scopes import SCOPES
 from signalist.domain.orders import OrderType, Side
 from signalist.domain.signals import Direction
 from signalist.downloads import files
+from signalist.strategies.models import Strategy
 from signalist.trading.discrepancies import Discrepancy
 from signalist.trading.models import Instruction, Order, Position
 from signalist.trading.order_actions import cancel_order
 from signalist.trading.tickets import Ticket, give
 from tenants.belonging import Invitation, RoleChange
-from tenants.doors import across_tenants
+from tenants.doors import across_tenants, acting_for
 from tenants.models import Credential, Membership, Role, Tenant, User
 from tenants.rows import TenantRow
 from tenants.vault import seal
 from tenants.workspaces.invitations import invite
+from tenants.workspaces.sharing import share
 from tests.cast import PASSWORD, Cast, person
 from tests.flows.by_hand import looks, trades
 from tests.flows.scene import LONG, entry
@@ -91,11 +93,17 @@ def one_of_everything(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         trades(scene, desk, Side.SELL, "1")
         looks(scene)
         cancel_order(order, "cancel", scene.clock.now(), cast.theo)
-        anna, stan = person("Anna"), person("Stan")
+        anna, stan, sam = person("Anna"), person("Stan"), person("Sam")
         stan.is_staff = True
         stan.save()
         analyst = Membership.objects.create(tenant=cast.acme, user=anna, role=Role.ANALYST)
-        _known(cast.olivia, cast.theo, cast.vera, cast.gus, anna, stan)
+        shares = Membership.objects.get(tenant=cast.acme, user=cast.olivia)
+        Membership.objects.create(tenant=cast.acme, user=sam, role=Role.READONLY)
+        other = Strategy.objects.create(slug="acmes-other", name="Other", author=cast.olivia)
+        with acting_for(cast.acme.pk):
+            share(shares, desk.account, sam.public_id, "trade")
+            grant = share(shares, other, cast.theo.public_id, "read")
+        _known(cast.olivia, cast.theo, cast.vera, cast.gus, anna, stan, sam)
         position = Position.objects.filter(subscription=desk).latest("pk")
         command = Instruction.objects.filter(account=resting).latest("pk")
         account: Account = desk.account
@@ -112,6 +120,7 @@ def one_of_everything(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
             "ANALYST": anna,
             "TRADER": cast.theo,
             "ADMIN": cast.olivia,
+            "SHARED": sam,
         }
         keys = {
             who: _key(cast.globex if user == cast.gus else cast.acme, user)
@@ -137,6 +146,8 @@ def one_of_everything(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
             "invitation": (invitation.public_id,),
             "membership": (anna.public_id,),
             "role_change": (waiting.public_id,),
+            "shared": ("account", account.public_id),
+            "grant": ("strategy", grant.public_id),
             "token": (token,),
             "key": (keys["TRADER"].row.public_id,),
             "file": (_file(cast),),

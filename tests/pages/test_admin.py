@@ -10,10 +10,12 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django_q.models import Failure, OrmQ, Schedule
 
 from signalist.accounts.actions import open_paper_account
 from signalist.accounts.models import Account
 from signalist.audit.models import Entry
+from signalist.clock import utc_now
 from signalist.domain.money import ZERO
 from signalist.trading import models as trading
 from tenants.doors import across_tenants
@@ -115,3 +117,48 @@ def test_a_clerk_takes_over_no_account_and_a_superuser_sets_two_things_with_a_pr
         assert [(entry.action, json.loads(entry.details)["to"]) for entry in entries] == [
             ("user.staff_set", True), ("user.trading_set", True), ("user.staff_set", False),
         ]  # fmt: skip
+
+
+def test_jobs_are_read_and_a_superuser_alone_has_a_failed_one_run_again(staff: Client, cast: Cast) -> None:
+    now, code = utc_now(), "os.system"
+    queued = OrmQ.objects.create(key="signalist", payload="x", lock=now)
+    failed = [
+        Failure.objects.create(
+            id=f"{n:032}",
+            name=f"job-{n}",
+            func="tenants.jobs.rotate",
+            args=(n,),
+            started=now,
+            stopped=now,
+            success=False,
+        )
+        for n in (1, 2)
+    ]
+    given = {"func": code, "name": "mine", "schedule_type": "O", "repeats": 1, "key": "k", "payload": "p"}
+    for row in (Schedule.objects.order_by("pk").first(), queued, *failed):
+        assert row is not None
+        label = f"admin:django_q_{row._meta.model_name}"
+        for address in (
+            reverse(f"{label}_add"),
+            *(reverse(f"{label}_{what}", args=[row.pk]) for what in ("change", "delete")),
+        ):
+            assert staff.post(address, given | {"post": "yes"}).status_code == 403, address
+    assert not Schedule.objects.filter(func=code).exists() and OrmQ.objects.get() == queued
+
+    there = reverse("admin:django_q_failure_changelist")
+    clerk = Client()
+    User.objects.filter(pk=cast.gus.pk).update(is_staff=True)
+    cast.gus.user_permissions.add(*Permission.objects.filter(content_type__app_label="django_q"))
+    clerk.force_login(cast.gus)
+    clerk.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    clerk.post("/staff/powers/", {"reason": "support case 5"})
+    for who, left in ((clerk, 2), (staff, 1)):
+        who.post(there, {"action": "run_again", "_selected_action": [failed[0].pk]})
+        assert Failure.objects.count() == left
+    again = OrmQ.objects.exclude(pk=queued.pk).get()
+    assert (again.task["func"], again.task["args"]) == ("tenants.jobs.rotate", (1,))
+    staff.post(there, {"action": "take_off", "_selected_action": [failed[1].pk]})
+    assert not Failure.objects.exists() and OrmQ.objects.count() == 2
+    with across_tenants("tests"):
+        said = Entry.objects.filter(action__startswith="job.").order_by("pk").values_list("action", "target")
+        assert list(said) == [("job.run_again", failed[0].pk), ("job.taken_off", failed[1].pk)]

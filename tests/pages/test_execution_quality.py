@@ -61,6 +61,14 @@ def test_a_refusal_lowers_the_rate_and_what_was_skipped_is_missed(acme: Acme) ->
     assert "Successful 0.00% 0 taken by the venue" in words
     assert "Missed entries 1 1 stop side" in words
     assert Execution.objects.filter(rule="stop_side").count() == 1
+    Order.objects.update(status="DENIED", reason="There is no key for this account.")
+    words = figures(acme)
+    assert "Successful –" in words
+    assert "Missed entries 2 1 account not opened, 1 stop side" in words, (
+        "what was sent to nobody says nothing of the venue"
+    )
+    words = acme.text("/orders/?group=ended")
+    assert "Denied Not sent: There is no key for this account." in words
 
 
 def test_an_entry_that_was_made_already_was_not_missed(acme: Acme) -> None:

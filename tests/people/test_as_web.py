@@ -6,12 +6,14 @@ import re
 
 import pytest
 from django.core import mail
-from django.db import connection
+from django.db import ProgrammingError, connection
 from django.test import Client
 
+from signalist.accounts.actions import open_paper_account
 from signalist.api.actions import make
 from signalist.api.models import ApiKey
 from signalist.api.scopes import SCOPES
+from signalist.domain.money import ZERO
 from tenants.doors import across_tenants, acting_for, holding_invitation
 from tenants.models import Membership
 from tenants.security.taking_over import hand_to_owner
@@ -64,3 +66,30 @@ def test_log_ins_and_second_factors_are_closed_to_the_engine(cast: Cast) -> None
         with connection.cursor() as cursor:
             cursor.execute("SELECT has_table_privilege('signalist_engine', %s, 'SELECT')", [table])
             assert not cursor.fetchone()[0], table
+
+
+def test_sharing_one_account_and_trading_on_it(cast: Cast) -> None:
+    with acting_for(cast.acme.pk):
+        account = open_paper_account(cast.acme.pk, "Shared", "USD", ZERO)
+    olivia, vera = Client(), Client()
+    olivia.force_login(cast.olivia)
+    vera.force_login(cast.vera)
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE signalist_web")
+        try:
+            with pytest.raises(ProgrammingError):
+                cursor.execute("SELECT 1 FROM guardian_userobjectpermission")
+            olivia.post("/accounts/reauthenticate/", {"password": PASSWORD})
+            wanted = {"member": str(cast.vera.public_id), "right": "trade"}
+            olivia.post(f"/workspace/share/account/{account.public_id}/", wanted)
+            assert "Shared" in vera.get("/orders/new/").content.decode()
+            assert (
+                vera.post(f"/stop/account/{account.public_id}/", {"state": "HALTED", "reason": "odd"}).status_code
+                == 302
+            )
+            for door, seen in ((cast.acme.pk, 1), (cast.globex.pk, 0)):
+                with acting_for(door):
+                    cursor.execute("SELECT count(*) FROM accounts_accountgrant")
+                    assert cursor.fetchone()[0] == seen
+        finally:
+            cursor.execute("RESET ROLE")

@@ -12,7 +12,6 @@ from django.test import Client
 
 from signalist.audit.models import Entry
 from signalist.clock import utc_now
-from tenants.access import TRADING_ROLES
 from tenants.belonging import Invitation, RoleChange
 from tenants.doors import across_tenants, acting_for
 from tenants.models import Membership, Role, User
@@ -193,8 +192,8 @@ def test_what_is_not_in_the_table_is_nobodys(cast: Cast) -> None:
     assert not permits(admin, "workspace.transfer") and permits(
         Membership(role="ADMIN", is_owner=True), "workspace.transfer"
     )
-    assert {"ADMIN", "TRADER"} == TRADING_ROLES
-    assert all(p.words and (p.roles or p.owner_only) for p in PERMISSIONS.values())
+    assert PERMISSIONS["orders.give"].roles == {"ADMIN", "TRADER"}
+    assert all(p.words and (p.roles or p.owner_only or p.shared) for p in PERMISSIONS.values())
     readers = {name for name, p in PERMISSIONS.items() if "READONLY" in p.roles}
     assert all(name.endswith(".view") for name in readers)
 

@@ -18,6 +18,7 @@ NO_OCCASION = {
     (OrderStatus.SENDING, OrderStatus.FILLED),
     (OrderStatus.SENDING, OrderStatus.CANCELLED),
     (OrderStatus.SENDING, OrderStatus.EXPIRED),
+    (OrderStatus.SENDING, OrderStatus.DENIED),
     (OrderStatus.WORKING, OrderStatus.REJECTED),
     (OrderStatus.WORKING, OrderStatus.EXPIRED),
     (OrderStatus.UNKNOWN, OrderStatus.EXPIRED),

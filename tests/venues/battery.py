@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pytest
 
@@ -80,6 +81,12 @@ class Bench(Protocol):
         ...
 
 
+class Traded:
+    """The symbol that the battery trades: that of the bench's main instrument."""
+
+    symbol = "ABC-PERP"
+
+
 class Following:
     """Reads a session's reports as an engine does: from its cursor, keeping all that came."""
 
@@ -101,7 +108,7 @@ def request(side: Side, quantity: str | Decimal, kind: OrderType = OrderType.MAR
     """A request for the bench's perpetual under a fresh id."""
     values: dict[str, Any] = {
         "client_order_id": str(uuid.uuid4()),
-        "symbol": "ABC-PERP",
+        "symbol": Traded.symbol,
         "side": side,
         "type": kind,
         "quantity": D(quantity),
@@ -156,7 +163,24 @@ WORKING, PARTIAL, FILLED, CANCELLED = (
 )
 
 
-class Battery:
+class Trades:
+    """What both batteries begin with: requests are for the bench's main instrument.
+
+    `lacks` says what the venue does not have, by the words of `tests.venues.cards`, and why; `without` the cards that it is not dealt.
+    """
+
+    venue_name: ClassVar[str] = ""
+    lacks: ClassVar[Mapping[str, str]] = {}
+    without: ClassVar[Mapping[int, str]] = {}
+
+    @pytest.fixture(autouse=True)
+    def _traded(self, bench: Bench) -> Iterator[None]:
+        Traded.symbol, before = bench.perpetual.symbol, Traded.symbol
+        yield
+        Traded.symbol = before
+
+
+class Battery(Trades):
     """Derive `Test…` from it and offer the fixture `bench`."""
 
     # --- Market orders -------------------------------------------------------------------------
@@ -169,12 +193,12 @@ class Battery:
         ack = await session.place(request(side, "2.5"))
         (fill,) = (await session.reports("")).fills
         price = bench.taken_at(D(1000), side)
-        assert (name(fill), fill.side, fill.symbol) == (name(ack), side, "ABC-PERP")
+        assert (name(fill), fill.side, fill.symbol) == (name(ack), side, Traded.symbol)
         assert (fill.quantity, fill.price) == (D("2.5"), price)
         assert (fill.fee, fill.fee_currency) == (settle(D("2.5") * price * bench.taker_fee), "USD")
         assert fill.time >= bench.now()
         assert await status(session, name(ack)) == (FILLED, D("2.5"))
-        assert await session.positions() == (NetPosition("ABC-PERP", D("2.5") * side.sign),)
+        assert await session.positions() == (NetPosition(Traded.symbol, D("2.5") * side.sign),)
 
     async def test_the_answer_to_a_placing_names_the_order_at_the_venue(self, bench: Bench) -> None:
         session = bench.account()
@@ -508,8 +532,9 @@ class Battery:
 
     async def test_a_resting_order_locks_its_money_and_a_cancel_gives_it_back(self, bench: Bench) -> None:
         session = bench.account()
-        (order,) = await placed(session, limit(BUY, "4", 990, leverage=D(2)))
-        assert await session.balance() == Balance("USD", DEPOSIT, DEPOSIT - 1_980)
+        leverage = min(D(2), bench.perpetual.max_leverage)
+        (order,) = await placed(session, limit(BUY, "4", 990, leverage=leverage))
+        assert await session.balance() == Balance("USD", DEPOSIT, DEPOSIT - 3_960 / leverage)
         with pytest.raises(InsufficientFunds):
             await session.place(request(BUY, "8.1"))
         await session.cancel(order)
@@ -666,9 +691,9 @@ class Battery:
         _, under, gone = await placed(session, request(BUY, "2"), stop(SELL, "2", 950), limit(BUY, "1", 900))
         await session.cancel(gone)
         (told,) = await session.open_orders()
-        assert (name(told), told.symbol, told.side, told.type) == (under, "ABC-PERP", SELL, OrderType.STOP)
+        assert (name(told), told.symbol, told.side, told.type) == (under, Traded.symbol, SELL, OrderType.STOP)
         assert (told.quantity, told.filled, told.price, told.trigger) == (D(2), D(0), None, D(950))
-        assert told.reduce_only
+        assert told.reduce_only == bench.venue.capabilities.reduce_only
         assert told.venue_order_id
 
     async def test_an_open_order_is_taken_down_under_the_venues_own_id(self, bench: Bench) -> None:
@@ -704,3 +729,9 @@ class Battery:
         assert capabilities.order_identity in ("client_id", "none")
         assert capabilities.looks >= 1
         assert capabilities.answer_within > 0
+
+
+if __name__ == "__main__":
+    from tests.venues.cards import main
+
+    raise SystemExit(main())

@@ -41,6 +41,7 @@ class LoopbackBench:
         self.terms = server.house.terms
         self.taker_fee, self.maker_fee = self.terms.taker_fee, self.terms.maker_fee
         self.venue = LoopbackVenue(Client(self.address, self.clock, size=20), secret_of)
+        self.others: list[LoopbackVenue] = []
         self._opened = 0
         for spec in (PERPETUAL, SPOT):
             server.house.specs[spec.symbol] = spec
@@ -76,6 +77,41 @@ class LoopbackBench:
     def closes(self) -> None:
         self.server.house.prices.clear()
 
+    # --- See `tests.venues.wire_battery.WireBench` -------------------------------------------------
+
+    def elsewhere(self, secret: str | None = None) -> Session:
+        clock = ReplayClock(self.now() + timedelta(hours=1))
+        secrets = secret_of if secret is None else lambda _: secret.encode()
+        self.others.append(LoopbackVenue(Client(self.address, clock, size=20), secrets))
+        return self.others[-1].open(f"account-{self._opened}")
+
+    def skew(self, seconds: float) -> None:
+        self.server.clock.ahead = timedelta(seconds=seconds)
+
+    def fault(self, kind: str, call: str = "place", times: int = 1) -> None:
+        fault = {"kind": {"busy": "ban", "gap": "gaps"}.get(kind, kind), "times": times, "methods": [f"order/{call}"]}
+        if kind == "busy":
+            fault["seconds"] = 0.1
+        elif kind in ("twice", "gap"):
+            fault = {"kind": fault["kind"]}
+        self.server.faults.add([f"account-{self._opened}"], fault)
+
+    def heal(self) -> None:
+        self.server.faults.clear()
+
+    def maintains(self, on: bool) -> None:
+        raise NotImplementedError("It has no maintenance.")
+
+    def is_joined(self) -> bool:
+        return bool(self.server.streams._of.get(f"account-{self._opened}"))
+
+    async def cut(self) -> None:
+        for stream in list(self.server.streams._streams.values()):
+            stream.wire.cut()
+
+    def placings(self) -> int:
+        return self.server.counters.placings
+
     def _minute_later(self) -> None:
         self.clock.advance_to(self.clock.now() + timedelta(minutes=1))
 
@@ -100,6 +136,7 @@ async def served(terms: Terms = paper_bench.TERMS, latency: float = 0.0) -> Asyn
     try:
         yield bench
     finally:
-        await bench.venue.close()
+        for venue in (bench.venue, *bench.others):
+            await venue.close()
         beating.cancel()
         listening.close()

@@ -47,6 +47,16 @@ def test_one_that_came_late_does_not_open_again_what_had_been_claimed() -> None:
     assert tenure.fence()() == pytest.approx(112.1)
 
 
+def test_one_who_gives_up_sends_nothing_of_before_and_nothing_new_until_the_next_heartbeat() -> None:
+    tenure = Tenure(6.0, Hands())
+    before = tenure.fence()
+    tenure.lapse()
+    since = tenure.fence()
+    assert (before(), since()) == (CLOSED, CLOSED)
+    tenure.renewed(101.0)
+    assert (before(), since(), tenure.fence()()) == (CLOSED, CLOSED, 107.0)
+
+
 def test_a_heartbeat_counts_from_when_it_began() -> None:
     hands = Hands()
     tenure = Tenure(6.0, hands)

@@ -7,14 +7,17 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from signalist.clock import SystemClock
 from signalist.venues.errors import Busy, Next, NoAnswer, NotSent
 from signalist.venues.transport.breaker import BreakerTerms
 from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.http import Answer, Call, Http
 from signalist.venues.transport.ledger import Draw, RateLedger
+from signalist.venues.transport.supplies import of_this_process
 
 Handler = Callable[[str, bytes, asyncio.StreamWriter], Awaitable[None]]
 VENUE = "venue"
@@ -178,11 +181,51 @@ async def test_a_deadline_that_passes_while_all_connections_are_busy_is_kept() -
 
 async def test_a_turn_that_does_not_come_in_time_is_not_taken() -> None:
     async with venue(saying("200 OK")) as (server, http):
-        http.ledger.close(VENUE, 60)
+        http.ledger.limit(VENUE, Budget(1, 0.01, entry_reserve=0, read_reserve=0))
+        assert http.ledger.admit_now([Draw(VENUE)], Priority.PROTECTION)
         with pytest.raises(NotSent, match="rate limits"):
             await http.send(order(within=0.1))
         assert http.ledger.waiting() == 0
+        http.ledger.close(VENUE, 60)
+        async with asyncio.timeout(0.05):
+            with pytest.raises(NotSent, match="no requests for") as error:
+                await http.send(order())
+        assert error.value.after == pytest.approx(60, abs=1), "nobody waits at a door that opens too late"
     assert server.requests == []
+
+
+async def test_nonces_arrive_in_order_one_at_a_time_and_none_is_taken_while_the_ledger_keeps_its_request_waiting() -> (
+    None
+):
+    arrived: list[tuple[int, int]] = []
+    under_way = 0
+
+    async def strict(line: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal under_way
+        under_way += 1
+        arrived.append((json.loads(body)["nonce"], under_way))
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        writer.write(plain("200 OK", b"{}"))
+
+    source = of_this_process("venue", SystemClock()).nonces("key")
+
+    def signed(draws: list[Draw]) -> Call:
+        sign = lambda nonce: (json.dumps({"nonce": nonce}).encode(), dict[str, str]())  # noqa: E731
+        return replace(order(), draws=draws, nonces=source, sign=sign)
+
+    async with venue(strict) as (_, http):
+        http.ledger.limit("slow", Budget(1, 4, entry_reserve=0, read_reserve=0))
+        assert http.ledger.admit_now([Draw("slow")], Priority.ENTRY)
+        begun = time.monotonic()
+        late = asyncio.create_task(http.send(signed([Draw("slow")])))
+        await asyncio.sleep(0)
+        await asyncio.gather(*(http.send(signed([])) for _ in range(5)))
+        assert time.monotonic() - begun < 0.2, "what waits at the ledger does not hold the turn"
+        await late
+    nonces = [nonce for nonce, _ in arrived]
+    assert (len(nonces), nonces) == (6, sorted(set(nonces)))
+    assert {together for _, together in arrived} == {1}
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "418 I'm a teapot"])

@@ -14,11 +14,20 @@ from tests.venues.nameless_battery import NamelessBattery
 from tests.venues.paper_bench import TERMS, MemoryStore, PaperBench
 
 NAMELESS = replace(CAPABILITIES, order_identity="none")
+NO_WIRE = dict.fromkeys((2, 3, 4, 26, 27, 28, 29), "no wire: it is asked in the same process") | {
+    30: "tried with its books in tests/venues/test_paper.py",
+    32: "one currency, told with each balance and fill in other cards",
+    33: "tried with its clock in tests/venues/test_paper.py",
+}
+HAS_NAMES = {35: "orders have names of ours"}
 IN_PARTS = replace(TERMS, partial_chance=Decimal(1))
 
 
 class TestPaperVenueInMemory(Battery):
     """The exchange and its desk alone."""
+
+    venue_name = "paper"
+    without = NO_WIRE | HAS_NAMES
 
     @pytest.fixture
     def bench(self) -> PaperBench:
@@ -31,6 +40,9 @@ class TestPaperVenueInMemory(Battery):
 
 class TestPaperVenueThatKnowsNoIdsOfOurs(NamelessBattery):
     """The exchange as a venue that tells orders by its own ids only."""
+
+    venue_name = "paper, nameless"
+    without = NO_WIRE
 
     @pytest.fixture
     def bench(self) -> PaperBench:
@@ -45,6 +57,9 @@ class TestPaperVenueThatKnowsNoIdsOfOurs(NamelessBattery):
 @pytest.mark.usefixtures("database_under_a_loop")
 class TestPaperVenueOverItsTables(Battery):
     """The same with every answer behind a commit."""
+
+    venue_name = "paper, tables"
+    without = NO_WIRE | HAS_NAMES
 
     @pytest.fixture
     def bench(self) -> PaperBench:

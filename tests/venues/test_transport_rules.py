@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from signalist.venues.transport.breaker import Breaker, BreakerTerms
 from signalist.venues.transport.budgets import Bucket, Budget, Priority
 from signalist.venues.transport.clocks import VenueClock
-from signalist.venues.transport.nonces import Nonces
+from signalist.venues.transport.nonces import Nonces, NonceSource
 
 PROTECTION, ENTRY, READ = Priority
 
@@ -184,42 +185,73 @@ class Record:
         self.highest: dict[str, int] = {}
         self.asked = 0
 
-    async def reserve(self, credential: str, at_least: int, block: int) -> int:
+    async def reserve(self, wanted: Mapping[str, int], block: int) -> dict[str, int]:
         self.asked += 1
         await asyncio.sleep(0)
-        first = max(at_least, self.highest.get(credential, 0))
-        self.highest[credential] = first + block
-        return first
+        firsts = {name: max(first, self.highest.get(name, 0)) for name, first in wanted.items()}
+        self.highest |= {name: first + block for name, first in firsts.items()}
+        return firsts
+
+
+async def taken_from(source: NonceSource, priority: Priority = Priority.ENTRY) -> int:
+    async with source.turn(priority) as nonce:
+        return nonce
 
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_nonces_only_grow_over_processes_restarts_and_clocks_that_are_set_back(seed: int) -> None:
     draw, record, now = random.Random(seed), Record(), [1_000.0]
-    processes = [Nonces(record.reserve, lambda: now[0], block=500) for _ in range(2)]
+    fresh = lambda: Nonces(record.reserve, lambda: now[0], block=5).of("key")  # noqa: E731
+    processes = [fresh() for _ in range(2)]
     taken: dict[int, list[int]] = {0: [], 1: []}
     for _ in range(200):
         now[0] += draw.choice([0.0, 0.0, 0.0001, 0.3, -5.0])
         which = draw.randrange(2)
         if draw.random() < 0.05:
-            processes[which] = Nonces(record.reserve, lambda: now[0], block=500)
-        taken[which].append(await processes[which].take("key"))
+            processes[which] = fresh()
+        taken[which].append(await taken_from(processes[which]))
     everything = taken[0] + taken[1]
     assert len(set(everything)) == len(everything)
     assert all(found == sorted(found) for found in taken.values())
 
 
-async def test_a_block_is_put_on_record_once_for_many_nonces() -> None:
+async def test_blocks_are_put_on_record_together_and_once_for_many_nonces() -> None:
     record = Record()
     nonces = Nonces(record.reserve, lambda: 1_000.0)
-    found = [await nonces.take("key") for _ in range(100)]
-    assert found == list(range(1_000_000_000, 1_000_000_100))
-    assert record.asked == 1
+    sources = [nonces.of(name) for name in ("one", "other", "one")]
+    first, other, second = await asyncio.gather(*map(taken_from, sources))
+    assert (other, {first, second}) == (1_000_000_000, {1_000_000_000, 1_000_001_000}), "two sources, a block for each"
+    assert record.asked == 2, "what was wanted of different credentials went together"
+    found = [await taken_from(sources[1]) for _ in range(99)]
+    assert (found, record.asked) == (list(range(1_000_000_001, 1_000_000_100)), 2)
 
 
 async def test_after_a_refusal_it_begins_above_everything_on_record() -> None:
     record = Record()
-    nonces = Nonces(record.reserve, lambda: 1_000.0)
-    first = await nonces.take("key")
+    source = Nonces(record.reserve, lambda: 1_000.0).of("key")
+    first = await taken_from(source)
     record.highest["key"] = 5_000_000_000
-    nonces.forget("key")
-    assert await nonces.take("key") == 5_000_000_000 > first
+    source.renew()
+    assert await taken_from(source) == 5_000_000_000 > first
+
+
+async def test_one_request_at_a_time_has_a_credentials_turn_and_what_matters_more_goes_first() -> None:
+    source, went = Nonces(Record().reserve, lambda: 1_000.0).of("key"), list[tuple[str, int]]()
+
+    async def ask(name: str, priority: Priority) -> None:
+        async with source.turn(priority) as nonce:
+            went.append((name, nonce))
+            await asyncio.sleep(0.01)
+
+    first = asyncio.create_task(ask("first", Priority.READ))
+    await asyncio.sleep(0.001)
+    waiting = [
+        asyncio.create_task(ask(name, priority))
+        for name, priority in (("read", Priority.READ), ("given up", Priority.PROTECTION), ("entry", Priority.ENTRY))
+    ]
+    stop = asyncio.create_task(ask("stop", Priority.PROTECTION))
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    await asyncio.gather(first, stop, *waiting, return_exceptions=True)
+    assert [name for name, _ in went] == ["first", "stop", "entry", "read"]
+    assert [nonce for _, nonce in went] == sorted(nonce for _, nonce in went), "numbered in the order in which they go"

@@ -18,14 +18,16 @@ from signalist.risk.selectors import halts
 from signalist.trading import exposures
 from signalist.trading.commands import USED
 from signalist.trading.models import Subscription
-from tenants.access import MemberRequest, may_trade
+from signalist.trading.whose import all_accounts, of_account, of_subscription
+from tenants.access import MemberRequest, needs, needs_some
+from tenants.permissions import within
 
 
 @require_safe
-@may_trade
+@needs_some("orders.give", all_accounts)
 def choose(request: MemberRequest) -> HttpResponse:
-    """The accounts with what each holds."""
-    accounts = list(Account.objects.order_by("name", "pk"))
+    """The accounts that the member may trade on, with what each holds."""
+    accounts = list(within(request.membership, "orders.give", all_accounts()))
     context = {
         "section": "positions",
         "accounts": exposures.of_accounts(accounts, present(), halts({request.tenant.pk})),
@@ -34,7 +36,7 @@ def choose(request: MemberRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs("orders.give", of_account)
 def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """One account: `what` is `close` (its positions) or `flatten` (its positions and orders, and its subscriptions are paused)."""
     row = Account.objects.filter(public_id=public_id).first()
@@ -63,7 +65,7 @@ def account(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs("orders.give", of_subscription)
 def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """What one subscription holds."""
     row = Subscription.objects.select_related("account", "strategy").filter(public_id=public_id).first()

@@ -23,7 +23,8 @@ from signalist.trading.actions import Refused
 from signalist.trading.approval import approved_for
 from signalist.trading.models import Instruction, Order, Position
 from signalist.trading.order_actions import NotApproved, cancel_order, modify_order, set_level, worth_of
-from tenants.access import MemberRequest, may_trade
+from signalist.trading.whose import of_order, of_position
+from tenants.access import MemberRequest, needs
 from tenants.step_up import ask_password, stepped_up
 
 
@@ -35,7 +36,7 @@ def _own(client_order_id: uuid.UUID) -> Order:
 
 
 @require_POST
-@may_trade
+@needs("orders.give", of_order)
 def cancel(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
     """Take the order back. What it has filled stays."""
     row = _own(client_order_id)
@@ -63,7 +64,7 @@ def _key(request: MemberRequest) -> uuid.UUID | None:
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs("orders.give", of_order)
 def modify(request: MemberRequest, client_order_id: uuid.UUID) -> HttpResponse:
     """The form with what the order is, and the change."""
     row = _own(client_order_id)
@@ -115,7 +116,7 @@ def _ask_password(request: MemberRequest, row: Order) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs("orders.give", of_position)
 def level(request: MemberRequest, position_id: int, leg: str) -> HttpResponse:
     """Give a position the stop or target that it has not."""
     position = Position.objects.select_related("instrument").filter(pk=position_id).first()

@@ -27,7 +27,9 @@ from signalist.trading import tickets
 from signalist.trading.actions import Refused
 from signalist.trading.approval import approved_for, is_large
 from signalist.trading.labels import Market
-from tenants.access import MemberRequest, may_trade
+from signalist.trading.whose import all_accounts
+from tenants.access import MemberRequest, needs_some
+from tenants.permissions import within
 from tenants.step_up import ask_password, stepped_up
 
 _FIELDS = "account instrument direction type price stop target sizing risk quantity leverage key".split()
@@ -35,10 +37,10 @@ _PREVIEW, _TICKET, _CONFIRM = (f"trading/{name}.html" for name in ("parts/ticket
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs_some("orders.give", all_accounts)
 def ticket(request: MemberRequest) -> HttpResponse:
     """The form with a preview; with `review` the page that asks whether it is meant; with `confirmed` the order, and its page."""
-    accounts = list(Account.objects.order_by("name", "pk"))
+    accounts = list(within(request.membership, "orders.give", all_accounts()))
     instruments = list(_tradable(accounts))
     form = TicketForm(accounts, instruments, _typed(request, accounts, instruments))
     asked, problem = _asked(form)

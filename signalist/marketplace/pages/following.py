@@ -27,7 +27,8 @@ from signalist.trading.actions import Refused
 from signalist.trading.decisions import decisions_about
 from signalist.trading.models import Subscription, SubscriptionStatus
 from signalist.trading.open_differences import open_differences
-from tenants.access import TRADING_ROLES, MemberRequest, may_trade, member
+from signalist.trading.whose import of_subscription
+from tenants.access import MemberRequest, allowed, member, needs
 from tenants.step_up import ask_password, stepped_up
 
 
@@ -64,7 +65,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         "curve": chart(said, [(ledger.curve, css)], lambda value: money(Decimal(repr(value)))),
         "bars": day_bars([(day.day, day.net) for day in followed.days]),
         "decisions": decisions_about(row.pk),
-        "may_trade": request.membership.role in TRADING_ROLES,
+        "may_trade": allowed(request, "subscriptions.change", lambda: row.account),
         "newer": newer,
         "asks": moving.asks(row, newer),
         "now": now,
@@ -83,14 +84,14 @@ def _own(public_id: uuid.UUID) -> Subscription:
 
 
 @require_POST
-@may_trade
+@needs("subscriptions.change", of_subscription)
 def pause(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Take no more entries."""
     return _changed(request, public_id, actions.pause, "Paused: no entries. Exits and protection go on.")
 
 
 @require_POST
-@may_trade
+@needs("subscriptions.change", of_subscription)
 def resume(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Take entries again."""
     return _changed(request, public_id, actions.resume, "Resumed: entries are taken again.")
@@ -107,7 +108,7 @@ def _changed(request: MemberRequest, public_id: uuid.UUID, change: Callable[...,
 
 
 @require_POST
-@may_trade
+@needs("subscriptions.change", of_subscription)
 def cancel(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """End it; `close` says what happens to what it holds: `now` closes it at market, anything else leaves its exits and protection."""
     row = _own(public_id)
@@ -120,7 +121,7 @@ def cancel(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs("subscriptions.change", of_subscription)
 def terms(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """Change size and limits, with the same preview as when subscribing."""
     row = _own(public_id)

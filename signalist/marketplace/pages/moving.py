@@ -13,12 +13,13 @@ from signalist.execution.health import present
 from signalist.marketplace import following
 from signalist.trading import moving
 from signalist.trading.actions import Refused
-from tenants.access import MemberRequest, may_trade
+from signalist.trading.whose import of_subscription
+from tenants.access import MemberRequest, needs
 from tenants.step_up import ask_password, stepped_up
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs("subscriptions.change", of_subscription)
 def newer_version(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
     """What differs; `answer` is `move`, which wants a proof of who it is, or `stay`, about the `number` that was shown."""
     row = following.subscription_row(public_id)

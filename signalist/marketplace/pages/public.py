@@ -17,18 +17,18 @@ from signalist.marketplace import selectors
 from signalist.marketplace.records import Record
 from signalist.marketplace.search import SORTS, Search, choices, found
 from signalist.trading.models import Subscription, SubscriptionStatus
-from tenants.access import TRADING_ROLES
+from signalist.trading.whose import all_accounts
+from tenants.permissions import permits_some
 
 
 def shell(request: Any) -> dict[str, Any]:
     """What the two shells differ in: a member sees the workspace's, everybody else the public one."""
     inside = getattr(request, "tenant", None) is not None
-    role = request.membership.role if inside else ""
     return {
         "shell": "base.html" if inside else "site.html",
         "section": "marketplace",
         "inside": inside,
-        "may_trade": role in TRADING_ROLES,
+        "may_trade": inside and permits_some(request.membership, "subscriptions.change", all_accounts()),
     }
 
 

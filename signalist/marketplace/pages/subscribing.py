@@ -18,20 +18,22 @@ from signalist.marketplace.preview import NoPreview, Preview, preview
 from signalist.trading.actions import Refused, apply, check
 from signalist.trading.actions import subscribe as start
 from signalist.trading.models import Subscription
-from tenants.access import MemberRequest, may_trade
+from signalist.trading.whose import all_accounts
+from tenants.access import MemberRequest, needs_some
+from tenants.permissions import within
 
 UNSAVED = 0
 """The primary key that a subscription has while it is only previewed."""
 
 
 @require_http_methods(["GET", "POST"])
-@may_trade
+@needs_some("subscriptions.change", all_accounts)
 def subscribe(request: MemberRequest, slug: str) -> HttpResponse:
     """The form; with `preview` only what it would mean; confirmed, the subscription and its page."""
     offer = selectors.offer(slug)
     if offer is None:
         raise Http404("There is no such strategy.")
-    accounts = choices.accounts(offer.id)
+    accounts = choices.accounts(offer.id, within(request.membership, "subscriptions.change", all_accounts()))
     markets = choices.markets(offer.id, [market.schedule_id for market in offer.markets])
     trying = request.method == "GET" or "preview" in request.POST
     form = SubscribeForm(accounts, markets, _data(request, accounts, markets), trying=trying)

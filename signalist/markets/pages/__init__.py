@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from signalist.display.charts import spark
 from signalist.display.listing import page_of
 from signalist.execution.health import present
+from signalist.markets.feed_status import followed
 from signalist.markets.models import Instrument
 from signalist.markets.overview import Glance, glances
 from signalist.markets.pages.candles import shown
@@ -42,13 +43,14 @@ def _shown(listed: list[Instrument]) -> list[tuple[Glance, str, Sequence[Running
 @member
 def instrument(request: MemberRequest, key: int) -> HttpResponse:
     """One instrument: candles of a timeframe, the tenant's entries and exits on them, and what would end its open positions."""
-    found = Instrument.objects.filter(pk=key).first()
+    found = Instrument.objects.filter(pk=key).select_related("feed__source").first()
     if found is None:
         raise Http404("There is no such instrument.")
     context = {
         "section": "instruments",
         "regions": REGIONS,
         "instrument": found,
+        "followed": followed(found),
         "running": running_on([key]).get(key, []),
         **shown(found, request.GET.get("timeframe", ""), present()),
     }

@@ -16,6 +16,7 @@ from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.clocks import VenueClock
 from signalist.venues.transport.http import Answer, Call, Http
 from signalist.venues.transport.ledger import Draw, RateLedger
+from signalist.venues.transport.supplies import Supplies
 
 STEP = 0.5
 """Seconds by which our clock must have moved against the monotonic one to count as set; less is drift, which new samples follow."""
@@ -67,11 +68,19 @@ def written(said: Mapping[str, Any]) -> bytes:
 
 class Client:
     """The way to one loopback venue, shared by all its sessions. `size` bounds the connections; `clock` is that of deadlines, and of
-    nonces where no other `numbers` are given."""
+    nonces where no other `numbers` are given. Of `supplies` it wants the ledger alone."""
 
-    def __init__(self, base: str, clock: Clock, *, size: int = 1000, numbers: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        clock: Clock,
+        *,
+        size: int = 1000,
+        numbers: Numbers | None = None,
+        supplies: Supplies | None = None,
+    ) -> None:
         self.base, self.clock, self.size = base, clock, size
-        self.http = Http(base, RateLedger(), size=size)
+        self.http = Http(base, RateLedger() if supplies is None else supplies.ledger, size=size)
         self.numbers = numbers or Numbers(clock)
         self._venue_clock = VenueClock()
         self._epoch = self._since_epoch()
@@ -90,7 +99,7 @@ class Client:
         body = written(said)
         headers = signed(signer, self.numbers.take(signer.ref), path, body)
         # The venue counts by credential only: what it wants of one is no reason to keep the others back.
-        draws = (Draw((self.base, signer.ref)),)
+        draws = (Draw(signer.ref),)
         call = Call("POST", path, body, headers, priority, draws, within, deadline, signer.ref)
         answer = await self.http.send(call)
         self._heard_the_time(answer)

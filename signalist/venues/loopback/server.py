@@ -49,6 +49,7 @@ class Counters:
 
     requests: int = 0
     refused: int = 0
+    placings: int = 0
 
 
 class Server:
@@ -74,6 +75,7 @@ class Server:
         path = request.path
         if path in protocol.PRIVATE:
             self.counters.requests += 1
+            self.counters.placings += path == protocol.PLACE
             self._private(request)
         elif path == protocol.STREAM:
             self.streams.open(request)

@@ -36,6 +36,11 @@ class Tenure:
             self._number += 1
         self._until = begun + self._seconds
 
+    def lapse(self) -> None:
+        """This engine gives up what it holds: nothing of what was claimed is sent any more, and nothing else before the next heartbeat."""
+        self._number += 1
+        self._until = NEVER
+
     def fence(self) -> Fence:
         """The fence of what is claimed now."""
         number = self._number

@@ -17,6 +17,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -30,9 +31,12 @@ from signalist.venues.transport import fence
 from signalist.venues.transport.breaker import Breaker, BreakerTerms
 from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.ledger import Draw, RateLedger
+from signalist.venues.transport.nonces import NonceSource
 
 BANNED = 418
 TOO_MANY = (BANNED, 429)
+LONGEST_REST, LONGEST_BAN = 3600.0, 3 * 86_400.0
+"""Seconds that a Retry-After is believed: of too many requests, and of a ban of our address."""
 ALL_TOGETHER = 4
 """A venue counts as silent after so many times the failures in a row that silence a credential: one that hangs is not the venue."""
 USUAL_BREAKER = BreakerTerms()
@@ -44,6 +48,8 @@ class Call:
     """One request. `target` is the path with its query as it is signed, byte for byte; `draws` what it costs.
 
     `deadline` is a monotonic moment: past it no byte is written. `who` names the credential for its breaker, None for public data.
+    Where the venue wants a nonce, `nonces` is the session's source and `sign` makes body and headers of one: once the request is
+    admitted, so that none waits at the ledger with the turn of its credential in its hands.
     """
 
     method: str
@@ -55,6 +61,8 @@ class Call:
     within: float = 10.0
     deadline: float | None = None
     who: Hashable | None = None
+    nonces: NonceSource | None = None
+    sign: Callable[[int], tuple[bytes, Mapping[str, str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Http:
         breakers = self._closed_breakers(call)
         await self._admitted(call)
         try:
-            answer = await self._sent(call)
+            answer = await self._signed_and_sent(call)
         except NotSent as error:
             self.ledger.give_back(call.draws)
             if error.silent:
@@ -144,7 +152,10 @@ class Http:
 
     async def _admitted(self, call: Call) -> None:
         """Wait for its turn, as long as there is a use in it."""
-        left = call.within if call.deadline is None else min(call.within, call.deadline - monotonic())
+        left = _left(call)
+        closed = self.ledger.opens_in(call.draws)
+        if closed > max(left, 0.0):
+            raise NotSent(f"The venue wants no requests for {closed:.1f} s more.", after=closed)
         try:
             if left <= 0:
                 raise TimeoutError
@@ -153,6 +164,18 @@ class Http:
             await asyncio.wait_for(self.ledger.admit(call.draws, call.priority), left)
         except TimeoutError:
             raise NotSent("Its turn under the venue's rate limits did not come in time.") from None
+
+    async def _signed_and_sent(self, call: Call) -> Answer:
+        if call.nonces is None or call.sign is None:
+            return await self._sent(call)
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(_left(call)):
+                    nonce = await held.enter_async_context(call.nonces.turn(call.priority))
+            except TimeoutError:
+                raise NotSent("Its turn among the requests of its credential did not come in time.") from None
+            body, headers = call.sign(nonce)
+            return await self._sent(replace(call, body=body, headers=headers))
 
     # --- The bytes -------------------------------------------------------------------------------
 
@@ -184,7 +207,9 @@ class Http:
 
     def _read(self, call: Call, response: aiohttp.ClientResponse, body: bytes, took: float) -> Answer:
         if response.status in TOO_MANY:
-            after = _seconds(response.headers.get("Retry-After"))
+            after = _seconds(
+                response.headers.get("Retry-After"), LONGEST_BAN if response.status == BANNED else LONGEST_REST
+            )
             for key in _told_to_wait(call, response.status):
                 self.ledger.close(key, after)
             raise Busy(
@@ -246,6 +271,11 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
+def _left(call: Call) -> float:
+    """Seconds for which there is a use in waiting."""
+    return call.within if call.deadline is None else min(call.within, call.deadline - monotonic())
+
+
 def _told_to_wait(call: Call, status: int) -> list[Hashable]:
     """Whom a refusal for too many requests is about: the credential where the request has one, so that one that asks too much keeps
     nobody else back, and everybody who draws on the same where it has none, or where it is a ban of our address (418)."""
@@ -253,10 +283,10 @@ def _told_to_wait(call: Call, status: int) -> list[Hashable]:
     return [call.who] if status != BANNED and call.who in keys else keys
 
 
-def _seconds(retry_after: str | None) -> float:
+def _seconds(retry_after: str | None, longest: float) -> float:
     """Retry-After in seconds (RFC 9110, 10.2.3); one that names a date, or none, means a second."""
     try:
-        return min(max(float(retry_after or 1.0), 0.1), 3600.0)
+        return min(max(float(retry_after or 1.0), 0.1), longest)
     except ValueError:
         return 1.0
 

@@ -20,6 +20,8 @@ from signalist.venues.transport.budgets import Bucket, Budget, Priority
 LATENESS = 0.002
 """Seconds by which a waiting request may go later than it could."""
 
+UNLIMITED = Budget(1e18, 1e18)
+"""Of a key that nobody has given a budget, once its venue has closed it."""
 
 WORTH_NOTING = 2.0
 """Seconds: a door that opens sooner is open again before another process could knock."""
@@ -52,10 +54,10 @@ class _Waiting:
 
 
 class RateLedger:
-    """Buckets by key. A key that nobody has given a budget is without limit.
+    """Buckets by key. A key that nobody has given a budget is without limit, but may be closed.
 
     `remember(name, seconds)` is told of every door that a venue closes for `WORTH_NOTING` or longer; `closed` are those that an earlier
-    process was told of, by name, with the seconds that are left: they stay closed here from the moment on at which they get a budget.
+    process was told of, by name, with the seconds that are left: they are closed here, too.
     """
 
     def __init__(
@@ -66,12 +68,13 @@ class RateLedger:
         closed: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._now, self._remember = now, remember
-        self._closed = {name: now() + seconds for name, seconds in closed.items()}
+        self._closed: dict[str, float] = {}
         self._buckets: dict[Hashable, Bucket] = {}
         self._waiting: list[_Waiting] = []
         self._on: Counter[Hashable] = Counter()
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
+        self.heard(closed)
 
     def limit(self, key: Hashable, budget: Budget) -> None:
         """Give a key its budget; a second time only where the budget has changed, and then with a full bucket."""
@@ -114,10 +117,24 @@ class RateLedger:
 
     def close(self, key: Hashable, seconds: float) -> None:
         """The venue wants nothing on this key for so long (Retry-After, a ban)."""
-        if key in self._buckets:
-            self._buckets[key].close(self._now() + seconds)
+        self.heard({name_of(key): seconds})
         if self._remember is not None and seconds >= WORTH_NOTING:
             self._remember(name_of(key), seconds)
+
+    def heard(self, closed: Mapping[str, float]) -> None:
+        """Doors that are closed for so many seconds from now on, by name; a later end that is known already stands."""
+        now = self._now()
+        later = {name: max(now + seconds, self._closed.get(name, now)) for name, seconds in closed.items()}
+        self._closed = {name: until for name, until in self._closed.items() if until > now} | later
+        for key, bucket in self._buckets.items() if later else ():
+            if name_of(key) in later:
+                bucket.close(later[name_of(key)])
+
+    def opens_in(self, draws: Sequence[Draw]) -> float:
+        """Seconds until none of these is closed by its venue; 0 where none is."""
+        if not self._closed:
+            return 0.0
+        return max([self._closed.get(name_of(draw.key), 0.0) - self._now() for draw in draws] + [0.0])
 
     def used(self, key: Hashable, amount: float) -> None:
         """The venue's own count."""
@@ -133,12 +150,18 @@ class RateLedger:
     def _drawn(self, draws: Sequence[Draw]) -> list[tuple[Bucket, float]]:
         return [(self._buckets[draw.key], draw.weight) for draw in draws if draw.key in self._buckets]
 
+    def _known(self, key: Hashable) -> bool:
+        """Whether the key has a bucket; one that is closed gets one."""
+        if key not in self._buckets and self._closed and name_of(key) in self._closed:
+            self.limit(key, UNLIMITED)
+        return key in self._buckets
+
     def _blocked(self, draws: Sequence[Draw], priority: Priority, now: float) -> tuple[float, set[Hashable]] | None:
         """When it may go at the earliest and which keys keep it from going now; None where nothing does."""
         moments = {
             draw.key: self._buckets[draw.key].ready_at(draw.weight, priority, now)
             for draw in draws
-            if draw.key in self._buckets
+            if self._known(draw.key)
         }
         keys = {key for key, at in moments.items() if at > now}
         return (max(moments.values()), keys) if keys else None

@@ -20,6 +20,7 @@ from signalist.clock import Clock, SystemClock
 from signalist.db.connections import no_waiting_for_ever
 from signalist.engine.live import LiveEngine, MarketClock
 from signalist.engine.market import SYNTHETIC
+from signalist.engine.supplies import VenueMemory
 from signalist.execution.engines import AnotherEngine
 from tenants.rls import OverPrivileged, become_engine, refuse_privileged
 
@@ -62,13 +63,13 @@ class Command(BaseCommand):
 
     async def _run(self, clock: Clock, synthetic: bool) -> None:
         # What accounts are connected to by keys; with none served, nobody looks for keys.
-        keys = Keys()
+        keys, memory = Keys(), VenueMemory()
         others = {
-            code: served.venue_with(partial(keys.secrets_of, code))
+            code: served.venue_with(partial(keys.secrets_of, code), memory.of(code))
             for code, served in connectors().items()
             if served.is_play_money
         }
-        engine = LiveEngine(clock, synthetic=synthetic, others=others, keys=keys if others else None)
+        engine = LiveEngine(clock, synthetic=synthetic, others=others, keys=keys if others else None, memory=memory)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
         self.stderr.write("The engine is starting.")

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("trading", "0019_declined_version"),
+        ("trading", "0020_denied_orders"),
     ]
 
     operations = [

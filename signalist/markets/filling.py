@@ -1,0 +1,160 @@
+"""Asks a venue's history for candles that are missing, page by page and no faster than the venue likes, the newest holes first.
+
+What history has is told; a close that it does not have, asked when it must know, was one without a trade, and is told as that. How soon it
+must know: a second after a close during which the stream was whole and said nothing, five where there was no stream to say anything. What
+lies behind the venue's reach is nobody's to tell, and stays a hole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from signalist.clock import Clock
+from signalist.domain.backoff import pause
+from signalist.domain.candles import Candle
+from signalist.domain.timeframes import Timeframe
+from signalist.logs import logger
+from signalist.venues.errors import Next, VenueError
+from signalist.venues.market_data import MarketData
+
+log = logger(__name__)
+
+SURE_AFTER, SURE_WITHOUT_STREAM = timedelta(seconds=1), timedelta(seconds=5)
+PAGES = 50
+"""Pages that one hole is asked for at most: a venue that always says there is more is not followed for ever."""
+TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """The closes from `first` to `last` of one market. `past`: it is what was before the feed began, and not missed by it. `told`: the
+    stream was whole meanwhile."""
+
+    symbol: str
+    frame: Timeframe
+    first: datetime
+    last: datetime
+    past: bool = False
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What history says of a hole: `candles` that it has, and the closes at which it knows of no trade. `lost`: it cannot say any more."""
+
+    hole: Hole
+    candles: tuple[Candle, ...]
+    idle: tuple[datetime, ...] = ()
+    lost: int = 0
+    why: str = ""
+
+
+class Filler:
+    """The holes of one venue's markets. `deliver` takes each answer; a second hole of a market is joined to the one that waits."""
+
+    def __init__(self, source: MarketData, clock: Clock, deliver: Callable[[Filled], Awaitable[None]]) -> None:
+        self._source, self._clock, self._deliver = source, clock, deliver
+        self._holes: dict[tuple[str, str, bool], Hole] = {}
+        self._tries: dict[tuple[str, str, bool], int] = {}
+        self._news = asyncio.Event()
+
+    def want(self, hole: Hole) -> None:
+        """Have it filled."""
+        key = hole.symbol, hole.frame.code, hole.past
+        if (waiting := self._holes.get(key)) is not None:
+            hole = replace(
+                hole,
+                first=min(hole.first, waiting.first),
+                last=max(hole.last, waiting.last),
+                told=hole.told and waiting.told,
+            )
+        self._holes[key] = hole
+        self._news.set()
+
+    def waits_for(self, symbol: str) -> bool:
+        """Whether a hole of the market waits."""
+        return any(key[0] == symbol for key in self._holes)
+
+    async def keep(self) -> None:
+        """Fill until cancelled."""
+        while True:
+            hole, wait = self._next()
+            if hole is None:
+                self._news.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), wait)
+                continue
+            key = hole.symbol, hole.frame.code, hole.past
+            del self._holes[key]
+            try:
+                await self._fill(hole)
+                self._tries.pop(key, None)
+            except VenueError as error:
+                await self._failed(key, hole, error)
+            await asyncio.sleep(self._source.limits.pause)
+
+    def _next(self) -> tuple[Hole | None, float]:
+        """The hole that is due, those that the feed missed before the past; else how long to wait for one, in seconds."""
+        now = self._clock.now()
+        wait = 60.0
+        for hole in sorted(self._holes.values(), key=lambda h: (h.past, h.last, h.symbol)):
+            left = (hole.first + SURE_AFTER - now).total_seconds()
+            if left <= 0:
+                return hole, 0.0
+            wait = min(wait, left)
+        return None, wait
+
+    async def _fill(self, hole: Hole) -> None:
+        asked_at = self._clock.now()
+        candles, reaches = await self._pages(hole)
+        known = {c.close_time: c for c in candles if hole.first <= c.close_time <= hole.last}
+        sure = asked_at - (SURE_AFTER if hole.told else SURE_WITHOUT_STREAM)
+        newest = max(known, default=None)
+        idle: list[datetime] = []
+        lost, close = 0, hole.first
+        while close <= hole.last:
+            if close not in known:
+                if close < reaches or (hole.past and (newest is None or close < min(known))):
+                    lost += not hole.past
+                elif close <= sure or (newest is not None and close < newest):
+                    idle.append(close)
+                else:
+                    break
+            close += hole.frame.length
+        await self._deliver(Filled(hole, tuple(known[at] for at in sorted(known)), tuple(idle), lost))
+        if close <= hole.last:
+            self.want(replace(hole, first=close))
+
+    async def _pages(self, hole: Hole) -> tuple[list[Candle], datetime]:
+        """What history has of the hole, and the close before which it has nothing at all."""
+        found: dict[datetime, Candle] = {}
+        since: datetime | None = hole.first - hole.frame.length
+        for number in range(PAGES):
+            if since is None:
+                break
+            if number:
+                await asyncio.sleep(self._source.limits.pause)
+            page = await self._source.history(hole.symbol, hole.frame, since, hole.last)
+            found |= {candle.close_time: candle for candle in page.candles}
+            since = page.next_since if page.next_since is None or page.next_since > since else None
+        reach = self._source.limits.reach
+        newest = hole.frame.last_close(self._clock.now())
+        oldest = hole.first if reach is None else newest - hole.frame.length * (reach - 1)
+        return [found[at] for at in sorted(found)], min(oldest, *found) if found else oldest
+
+    async def _failed(self, key: tuple[str, str, bool], hole: Hole, error: VenueError) -> None:
+        """Ask again later, a few times: what history will not say stays a hole."""
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        why = str(error) or error.code
+        log.warning("candles_not_filled", symbol=hole.symbol, timeframe=hole.frame.code, error=why, tries=tries)
+        if error.next is Next.FINAL or tries >= TRIES:
+            self._tries.pop(key, None)
+            count = int((hole.last - hole.first) / hole.frame.length) + 1
+            await self._deliver(Filled(hole, (), (), 0 if hole.past else count, why))
+            return
+        self.want(hole)
+        await asyncio.sleep(pause(tries, f"{hole.symbol}|{hole.frame.code}"))

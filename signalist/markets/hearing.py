@@ -1,0 +1,249 @@
+"""What arrives from a venue, judged as it arrives: into the memory of its market, and onto the list of what is to be stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from signalist.clock import Clock, monotonic
+from signalist.domain.candles import Candle
+from signalist.logs import logger
+from signalist.markets.board import Board, Quote
+from signalist.markets.feed_models import FeedSource
+from signalist.markets.filling import Filler, Hole
+from signalist.markets.lines import Line
+from signalist.markets.settling import Told
+from signalist.markets.tracking import SETTLES, Finding, Settled
+from signalist.markets.watching import Market
+from signalist.venues.market_data import (
+    CandleUpdate,
+    Message,
+    Standing,
+    StreamState,
+    Ticker,
+    Trouble,
+    TroubleKind,
+)
+
+log = logger(__name__)
+
+SKEWED = timedelta(seconds=2)
+"""A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
+SUSPECT_EVERY = 300.0
+
+Waiting = tuple[list[Told], set[tuple[int, datetime]], set[str]]
+
+
+@dataclass(slots=True)
+class Unstored:
+    """What is to be stored: closed candles, which of them came behind later ones, and symbols whose price has moved."""
+
+    told: list[Told] = field(default_factory=list)
+    behind: set[tuple[int, datetime]] = field(default_factory=set)
+    prices: set[str] = field(default_factory=set)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self) -> Waiting:
+        """Everything, which is no longer here."""
+        taken = self.told, self.behind, self.prices
+        self.told, self.behind, self.prices = [], set(), set()
+        return taken
+
+    def put_back(self, told: list[Told], behind: set[tuple[int, datetime]], prices: set[str]) -> None:
+        """It could not be stored: what came meanwhile is behind it."""
+        self.told, self.behind, self.prices = told + self.told, behind | self.behind, prices | self.prices
+
+
+@dataclass(slots=True)
+class _Connection:
+    """How a line stands by our clock."""
+
+    line: Line
+    symbols: tuple[str, ...]
+    standing: str = "connecting"
+    why: str = ""
+    since: datetime | None = None
+    opened: datetime | None = None
+    heard: datetime | None = None
+    suspected: float = float("-inf")
+
+
+class Ear:
+    """Hears all lines of one source. `markets` are those of its service."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        board: Board,
+        markets: MutableMapping[str, Market],
+        unstored: Unstored,
+        filler: Filler,
+    ) -> None:
+        self._clock, self._board, self._markets = clock, board, markets
+        self._unstored, self._filler = unstored, filler
+        self._connections: dict[str, _Connection] = {}
+        self._of: dict[str, _Connection] = {}
+        self._row: FeedSource | None = None
+        self._began: tuple[int, int, int] = (0, 0, 0)
+        self.checksums = self.malformed = 0
+
+    @property
+    def lines(self) -> dict[str, Line]:
+        """The lines by name."""
+        return {name: each.line for name, each in self._connections.items()}
+
+    def begin(self, row: FeedSource, lines: Iterable[Line]) -> None:
+        """Hear these lines from now on; counts go on from those of the source's row."""
+        self._row = row
+        self._began = row.connections, row.reconnects, row.mutes
+        self._connections = {
+            line.name: _Connection(line, tuple(sorted({s.symbol for s in line.subscriptions}))) for line in lines
+        }
+        self._of = {symbol: each for each in self._connections.values() for symbol in each.symbols}
+        for market in self._markets.values():
+            market.series.forget_open()
+
+    def hear(self, name: str, message: Message) -> None:
+        """Something arrived."""
+        connection, now = self._connections[name], self._clock.now()
+        connection.heard = now
+        match message:
+            case Ticker():
+                self._priced(message, now)
+            case CandleUpdate():
+                self._told(message, now)
+            case StreamState():
+                self._stands(connection, message, now)
+            case Trouble():
+                self._troubled(message, now)
+
+    def time_passes(self) -> None:
+        """Close what is over, on lines that live: whatever was said after a close says that its stream was there."""
+        now = self._clock.now()
+        for connection in self._connections.values():
+            if connection.standing != "open" or connection.heard is None:
+                continue
+            for symbol in connection.symbols:
+                market = self._markets[symbol]
+                if connection.heard >= market.series.frame.last_close(now - SETTLES):
+                    self._found(market, market.series.passed(now), connection)
+
+    def suspect(self, market: Market, hole: Hole, candles: Sequence[Candle]) -> None:
+        """History knows candles of a hole. Where there was trade in one of them while the stream was whole, the stream keeps it from us."""
+        connection = self._of.get(market.symbol)
+        if connection is None or connection.opened is None or not candles:
+            return
+        begun = connection.opened + hole.frame.length
+        kept = [c for c in candles if c.volume > 0 and c.close_time - hole.frame.length > begun]
+        if kept and hole.told and monotonic() - connection.suspected > SUSPECT_EVERY:
+            connection.suspected = monotonic()
+            market.error = f"mute: the trades of {kept[-1].close_time:%H:%M} were not told"
+            connection.line.suspect(f"{market.symbol}: {market.error}")
+
+    def standing(self, row: FeedSource, now: datetime) -> dict[str, str]:
+        """How each market's connection stands; the source's row is brought up to date by it."""
+        order = ("lost", "connecting", "maintenance", "open")
+        each = sorted(self._connections.values(), key=lambda c: order.index(c.standing))
+        if each:
+            worst = each[0]
+            row.standing, row.why, row.standing_since = worst.standing, worst.why[:200], worst.since
+            heard = [c.heard for c in each if c.heard is not None]
+            row.heard_at = max(heard, default=row.heard_at)
+        else:
+            row.standing, row.why, row.standing_since = "idle", "", row.standing_since or now
+        tallies = [c.line.tally for c in each]
+        row.connections = self._began[0] + sum(t.connections for t in tallies)
+        row.reconnects = self._began[1] + sum(t.reconnects for t in tallies)
+        row.mutes = self._began[2] + sum(t.mutes for t in tallies)
+        return {symbol: self._of[symbol].standing for symbol in self._markets}
+
+    def _priced(self, ticker: Ticker, now: datetime) -> None:
+        market = self._markets.get(ticker.symbol)
+        if market is None:
+            return
+        if not ticker.last.is_finite() or ticker.last <= 0:
+            market.add("refused")
+            market.error = f"a price of {ticker.last}"
+            return
+        market.heard_at = now
+        if ticker.at is not None:
+            self._compare_clocks(ticker.at, now)
+            market.lag = now - ticker.at
+        at = now if ticker.at is None else min(ticker.at, now)
+        if not self._board.put(ticker.symbol, Quote(ticker.last, at, monotonic())):
+            market.add("out_of_order")
+            return
+        market.last_ticker = at
+        self._unstored.prices.add(ticker.symbol)
+
+    def _told(self, update: CandleUpdate, now: datetime) -> None:
+        market = self._markets.get(update.symbol)
+        if market is None or update.frame != market.series.frame:
+            return
+        market.heard_at = now
+        before = market.series.counts.early
+        self._found(market, market.series.heard(update.candle, now, closed=update.closed), self._of.get(update.symbol))
+        if market.series.counts.early > before:
+            ahead = update.candle.close_time - now
+            market.error = f"said to be closed {ahead.total_seconds():.0f} s before its time"
+            if self._row is not None and ahead > SKEWED:
+                self._row.ahead_ms = round(ahead.total_seconds() * 1000)
+
+    def _found(self, market: Market, findings: Sequence[Finding], connection: _Connection | None) -> None:
+        for finding in findings:
+            if isinstance(finding, Settled):
+                for key in market.instrument_ids:
+                    self._unstored.told.append(Told(key, market.series.frame, finding.candle))
+                    if finding.behind:
+                        self._unstored.behind.add((key, finding.candle.close_time))
+                self._unstored.closed.set()
+            elif finding.given_up:
+                market.error = f"nothing is known from {finding.first:%Y-%m-%d %H:%M} to {finding.last:%Y-%m-%d %H:%M}"
+            else:
+                whole = (
+                    connection is not None
+                    and connection.opened is not None
+                    and connection.opened <= finding.first - market.series.frame.length
+                )
+                frame = market.series.frame
+                self._filler.want(Hole(market.symbol, frame, finding.first, finding.last, told=whole))
+
+    def _stands(self, connection: _Connection, state: StreamState, now: datetime) -> None:
+        word = {Standing.OPEN: "open", Standing.ONLINE: "open"}.get(state.standing, state.standing.value)
+        if word != connection.standing:
+            connection.since = now
+        if state.standing is Standing.OPEN:
+            connection.opened = now
+        connection.standing, connection.why = word, state.why
+        if state.standing in (Standing.LOST, Standing.OPEN):
+            for symbol in connection.symbols:
+                self._markets[symbol].series.forget_open()
+        if state.standing is Standing.LOST:
+            connection.opened = None
+            self._noted(state.why, now)
+
+    def _troubled(self, trouble: Trouble, now: datetime) -> None:
+        if self._row is not None:
+            self._row.checksums += trouble.kind is TroubleKind.CHECKSUM
+            self._row.malformed += trouble.kind is TroubleKind.MALFORMED
+        market = self._markets.get(trouble.symbol)
+        if market is not None:
+            market.error = f"{trouble.kind.value}: {trouble.why}"
+        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", now)
+
+    def _noted(self, why: str, now: datetime) -> None:
+        if self._row is not None and why:
+            self._row.last_error, self._row.last_error_at = why[:200], now
+
+    def _compare_clocks(self, at: datetime, now: datetime) -> None:
+        """A price of the future: the venue's clock is ahead of ours by that much at least."""
+        if self._row is None:
+            return
+        ahead = at - now
+        if ahead > SKEWED:
+            self._row.ahead_ms = round(ahead.total_seconds() * 1000)
+            self._noted(f"clock: a price of {ahead.total_seconds():.1f} s from now", now)
+        elif self._row.ahead_ms:
+            self._row.ahead_ms = 0

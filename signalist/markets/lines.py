@@ -1,0 +1,139 @@
+"""One connection to a venue's public side, kept: joined anew whenever it is lost or says nothing, at a pace that spares the venue.
+
+What arrives says whether it lives. Nothing at all for as long as the venue's heartbeats allow is a mute socket, and so are heartbeats alone
+for two candles' time while markets are subscribed. A listener that finds out by other means that a market is kept from it (its venue's
+history knows trades of which the stream said nothing) asks for a new connection by `suspect`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from signalist.clock import monotonic
+from signalist.domain.backoff import TRIES, pause
+from signalist.domain.timeframes import Timeframe
+from signalist.logs import logger
+from signalist.venues.errors import SessionLost, VenueError
+from signalist.venues.market_data import (
+    Heartbeat,
+    MarketData,
+    Message,
+    Standing,
+    StreamState,
+    Subscription,
+)
+
+log = logger(__name__)
+
+STEADY = 20.0
+"""Seconds after which a connection counts as one that holds: the next loss of it is tried again at once."""
+QUIET_FRAMES = 2
+
+
+class Mute(SessionLost):
+    """The connection stands and says nothing."""
+
+    code = "mute"
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often, since it was begun."""
+
+    connections: int = 0
+    reconnects: int = 0
+    mutes: int = 0
+
+
+@dataclass(slots=True)
+class Line:
+    """`hear` is called with what arrives, in the order of arrival. Moments are monotonic seconds."""
+
+    name: str
+    source: MarketData
+    subscriptions: Sequence[Subscription]
+    frame: Timeframe
+    hear: Callable[[Message], None]
+    tally: Tally = field(default_factory=Tally)
+    heard_at: float = 0.0
+    news_at: float = 0.0
+    opened_at: float = 0.0
+    is_open: bool = False
+    last_error: str = ""
+    _suspected: str = ""
+    _patience: asyncio.Timeout | None = None
+
+    def suspect(self, why: str) -> None:
+        """Join anew: the connection keeps something from us."""
+        if self._patience is not None and not self._suspected:
+            self._suspected = why
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
+    async def keep(self) -> None:
+        """Be connected until cancelled."""
+        attempt = 0
+        while True:
+            begun = monotonic()
+            try:
+                await self._listen()
+            except Mute as error:
+                self.tally.mutes += 1
+                self._lost(str(error))
+            except VenueError as error:
+                self._lost(str(error) or error.code)
+            except Exception as error:  # noqa: BLE001  # a client that breaks on what it was sent is joined anew as well
+                log.warning("market_stream_broke", line=self.name, error=f"{type(error).__name__}: {error}")
+                self._lost(f"the client broke: {type(error).__name__}")
+            attempt = 1 if self.opened_at > begun and monotonic() - self.opened_at > STEADY else attempt + 1
+            if attempt == TRIES:
+                log.error("market_stream_failed", line=self.name, error=self.last_error, tries=attempt)
+            await asyncio.sleep(pause(attempt - 1, self.name))
+            self.tally.reconnects += 1
+
+    def _lost(self, why: str) -> None:
+        self.is_open, self.last_error = False, why
+        self.hear(StreamState(Standing.LOST, why))
+
+    async def _listen(self) -> None:
+        """One connection, from its opening to its end; raises whatever ended it."""
+        loop, silence = asyncio.get_running_loop(), self.source.limits.silence
+        self._suspected = ""
+        self.heard_at = self.news_at = monotonic()
+        messages = self.source.stream(self.subscriptions)
+        try:
+            async with asyncio.timeout(silence) as self._patience:
+                async for message in messages:
+                    if not self._suspected:
+                        self._patience.reschedule(loop.time() + silence)
+                    self._take(message)
+            raise SessionLost("the connection was closed")
+        except TimeoutError:
+            raise Mute(self._suspected or f"nothing was heard for {silence:g} s") from None
+        finally:
+            self._patience = None
+            await _closed(messages)
+
+    def _take(self, message: Message) -> None:
+        now = self.heard_at = monotonic()
+        if isinstance(message, StreamState):
+            if message.standing is Standing.OPEN:
+                self.is_open, self.opened_at, self.news_at = True, now, now
+                self.tally.connections += 1
+            elif message.standing is Standing.LOST:
+                self.is_open = False
+        elif not isinstance(message, Heartbeat):
+            self.news_at = now
+        elif self.subscriptions and now - self.news_at > QUIET_FRAMES * self.frame.seconds:
+            raise Mute(f"heartbeats alone for {QUIET_FRAMES} candles of {self.frame.code}")
+        self.hear(message)
+
+
+async def _closed(messages: AsyncIterator[Message]) -> None:
+    """Close the connection, whatever state it is in."""
+    aclose = getattr(messages, "aclose", None)
+    if aclose is not None:
+        with suppress(VenueError, RuntimeError):
+            await aclose()

@@ -1,0 +1,292 @@
+"""The market data service: one feed for everybody of one venue's public side, by the engine that holds its lease.
+
+What arrives is put into the memory of each market at once; closed candles are stored at once, prices once a second, and the feeds' own
+rows every two. Nothing here waits for the database while it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from django.db import InterfaceError, OperationalError
+
+from signalist.clock import Clock, monotonic
+from signalist.domain.timeframes import Timeframe, timeframe
+from signalist.logs import logger
+from signalist.markets import feed_books, feed_lease, feeds
+from signalist.markets.board import Board
+from signalist.markets.feed_models import FeedSource
+from signalist.markets.filling import Filled, Filler, Hole
+from signalist.markets.hearing import Ear, Unstored
+from signalist.markets.lines import Line
+from signalist.markets.settling import Outcome, settle_candles
+from signalist.markets.tracking import Series
+from signalist.markets.watching import Market
+from signalist.venues.market_data import Channel, MarketData, Subscription
+
+log = logger(__name__)
+
+T = TypeVar("T")
+
+BASE = timeframe("1m")
+PRICES_EVERY, ROWS_EVERY, WANTED_EVERY, TURN = 1.0, 2.0, 5.0, 0.1
+HIGHER_AFTER = timedelta(seconds=5)
+"""So long after a boundary a higher candle must have been made of its parts; then its venue is asked for it."""
+PAST = 300
+"""Candles of the past that a market begins with."""
+
+Doing = Callable[[Callable[[], T]], Awaitable[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be fed: the ids of the instruments of each symbol, and the higher timeframes that strategies run on, by symbol."""
+
+    routes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    frames: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class MarketService:
+    """Feeds from `source` while the lease is this engine's. `database` runs plain functions in the engine's thread; `wanted` is such."""
+
+    def __init__(
+        self, source: MarketData, clock: Clock, database: Doing[object], engine: uuid.UUID, wanted: Callable[[], Wanted]
+    ) -> None:
+        self.source, self._clock, self._engine, self._wanted = source, clock, engine, wanted
+        self._database = database
+        self.board = Board()
+        self.markets: dict[str, Market] = {}
+        self.row: FeedSource | None = None
+        self._shown = Wanted()
+        self._unstored = Unstored()
+        self._filler = Filler(source, clock, self._filled)
+        self._ear = Ear(clock, self.board, self.markets, self._unstored, self._filler)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._due: dict[str, float] = {}
+        self._checked: dict[tuple[str, str], datetime] = {}
+        self._holds = False
+
+    async def keep(self) -> None:
+        """Feed until cancelled; then give the lease back."""
+        try:
+            while True:
+                try:
+                    await self.turn()
+                except (OperationalError, InterfaceError) as error:
+                    # What was not stored is kept, and the lease runs out by itself.
+                    log.warning("feed_turn_failed", source=self.source.code, error=str(error).strip())
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._unstored.closed.wait(), TURN)
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Listen no more, and give the lease back."""
+        await self._rest()
+        await self.source.close()
+        if self._holds:
+            with suppress(OperationalError, InterfaceError):
+                await self._do(lambda: feed_lease.let_go(self.source.code, self._engine))
+
+    async def turn(self) -> None:
+        """One round: the lease, what is wanted, what time makes of what was heard, and what is to be stored."""
+        if self._is_due("lease", feed_lease.RENEW_EVERY):
+            token = await self._do(lambda: feed_lease.hold(self.source.code, self._engine, self._clock.now()))
+            if token is None and self._holds:
+                log.warning("feed_lost_its_lease", source=self.source.code)
+                await self._rest()
+            self._holds = token is not None
+        if not self._holds:
+            return
+        if self._is_due("wanted", WANTED_EVERY):
+            wanted = await self._do(self._wanted)
+            if wanted != self._shown or self.row is None:
+                await self._begin(wanted)
+        self._ear.time_passes()
+        await self._store()
+        await self._look_higher()
+        if self._is_due("rows", ROWS_EVERY):
+            await self._keep_rows()
+
+    # --- What is fed -------------------------------------------------------------------------------
+
+    async def _begin(self, wanted: Wanted) -> None:
+        """Feed these markets from now on. Those that were fed before keep what is known of them."""
+        await self._rest()
+        symbols = {key: symbol for symbol, keys in wanted.routes.items() for key in keys}
+        row = await self._do(lambda: feed_books.source_of(self.source.code))
+        begun = await self._do(lambda: feed_books.begin(row, symbols, BASE))
+        now = self._clock.now()
+        fresh = {}
+        for symbol, keys in sorted(wanted.routes.items()):
+            rows = [begun[key].feed for key in keys]
+            market = self.markets.get(symbol)
+            if market is None or [feed.pk for feed in market.feeds] != [feed.pk for feed in rows]:
+                market = Market.of(symbol, rows, Series(BASE))
+                newest = [begun[key].newest for key in keys]
+                self._begin_series(market, None if None in newest else min(at for at in newest if at), now)
+                market.since = market.series.newest or now
+            fresh[symbol] = market
+        self.markets.clear()
+        self.markets.update(fresh)
+        self._shown, self.row = wanted, row
+        self._ear.begin(row, self._lines())
+        self._want_higher(now)
+        self._tasks = [asyncio.create_task(line.keep()) for line in self._ear.lines.values()]
+        self._tasks.append(asyncio.create_task(self._filler.keep()))
+
+    def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:
+        """Go on behind what is stored; where nothing is, or it is long ago, ask for some of the past and go on from here."""
+        here = BASE.last_close(now)
+        begins = here - BASE.length * PAST
+        if newest is None or newest < begins:
+            self._filler.want(Hole(market.symbol, BASE, begins, here, past=True))
+            newest = here
+        market.series.stored(newest)
+
+    def _want_higher(self, now: datetime) -> None:
+        """The past of the timeframes that strategies run on, of those that the venue keeps."""
+        for symbol, codes in self._shown.frames.items():
+            for code in sorted(codes & self.source.limits.frames - {BASE.code}):
+                if symbol in self.markets and (symbol, code) not in self._checked:
+                    frame = timeframe(code)
+                    here = frame.last_close(now)
+                    self._filler.want(Hole(symbol, frame, here - frame.length * PAST, here, past=True))
+                    self._checked[symbol, code] = here
+
+    def _lines(self) -> list[Line]:
+        """One connection, or several where one does not take all subscriptions."""
+        symbols = sorted(self.markets)
+        most = self.source.limits.per_connection
+        at_once = len(symbols) if most is None else max(most // 2, 1)
+        lines = []
+        for start in range(0, len(symbols), max(at_once, 1)):
+            mine = symbols[start : start + at_once]
+            wanted = [Subscription(Channel.TICKER, symbol) for symbol in mine]
+            wanted += [Subscription(Channel.CANDLES, symbol, BASE) for symbol in mine]
+            name = f"{self.source.code}/{start}"
+            lines.append(Line(name, self.source, wanted, BASE, partial(self._ear.hear, name)))
+        return lines
+
+    async def _rest(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    # --- What is stored ----------------------------------------------------------------------------
+
+    async def _store(self) -> None:
+        """Store what closed, at once, and prices once a second."""
+        self._unstored.closed.clear()
+        if not self._unstored.told and not (self._unstored.prices and self._is_due("prices", PRICES_EVERY)):
+            return
+        told, behind, moved = self._unstored.take()
+        prices = [
+            feeds.Price(key, quote.price, min(quote.at, self._clock.now()))
+            for symbol in sorted(moved)
+            if symbol in self.markets
+            for quote in [self.board.quotes[symbol]]
+            for key in self.markets[symbol].instrument_ids
+        ]
+        try:
+            if told:
+                outcome = await self._do(lambda: settle_candles(told, prices, self._clock.now()))
+                self._count(outcome, behind)
+            else:
+                await self._do(lambda: feeds.take_prices(prices))
+        except (OperationalError, InterfaceError):
+            self._unstored.put_back(told, behind, moved)
+            raise
+
+    def _count(self, outcome: Outcome, behind: set[tuple[int, datetime]]) -> None:
+        for market in self.markets.values():
+            market.settled(outcome, filled=False)
+            key = market.feeds[0].instrument_id
+            mine = [(key, BASE.code, at) for k, at in behind if k == key and at > market.since]
+            market.add("backfilled", sum(each in outcome.entered for each in mine))
+            market.add("late", sum(each in outcome.entered or each in outcome.replaced for each in mine))
+
+    async def _filled(self, filled: Filled) -> None:
+        """History has answered."""
+        hole, market = filled.hole, self.markets.get(filled.hole.symbol)
+        if market is None:
+            return
+        if filled.why:
+            market.error = f"history: {filled.why}"
+        keys, now = market.instrument_ids, self._clock.now()
+        try:
+            outcome = await self._do(lambda: feed_books.take_filled(filled, keys, now))
+        except (OperationalError, InterfaceError) as error:
+            log.warning("filled_candles_not_stored", symbol=hole.symbol, error=str(error).strip())
+            self._filler.want(hole)
+            return
+        if hole.frame == BASE:
+            market.settled(outcome, filled=True, past=hole.past)
+            if not hole.past:
+                self._ear.suspect(market, hole, filled.candles)
+
+    async def _look_higher(self) -> None:
+        """Ask the venue for higher candles that strategies wait for and that could not be made, because a part of them is missing."""
+        now = self._clock.now()
+        due: dict[tuple[int, str, datetime], tuple[str, Timeframe]] = {}
+        for symbol, codes in self._shown.frames.items():
+            for code in codes - {BASE.code}:
+                frame = timeframe(code)
+                close = frame.last_close(now - HIGHER_AFTER)
+                if symbol in self.markets and self._checked.setdefault((symbol, code), close) < close:
+                    due[self.markets[symbol].instrument_ids[0], code, close] = symbol, frame
+        if not due:
+            return
+        absent = await self._do(lambda: feed_books.absent(due.keys()))
+        for key, (symbol, frame) in due.items():
+            first = self._checked[symbol, frame.code] + frame.length
+            self._checked[symbol, frame.code] = key[2]
+            if key in absent and frame.code in self.source.limits.frames:
+                self._filler.want(Hole(symbol, frame, first, key[2]))
+
+    async def _keep_rows(self) -> None:
+        """Write how everything stands, what has changed of it."""
+        assert self.row is not None
+        row, now = self.row, self._clock.now()
+        standing = self._ear.standing(row, now)
+        changed = [
+            feed
+            for symbol, market in self.markets.items()
+            for feed in market.news(standing[symbol], now, waits=self._filler.waits_for(symbol))
+        ]
+        await self._do(lambda: feed_books.keep_up(row, changed))
+
+    async def _do(self, function: Callable[[], T]) -> T:
+        return await self._database(function)  # type: ignore[return-value]  # what it runs says what it returns
+
+    def lines(self) -> Mapping[str, Line]:
+        """The connections by name."""
+        return self._ear.lines
+
+    def due_now(self, what: str) -> None:
+        """Have this done in the next round."""
+        self._due.pop(what, None)
+
+    def _is_due(self, what: str, every: float) -> bool:
+        if monotonic() < self._due.get(what, 0.0):
+            return False
+        self._due[what] = monotonic() + every
+        return True
+
+
+def by_symbol(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    """Routes of (symbol, instrument id) pairs."""
+    found: dict[str, set[int]] = {}
+    for symbol, key in pairs:
+        found.setdefault(symbol, set()).add(key)
+    return {symbol: tuple(sorted(keys)) for symbol, keys in sorted(found.items())}

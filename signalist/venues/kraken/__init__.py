@@ -1,0 +1,1 @@
+"""Kraken's spot market: REST v0 and WebSocket v2."""

@@ -1,0 +1,201 @@
+"""Requests to Kraken over the house's transport: public ones by address, private ones signed, one caller for each key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from signalist.clock import Clock, monotonic
+from signalist.venues.errors import Busy, NoAnswer, NotSent
+from signalist.venues.kraken import parse, protocol
+from signalist.venues.kraken.protocol import PRIVATE, PUBLIC, REST, Tier, WrongNonce
+from signalist.venues.kraken.symbols import Pairs
+from signalist.venues.transport.budgets import Budget, Priority
+from signalist.venues.transport.clocks import VenueClock
+from signalist.venues.transport.http import Answer, Call, Http
+from signalist.venues.transport.ledger import Draw, RateLedger
+from signalist.venues.transport.nonces import Nonces
+
+LISTED_FOR = 3600.0
+"""Seconds for which the list of pairs is believed."""
+STEP = 0.5
+"""Seconds by which our clock must have moved against the monotonic one to count as set."""
+AGENT = {"User-Agent": "signalist"}
+_FORM = AGENT | {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A key: its public part, and the secret that signs, which is never shown."""
+
+    key: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Signer({self.key[:4]}…)"
+
+
+def signed(signer: Signer, nonce: int, path: str, fields: Mapping[str, object]) -> tuple[bytes, dict[str, str]]:
+    """The body of a private request and its headers."""
+    body = protocol.form({"nonce": nonce, **fields})
+    sign = protocol.signature(signer.secret, str(nonce), path, body)
+    return body, _FORM | {"API-Key": signer.key, "API-Sign": sign}
+
+
+class Client:
+    """The way to Kraken, shared by all accounts and the feed of this process. `clock` is that of deadlines and candles; `nonces` are
+    those of every key that is used here (None: public data only)."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        nonces: Nonces | None = None,
+        base: str = REST,
+        tier: Tier = protocol.TIERS["starter"],
+        ledger: RateLedger | None = None,
+        size: int = 100,
+        public: Budget = protocol.PUBLIC_CALLS,
+    ) -> None:
+        self.base, self.clock, self.tier = base, clock, tier
+        self.ledger = ledger or RateLedger()
+        self.http = Http(base, self.ledger, size=size, parse=parse.read)
+        self._nonces = nonces
+        self._venue_clock = VenueClock()
+        self._epoch = clock.now().timestamp() - monotonic()
+        self._pairs: tuple[float, Pairs] | None = None
+        self.ledger.limit(self.public_bucket, public)
+
+    @property
+    def public_bucket(self) -> tuple[str, ...]:
+        """What public calls draw on: our address."""
+        return ("kraken", self.base, "public")
+
+    def calls_bucket(self, signer: Signer) -> tuple[str, ...]:
+        """What a key's calls draw on."""
+        return ("kraken", self.base, "calls", signer.key)
+
+    def orders_bucket(self, signer: Signer, symbol: str) -> tuple[str, ...]:
+        """What a key's orders in one pair draw on."""
+        return ("kraken", self.base, "orders", signer.key, symbol)
+
+    async def pairs(self) -> Pairs:
+        """All pairs; asked for anew after an hour. What is old is better than nothing while the venue does not answer."""
+        now = monotonic()
+        if self._pairs is not None and now < self._pairs[0]:
+            return self._pairs[1]
+        try:
+            found = parse.pairs(await self.public("AssetPairs"))
+        except (NotSent, NoAnswer):
+            if self._pairs is None:
+                raise
+            return self._pairs[1]
+        self._pairs = now + LISTED_FOR, found
+        return found
+
+    async def public(self, method: str, query: Mapping[str, object] | None = None, *, within: float = 10.0) -> Any:
+        """Ask for what everybody may know. Raises VenueError."""
+        text = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in (query or {}).items())
+        target = f"{PUBLIC}{method}" + (f"?{text}" if text else "")
+        return self._result(
+            await self.http.send(Call("GET", target, headers=AGENT, draws=(Draw(self.public_bucket),), within=within))
+        )
+
+    async def private(
+        self,
+        signer: Signer,
+        method: str,
+        fields: Mapping[str, object] | None = None,
+        *,
+        priority: Priority = Priority.READ,
+        within: float = 10.0,
+        deadline: float | None = None,
+        draws: Sequence[Draw] = (),
+    ) -> Any:
+        """Ask for something in an account's name; `draws` are what it costs beside the call itself. Raises VenueError.
+
+        A nonce that was too low is told before anything is looked at. What is no order is then asked once more, with a nonce from a
+        block of its own; an order is not sent again by anybody but its owner.
+        """
+        try:
+            return await self._private_once(signer, method, fields or {}, priority, within, deadline, draws)
+        except WrongNonce:
+            if method in protocol.ORDERS:
+                raise
+            return await self._private_once(signer, method, fields or {}, priority, within, deadline, draws)
+
+    async def _private_once(
+        self,
+        signer: Signer,
+        method: str,
+        fields: Mapping[str, object],
+        priority: Priority,
+        within: float,
+        deadline: float | None,
+        draws: Sequence[Draw],
+    ) -> Any:
+        if self._nonces is None:
+            raise NotSent("There are no nonces here: this process asks for public data only.")
+        path, end = PRIVATE + method, monotonic() + within
+        cost = protocol.call_cost(method)
+        calls = self.calls_bucket(signer)
+        self.ledger.limit(calls, self.tier.calls)
+        async with self._nonces.one_caller(signer.key):
+            left = end - monotonic()
+            if left <= 0 or (deadline is not None and monotonic() > deadline):
+                raise NotSent("Its turn behind other requests with this key did not come in time.")
+            nonce = await self._nonces.take(signer.key)
+            body, headers = signed(signer, nonce, path, fields)
+            whole = (*((Draw(calls, cost),) if cost else ()), *draws)
+            call = Call("POST", path, body, headers, priority, whole, left, deadline, signer.key)
+            try:
+                return self._result(await self.http.send(call), calls)
+            except WrongNonce:
+                self._nonces.forget(signer.key)
+                raise
+
+    def venue_time(self, ours: datetime) -> datetime:
+        """A moment of our clock as Kraken's clock will show it."""
+        self._notice_steps()
+        return ours + timedelta(seconds=self._venue_clock.ahead)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.http.close()
+
+    def _result(self, answer: Answer, calls: tuple[str, ...] | None = None) -> Any:
+        """Read an answer; whoever is told that it asks too much keeps still for a while."""
+        self._heard_the_time(answer)
+        try:
+            return parse.result(answer.said, self.clock.now().timestamp())
+        except (ValueError, KeyError, TypeError) as error:
+            raise NoAnswer(f"The venue's answer was none of its protocol (status {answer.status}).") from error
+        except Busy as busy:
+            if calls is not None and not isinstance(busy, WrongNonce | protocol.Closed):
+                full = self.tier.calls
+                if str(busy).startswith(("EAPI:Rate limit", "EGeneral:Too many")):
+                    self.ledger.used(calls, full.size)
+                elif busy.after:
+                    self.ledger.close(calls, busy.after)
+            raise
+
+    def _heard_the_time(self, answer: Answer) -> None:
+        """Every answer names Kraken's time, to the second (RFC 9110, 6.6.1)."""
+        try:
+            said = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+        except ValueError:
+            return
+        self._notice_steps()
+        now = self.clock.now().timestamp()
+        self._venue_clock.heard(now - answer.took, now, said, 1.0)
+
+    def _notice_steps(self) -> None:
+        """Whether our clock was set since the last look, which the monotonic one tells: then what was learnt is worth nothing."""
+        epoch = self.clock.now().timestamp() - monotonic()
+        if abs(epoch - self._epoch) > STEP:
+            self._venue_clock.forget()
+        self._epoch = epoch

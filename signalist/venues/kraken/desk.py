@@ -1,0 +1,237 @@
+"""One account at Kraken as this process knows it: its tape, what its private stream says, and when the venue itself has to be asked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from signalist.clock import monotonic
+from signalist.domain.money import ZERO
+from signalist.venues.base import Balance, FillReport, OrderReport, Reports
+from signalist.venues.errors import NoAnswer, SessionLost
+from signalist.venues.kraken import orders
+from signalist.venues.kraken.client import Client, Signer
+from signalist.venues.kraken.parse import instant, moment, read, side
+from signalist.venues.kraken.streams import request
+from signalist.venues.kraken.symbols import Pairs
+from signalist.venues.kraken.tape import OVERLAP, Cursor, Tape
+from signalist.venues.transport.sockets import KeptUp, Link, LinkTerms
+
+FIRST = timedelta(days=1)
+"""How far back an account is read that nobody has read yet: what happened before it was connected is not ours."""
+PAGE, PAGES = 50, 20
+TRUSTED = 60.0
+"""Seconds after which the venue is asked even if its stream has missed nothing."""
+AWAITED = 1.5
+"""Seconds after which the venue is asked where its stream has not told of an order that it has taken."""
+NO_TERMS = LinkTerms()
+
+
+class Desk:
+    """See the module. `url` is where the private stream is."""
+
+    def __init__(self, client: Client, signer: Signer, currency: str, url: str, terms: LinkTerms = NO_TERMS) -> None:
+        self.client, self.signer, self.currency = client, signer, currency
+        self.tape = Tape(secrets.token_hex(4))
+        self.placing: set[str] = set()
+        """Our ids that are on their way."""
+        self.state, self.why = Link.CLOSED, ""
+        self._kept = KeptUp(url, self, terms, seed=signer.key)
+        self._wakes: list[Callable[[], None]] = []
+        self._returns: list[Callable[[], None]] = []
+        self._numbers = 0
+        self._answers: dict[int, float] = {}
+        self._sequence: int | None = None
+        self._joined = self._whole = self._broken = False
+        self._joins = 0
+        self._asked_at = 0.0
+        self._awaited_until: float | None = None
+        self._money: Balance | None = None
+        self._terms = terms
+
+    # --- Reading ---------------------------------------------------------------------------------
+
+    async def reports(self, after: str, within: float) -> Reports:
+        """What is behind a cursor: from what has been told where that is all there is, else from the venue."""
+        cursor, tape = Cursor.of(after), self.tape
+        if cursor is not None and tape.holds(cursor):
+            if not self._is_trusted():
+                await self.read((tape.until or self._now()) - OVERLAP, within)
+            if not tape.holds(cursor):  # so much has come meanwhile that it was let go
+                return await self.reports(after, within)
+            rows = tape.after(cursor)
+        else:
+            begin = self._now() - FIRST if cursor is None or cursor.moment is None else cursor.moment - OVERLAP
+            if tape.since is None or begin < tape.since or not self._is_trusted():
+                await self.read(begin, within)
+            rows = tape.from_moment(begin) if tape.base or cursor is not None else list(tape.rows)
+        place = tape.cursor()
+        money = await self.balance(within)
+        told = {row.venue_order_id: row for row in rows if isinstance(row, OrderReport)}
+        return Reports(tuple(told.values()), tuple(row for row in rows if isinstance(row, FillReport)), money, place)
+
+    async def read(self, since: datetime, within: float) -> None:
+        """Ask for all orders and fills since a moment, orders first: whatever is filled then has its fills."""
+        begun, now, joined = monotonic(), self._now(), self._joins if self._joined else 0
+        known, tape = await self.client.pairs(), self.tape
+        start: dict[str, object] = {"start": f"{since.timestamp():.6f}"}
+        opened = (await self._ask("OpenOrders", within))["open"]
+        closed = await self._pages("ClosedOrders", "closed", start | {"closetime": "close"}, within)
+        trades = await self._pages("TradesHistory", "trades", start, within)
+        try:
+            for order_id, row in sorted({**opened, **closed}.items(), key=lambda one: float(one[1]["opentm"])):
+                self.learn(order_id, row, known)
+            for trade_id, row in sorted(trades.items(), key=lambda one: float(one[1]["time"])):
+                tape.tell_fill(orders.fill(trade_id, row, "", known))
+        except (ValueError, KeyError, TypeError) as error:
+            raise NoAnswer(f"The venue's history was none of its protocol ({type(error).__name__}).") from error
+        tape.is_whole(since, now)
+        self._asked_at, self._awaited_until = begun, None
+        # What the stream said from before the question on, and the answer, are all there is: if it is still the same stream.
+        self._whole = self._whole or (joined == self._joins > 0 and self._joined)
+
+    def learn(self, order_id: str, row: Any, known: Pairs) -> OrderReport:
+        """An order as REST tells it, put on the tape."""
+        report = orders.report(order_id, row)
+        descr = row["descr"]
+        symbol = known.symbol(str(descr["pair"]))
+        self.tape.tell_order(report, symbol, side(str(descr["type"])), moment(row["opentm"]))
+        return self.tape.orders[order_id].report
+
+    async def balance(self, within: float) -> Balance:
+        """The account's money: what was told last, where nothing has happened since."""
+        if self._money is None or not self._is_trusted():
+            money = await self._ask("BalanceEx", within)
+            held = orders.holdings(money, await self.client.pairs())
+            self._money = Balance(self.currency, *held.get(self.currency, (ZERO, ZERO)))
+        return self._money
+
+    def touched(self) -> None:
+        """Something has been done in the account: what was known of its money is old, and the stream must tell of it soon."""
+        self._money = None
+        if self._awaited_until is None:
+            self._awaited_until = monotonic() + AWAITED
+
+    async def _pages(self, method: str, name: str, fields: dict[str, object], within: float) -> dict[str, Any]:
+        """All rows of a history, newest pages first."""
+        found: dict[str, Any] = {}
+        for page in range(PAGES):
+            said = await self._ask(method, within, fields | ({"ofs": page * PAGE} if page else {}))
+            rows = said[name]
+            found |= rows
+            if len(rows) < PAGE:
+                break
+        return found
+
+    async def _ask(self, method: str, within: float, fields: dict[str, object] | None = None) -> Any:
+        return await self.client.private(self.signer, method, fields, within=within)
+
+    def _is_trusted(self) -> bool:
+        now = monotonic()
+        awaited = self._awaited_until is not None and now > self._awaited_until
+        return self._joined and self._whole and not awaited and now < self._asked_at + TRUSTED
+
+    def _now(self) -> datetime:
+        return self.client.venue_time(self.client.clock.now())
+
+    # --- The stream ------------------------------------------------------------------------------
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever the stream says something, or may have missed something."""
+        self._wakes.append(wake)
+        self._kept.start()
+
+    def returns(self, say: Callable[[], None]) -> None:
+        """Have `say` called whenever the stream is joined again after it was lost."""
+        self._returns.append(say)
+
+    async def leave(self, wakes: list[Callable[[], None]]) -> None:
+        """Call these no more; with the last of them the stream ends."""
+        for wake in wakes:
+            self._wakes.remove(wake)
+        if wakes and not self._wakes:
+            self._returns.clear()
+            await self._kept.close()
+
+    async def close(self) -> None:
+        """End the stream, whoever listens."""
+        self._wakes.clear()
+        self._returns.clear()
+        await self._kept.close()
+
+    async def opened(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """The stream is up: subscribe with a fresh token."""
+        token = str((await self._ask("GetWebSocketsToken", self._terms.answer_within))["token"])
+        for channel in ({"channel": "executions", "snap_orders": True, "snap_trades": False}, {"channel": "balances"}):
+            self._numbers += 1
+            self._answers[self._numbers] = monotonic() + self._terms.answer_within
+            await send(request("subscribe", self._numbers, channel | {"token": token}))
+
+    def heard(self, text: str) -> None:
+        """A message. Raises SessionLost where numbers are missing, or an answer."""
+        said = read(text)
+        if "method" in said:
+            self._answered(said)
+        elif said["channel"] == "executions":
+            self._executions(said)
+        elif said["channel"] == "balances" and said["type"] == "update":
+            self._money = None
+            self._wake()
+        if any(monotonic() > due for due in self._answers.values()):
+            raise SessionLost("The stream did not answer a subscription in time.")
+
+    def _answered(self, said: Any) -> None:
+        self._answers.pop(int(said.get("req_id") or 0), None)
+        if said["method"] == "subscribe" and not said.get("success", True):
+            raise SessionLost(f"The stream was not joined: {said.get('error')}")
+
+    def _executions(self, said: Any) -> None:
+        number = int(said["sequence"])
+        gap = self._sequence is not None and number > self._sequence + 1
+        again = self._sequence is not None and number <= self._sequence
+        self._sequence = number if self._sequence is None else max(self._sequence, number)
+        if gap:
+            raise SessionLost("The stream has left something out.")
+        if again:
+            return
+        if not self.tape.tell_executions(said["data"]):
+            self._whole = False
+        elif self._is_trusted() and said["data"]:
+            self.tape.is_whole(None, instant(str(said["data"][-1]["timestamp"])))
+        if said["type"] == "snapshot":
+            self._join()
+        self._money, self._awaited_until = None, None
+        self._wake()
+
+    def _join(self) -> None:
+        self._joined = True
+        self._joins += 1
+        if self._broken:
+            self._broken = False
+            for say in self._returns:
+                say()
+
+    def lost(self) -> None:
+        """The stream has ended: nothing is known until it is joined again and the venue has been asked."""
+        self._broken = self._broken or self._joined
+        self._joined = self._whole = False
+        self._sequence, self._money = None, None
+        self._answers.clear()
+        self._wake()
+
+    def ping(self) -> str:
+        """What a silent venue is sent."""
+        self._numbers += 1
+        return request("ping", self._numbers)
+
+    def link(self, link: Link, why: str) -> None:
+        """The connection's life has taken a turn."""
+        self.state, self.why = link, why
+        if link is Link.FAILED:
+            self._wake()
+
+    def _wake(self) -> None:
+        for wake in list(self._wakes):
+            wake()

@@ -1,0 +1,197 @@
+"""Kraken's public answers as the house's own values. Pure; raises ValueError and its kin for what is none of the protocol.
+
+Bodies are read by `read`, so that numbers without quotes are exact, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from signalist.domain.candles import Candle
+from signalist.domain.instruments import InstrumentKind, InstrumentSpec
+from signalist.domain.orders import Side
+from signalist.domain.timeframes import Timeframe, timeframe
+from signalist.venues.kraken import protocol
+from signalist.venues.kraken.symbols import Pair, Pairs, Trading, ours
+from signalist.venues.market_data import BookLevel, BookSnapshot, Ticker
+
+KRAKEN = "kraken"
+INTERVALS: Mapping[Timeframe, int] = {
+    timeframe(code): minutes
+    for code, minutes in (("1m", 1), ("5m", 5), ("15m", 15), ("30m", 30), ("1h", 60), ("4h", 240), ("1d", 1440))
+}
+"""The timeframes that Kraken has, in its minutes."""
+FRAMES: Mapping[int, Timeframe] = {minutes: frame for frame, minutes in INTERVALS.items()}
+LONGEST_HISTORY = 719
+"""Kraken answers with the newest 720 candles, the last of which is not closed."""
+_HUNDREDTH = Decimal("0.01")
+_ONE = Decimal(1)
+
+
+def read(body: bytes | str) -> Any:
+    """JSON with every fraction exact. Raises ValueError."""
+    return json.loads(body, parse_float=Decimal)
+
+
+def result(said: Any, now: float | None = None) -> Any:
+    """What was asked for. Raises the VenueError of the first text where the venue refused, and ValueError for what is no answer."""
+    if not isinstance(said, Mapping) or not isinstance(said.get("error"), list):
+        raise ValueError("The answer is none of Kraken's.")
+    told = [str(text) for text in said["error"] if not str(text).startswith("W")]
+    if told:
+        raise protocol.error(told[0], now)
+    return said["result"]
+
+
+def number(text: Any) -> Decimal:
+    """A number, as text or as one. Raises ValueError."""
+    try:
+        found = Decimal(text) if isinstance(text, str | Decimal | int) and not isinstance(text, bool) else None
+    except InvalidOperation:
+        found = None
+    if found is None or not found.is_finite():
+        raise ValueError(f"{text!r} is not a number.")
+    return found
+
+
+def moment(seconds: Any) -> datetime:
+    """Seconds since the epoch, with a fraction, to the microsecond."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(number(seconds) * 1_000_000))
+
+
+def instant(text: str) -> datetime:
+    """RFC 3339 with up to nine decimals, cut off at the microsecond."""
+    head, dot, rest = text.removesuffix("Z").partition(".")
+    if not text.endswith("Z"):
+        raise ValueError(f"{text!r} is not a moment in UTC.")
+    return datetime.fromisoformat(f"{head}{dot}{rest[:6]}+00:00")
+
+
+def trading(word: str) -> Trading:
+    """A status of the venue or of a pair."""
+    try:
+        return Trading(word)
+    except ValueError:
+        return Trading.CLOSED
+
+
+def pairs(said: Mapping[str, Mapping[str, Any]]) -> Pairs:
+    """AssetPairs. Pairs without a name for the streams (dark pools) and of tokenised shares are left out."""
+    return Pairs(
+        [_pair(key, row) for key, row in said.items() if "/" in str(row.get("wsname", "")) and _is_currency(row)]
+    )
+
+
+def _is_currency(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("aclass_base", "currency") == "currency")
+
+
+def _pair(key: str, row: Mapping[str, Any]) -> Pair:
+    symbol = ours(str(row["wsname"]))
+    base, _, quote = symbol.partition("/")
+    price_decimals, quantity_decimals = int(row["pair_decimals"]), int(row["lot_decimals"])
+    tick = number(row["tick_size"]) if row.get("tick_size") is not None else _ONE.scaleb(-price_decimals)
+    spec = InstrumentSpec(
+        venue=KRAKEN,
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        kind=InstrumentKind.SPOT,
+        tick=tick,
+        lot=_ONE.scaleb(-quantity_decimals) * int(row.get("lot_multiplier", 1)),
+        min_quantity=number(row.get("ordermin", "0")),
+        min_notional=number(row.get("costmin", "0")),
+    )
+    taker = _first_fee(row.get("fees"), Decimal("0.0040"))
+    fees = taker, _first_fee(row.get("fees_maker"), taker)
+    names = key, str(row["altname"]), str(row["base"]), str(row["quote"])
+    return Pair(spec, trading(str(row.get("status", "online"))), *fees, *names, price_decimals, quantity_decimals)
+
+
+def _first_fee(steps: Any, otherwise: Decimal) -> Decimal:
+    """The fee of who has traded nothing yet; Kraken tells percents."""
+    return number(steps[0][1]) * _HUNDREDTH if steps else otherwise
+
+
+def tickers(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> dict[str, Ticker]:
+    """Ticker, by symbol. What is no pair of ours is left out, and so is a pair in which nobody has ever traded."""
+    return {
+        symbol: _ticker(symbol, row)
+        for name, row in said.items()
+        if "/" in (symbol := known.symbol(name)) and number(row["c"][0]) > 0
+    }
+
+
+def _ticker(symbol: str, row: Mapping[str, Any]) -> Ticker:
+    bid, ask = number(row["b"][0]), number(row["a"][0])
+    return Ticker(
+        symbol=symbol,
+        last=number(row["c"][0]),
+        bid=bid or None,
+        ask=ask or None,
+        bid_quantity=number(row["b"][2]),
+        ask_quantity=number(row["a"][2]),
+        volume=number(row["v"][1]),
+        vwap=number(row["p"][1]),
+        low=number(row["l"][1]),
+        high=number(row["h"][1]),
+    )
+
+
+def candles(said: Mapping[str, Any], frame: Timeframe, now: datetime) -> tuple[Candle, ...]:
+    """OHLC: the closed ones, oldest first. The last row is the candle that runs, also where nobody has traded in it yet."""
+    (rows,) = (rows for name, rows in said.items() if name != "last")
+    return tuple(candle for row in rows if (candle := _candle(row, frame)).close_time <= now)
+
+
+def _candle(row: Sequence[Any], frame: Timeframe) -> Candle:
+    opened, first, high, low, last, _, volume, *_ = row
+    return Candle(
+        moment(opened) + frame.length, *(number(value) for value in (first, high, low, last, volume))
+    ).checked()
+
+
+def book(said: Mapping[str, Any], symbol: str) -> BookSnapshot:
+    """Depth, as far as it was asked for."""
+    (row,) = said.values()
+    bids, asks = (tuple(_level(level) for level in row[side]) for side in ("bids", "asks"))
+    at = max((moment(level[2]) for side in ("bids", "asks") for level in row[side]), default=None)
+    return BookSnapshot(symbol, bids, asks, at)
+
+
+def _level(row: Sequence[Any]) -> BookLevel:
+    return BookLevel(number(row[0]), number(row[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """One trade of the market; `side` is the taker's, `number` grows within a symbol."""
+
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    at: datetime
+    number: int
+
+
+def trades(said: Mapping[str, Any], symbol: str) -> tuple[Traded, ...]:
+    """Trades, oldest first."""
+    (rows,) = (rows for name, rows in said.items() if name != "last")
+    return tuple(
+        Traded(symbol, side(word), number(price), number(quantity), moment(at), int(trade_id))
+        for price, quantity, at, word, _, _, trade_id in rows
+    )
+
+
+_SIDES = {"b": Side.BUY, "s": Side.SELL, "buy": Side.BUY, "sell": Side.SELL}
+
+
+def side(word: str) -> Side:
+    """A side in Kraken's word."""
+    return _SIDES[word]

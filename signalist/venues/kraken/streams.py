@@ -1,0 +1,208 @@
+"""Kraken's public stream (WebSocket v2): one connection, everything subscribed once, and every message as the house's own values.
+
+Kraken sends a heartbeat about every second once anything is subscribed, so that silence is noticed. It closes a candle without saying so,
+and has no numbers on its messages but a checksum on each book: a book that is wrong is left and subscribed anew, alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from signalist.clock import monotonic
+from signalist.domain.errors import DomainError
+from signalist.venues.errors import Refused, SessionLost
+from signalist.venues.kraken.bars import Bars
+from signalist.venues.kraken.book import DEPTHS, Book, WrongBook
+from signalist.venues.kraken.client import Client
+from signalist.venues.kraken.parse import INTERVALS, Traded, instant, number, read, side
+from signalist.venues.kraken.symbols import Pairs
+from signalist.venues.market_data import (
+    Channel,
+    Heartbeat,
+    Message,
+    Standing,
+    StreamState,
+    Subscription,
+    Ticker,
+    Trouble,
+    TroubleKind,
+)
+from signalist.venues.transport.sockets import LinkTerms, Wire, connected
+
+USUAL = LinkTerms()
+AT_ONCE = 50
+"""Symbols in one subscription."""
+Said = Mapping[str, Any]
+
+
+def request(method: str, number: int, params: Mapping[str, Any] | None = None) -> str:
+    """A request as it is sent; a ping takes no parameters."""
+    said = {"method": method} | ({} if params is None else {"params": params}) | {"req_id": number}
+    return json.dumps(said, separators=(",", ":"))
+
+
+def params_of(subscription: Subscription) -> dict[str, Any]:
+    """What a subscription is asked for with, but for its symbol. Raises Refused for what Kraken does not have."""
+    if subscription.channel is Channel.TICKER:
+        return {"channel": "ticker", "snapshot": True}
+    if subscription.channel is Channel.CANDLES:
+        if subscription.frame is None or subscription.frame not in INTERVALS:
+            raise Refused(f"Kraken has no candles of {subscription.frame.code if subscription.frame else 'no length'}.")
+        return {"channel": "ohlc", "interval": INTERVALS[subscription.frame], "snapshot": True}
+    wanted = max(subscription.depth, DEPTHS[0])
+    depth = next((depth for depth in DEPTHS if depth >= wanted), DEPTHS[-1])
+    return {"channel": "book", "depth": depth, "snapshot": True}
+
+
+class PublicStream:
+    """One connection with these subscriptions."""
+
+    def __init__(
+        self, client: Client, url: str, subscriptions: Sequence[Subscription], terms: LinkTerms = USUAL
+    ) -> None:
+        self._client, self._url, self._terms = client, url, terms
+        self._wanted = list(dict.fromkeys(subscriptions))
+        self._bars, self._books = Bars(), dict[str, Book]()
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, float] = {}
+        self._to_say: list[str] = []
+        self._online = True
+        self._channels: Mapping[str, Callable[[Said], Iterator[Message]]] = {
+            "ticker": self._tickers,
+            "ohlc": self._candles,
+            "book": self._book,
+            "status": self._status,
+        }
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """See `MarketData.stream`."""
+        refused = self._prepare(await self._client.pairs())
+        async with connected(self._url, self._terms, lambda: request("ping", next(self._numbers))) as wire:
+            await self._say(wire)
+            yield StreamState(Standing.OPEN)
+            for trouble in refused:
+                yield trouble
+            while True:
+                for message in self.heard(await wire.hear()):
+                    yield message
+                await self._say(wire)
+                if any(monotonic() > due for due in self._waiting.values()):
+                    raise SessionLost("The stream did not answer a subscription in time.")
+
+    def _prepare(self, known: Pairs) -> list[Trouble]:
+        """Have everything said that is wanted; what cannot be had is told."""
+        refused, batches = [], dict[str, tuple[dict[str, Any], list[str]]]()
+        for one in self._wanted:
+            try:
+                pair, params = known.pair(one.symbol), params_of(one)
+            except Refused as error:
+                refused.append(Trouble(TroubleKind.REFUSED, one.symbol, str(error)))
+                continue
+            if one.channel is Channel.BOOK:
+                decimals = pair.price_decimals, pair.quantity_decimals
+                self._books[one.symbol] = Book(one.symbol, params["depth"], *decimals)
+            batches.setdefault(json.dumps(params), (params, []))[1].append(one.symbol)
+        for params, symbols in batches.values():
+            for start in range(0, len(symbols), AT_ONCE):
+                self._ask("subscribe", params | {"symbol": symbols[start : start + AT_ONCE]})
+        return refused
+
+    def _ask(self, method: str, params: Mapping[str, Any]) -> None:
+        asked = next(self._numbers)
+        self._waiting[asked] = monotonic() + self._terms.answer_within
+        self._to_say.append(request(method, asked, params))
+
+    async def _say(self, wire: Wire) -> None:
+        while self._to_say:
+            await wire.send(self._to_say.pop(0))
+
+    # --- What it says ----------------------------------------------------------------------------
+
+    def heard(self, text: str) -> Iterator[Message]:
+        """A message's meaning; one that cannot be read is told, and harms nothing else."""
+        try:
+            said = read(text)
+            if "method" in said:
+                yield from self._answered(said)
+            elif said["channel"] == "heartbeat":
+                yield Heartbeat()
+            elif said["channel"] in self._channels:
+                yield from list(self._channels[said["channel"]](said))
+        except (ValueError, KeyError, TypeError, IndexError, ArithmeticError, DomainError) as error:
+            yield Trouble(TroubleKind.MALFORMED, "", f"{type(error).__name__}: {text[:120]}")
+
+    def _answered(self, said: Said) -> Iterator[Message]:
+        # One answer for each symbol: the first shows that the request was heard.
+        self._waiting.pop(int(said.get("req_id") or 0), None)
+        if said["method"] == "pong":
+            yield Heartbeat()
+        elif not said.get("success", True) and not str(said["error"]).startswith("Already subscribed"):
+            symbol = str(said.get("symbol") or (said.get("result") or {}).get("symbol") or "")
+            yield Trouble(TroubleKind.REFUSED, symbol, str(said["error"])[:200])
+
+    def _tickers(self, said: Said) -> Iterator[Message]:
+        for row in said["data"]:
+            at = row.get("timestamp")
+            rest = {name: number(row[name]) for name in ("volume", "vwap", "low", "high", "change")}
+            yield Ticker(
+                symbol=str(row["symbol"]),
+                last=number(row["last"]),
+                at=None if at is None else instant(at),
+                bid=number(row["bid"]),
+                ask=number(row["ask"]),
+                bid_quantity=number(row["bid_qty"]),
+                ask_quantity=number(row["ask_qty"]),
+                **rest,
+            )
+
+    def _candles(self, said: Said) -> Iterator[Message]:
+        yield from self._bars.take(said["data"])
+
+    def _book(self, said: Said) -> Iterator[Message]:
+        for row in said["data"]:
+            book = self._books.get(str(row["symbol"]))
+            if book is None:
+                continue
+            try:
+                found = book.take(row, snapshot=said["type"] == "snapshot")
+            except WrongBook as wrong:
+                params = {"channel": "book", "depth": book.depth, "symbol": [book.symbol]}
+                self._ask("unsubscribe", params)
+                self._ask("subscribe", params | {"snapshot": True})
+                yield Trouble(TroubleKind.CHECKSUM, book.symbol, str(wrong))
+            else:
+                if found is not None:
+                    yield found
+
+    def _status(self, said: Said) -> Iterator[Message]:
+        system = str(said["data"][0]["system"])
+        online, before = system == "online", self._online
+        self._online = online
+        if online and not before:
+            yield StreamState(Standing.ONLINE)
+        elif not online:
+            yield StreamState(Standing.MAINTENANCE, f"Kraken says that it is in {system.replace('_', ' ')}.")
+
+
+def trades(said: Said) -> list[Traded]:
+    """A message of the trade channel, oldest first."""
+    return [
+        Traded(
+            symbol=str(row["symbol"]),
+            side=side(str(row["side"])),
+            price=number(row["price"]),
+            quantity=number(row["qty"]),
+            at=instant(row["timestamp"]),
+            number=int(row["trade_id"]),
+        )
+        for row in said["data"]
+    ]
+
+
+def precisions(said: Said) -> dict[str, tuple[int, int]]:
+    """A message of the instrument channel: by symbol, the decimals of prices and quantities."""
+    pairs = said["data"]["pairs"]
+    return {str(row["symbol"]): (int(row["price_precision"]), int(row["qty_precision"])) for row in pairs}

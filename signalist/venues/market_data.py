@@ -1,0 +1,197 @@
+"""The public side of a venue: what it tells everybody about its markets, and the protocol by which a feed asks for it.
+
+A `MarketData` is one venue's client; it holds no rows and knows no schedule. It says what the venue said: it never makes a candle up, and
+calls one closed only where the venue itself said so (a flag, or a later candle of that market). Everything else (gaps, duplicates, the
+clock, mute sockets, when to reconnect) is the feed's to judge. All methods raise `signalist.venues.errors.VenueError` only. Symbols are
+the venue's own as `Instrument.symbol` holds them; prices are in quote currency, quantities in base units, times aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from signalist.domain.candles import Candle
+from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.timeframes import Timeframe
+
+
+class Channel(StrEnum):
+    """What can be subscribed to."""
+
+    TICKER = "ticker"
+    CANDLES = "candles"
+    BOOK = "book"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One channel of one market. `frame` goes with CANDLES, `depth` (levels on each side) with BOOK."""
+
+    channel: Channel
+    symbol: str
+    frame: Timeframe | None = None
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """The newest price of a market. `at` is the venue's own time of it, None where it does not say; what the venue does not tell is None.
+
+    `volume` (base units), `vwap`, `low` and `high` are of the last 24 hours, `change` is absolute over them, in quote currency.
+    """
+
+    symbol: str
+    last: Decimal
+    at: datetime | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    bid_quantity: Decimal | None = None
+    ask_quantity: Decimal | None = None
+    volume: Decimal | None = None
+    vwap: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
+    change: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CandleUpdate:
+    """A candle as it stands. `closed`: the venue says that nothing will be added to it; else it is unfinished and may be said again."""
+
+    symbol: str
+    frame: Timeframe
+    candle: Candle
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BookLevel:
+    """One price of an order book and what rests there."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BookSnapshot:
+    """The order book after an update, verified where the venue sends a checksum; `bids` best first, `asks` best first."""
+
+    symbol: str
+    bids: tuple[BookLevel, ...]
+    asks: tuple[BookLevel, ...]
+    at: datetime | None = None
+
+
+class Standing(StrEnum):
+    """OPEN: connected and everything subscribed anew. LOST: not connected. MAINTENANCE: connected, and the venue says that it does not
+    trade. ONLINE: it trades again."""
+
+    OPEN = "open"
+    LOST = "lost"
+    MAINTENANCE = "maintenance"
+    ONLINE = "online"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """The connection has changed its standing; `why` is a sentence for people."""
+
+    standing: Standing
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The connection lives, and nothing happened. `at` is the venue's time where it says."""
+
+    at: datetime | None = None
+
+
+class TroubleKind(StrEnum):
+    """CHECKSUM: an order book did not add up and was asked for anew. REFUSED: a subscription was not granted. MALFORMED: a message could
+    not be read. SEQUENCE: messages are missing by the venue's own count."""
+
+    CHECKSUM = "checksum"
+    REFUSED = "refused"
+    MALFORMED = "malformed"
+    SEQUENCE = "sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something was wrong with what arrived and is dealt with; `symbol` is "" where it concerns the whole stream."""
+
+    kind: TroubleKind
+    symbol: str
+    why: str
+
+
+Message = Ticker | CandleUpdate | BookSnapshot | StreamState | Heartbeat | Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Closed candles, oldest first, without the unfinished one. `next_since` asks for what follows, None where nothing does."""
+
+    candles: tuple[Candle, ...]
+    next_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarketLimits:
+    """What the venue's public side can do.
+
+    `frames`: codes of the timeframes that it keeps itself, streamed and as history. `page`: candles in one answer. `reach`: how many of the
+    newest candles it has at all, None without a limit. `pause`: seconds between two requests of history. `symbols_at_once`: markets in one
+    request of tickers, None for all. `silence`: seconds without any message after which a connection counts as mute. `per_connection`:
+    subscriptions that one connection takes, None without a limit.
+    """
+
+    frames: frozenset[str]
+    page: int
+    reach: int | None = None
+    pause: float = 1.0
+    symbols_at_once: int | None = None
+    silence: float = 10.0
+    per_connection: int | None = None
+
+
+class MarketData(Protocol):
+    """One venue's public client."""
+
+    @property
+    def code(self) -> str:
+        """The venue's code, as `Instrument.venue` holds it."""
+        ...
+
+    @property
+    def limits(self) -> MarketLimits: ...
+
+    async def instruments(self) -> tuple[InstrumentSpec, ...]:
+        """All markets that can be traded now, with their rules."""
+        ...
+
+    async def history(self, symbol: str, frame: Timeframe, since: datetime, until: datetime) -> HistoryPage:
+        """Closed candles with `since` < close time <= `until`: the first page of them. Raises UnknownInstrument."""
+        ...
+
+    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
+        """Tickers of `symbols`, or of all markets, by symbol, in one request. What the venue does not know is left out."""
+        ...
+
+    def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
+        """One connection with these subscriptions: StreamState OPEN first, then what arrives, in the order of arrival.
+
+        It ends with SessionLost when the connection does; connecting again, and when, is the caller's. Closing the iterator (`aclose`)
+        closes the connection.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...

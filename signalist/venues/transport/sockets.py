@@ -1,0 +1,210 @@
+"""WebSockets: one connection that notices silence, and one that is kept up.
+
+What is kept up is tried at once after a loss, with a little jitter, then after 1, 2, 4, 8 … 30 seconds, each with jitter; after ten tries
+in a row it is given up and said to be so, until somebody restarts it. Who is silent for too long is pinged, and left if that does not
+help. What is sent while there is no connection is not kept: whoever speaks says again what it wants after each opening.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import aiohttp
+
+from signalist.clock import monotonic
+from signalist.venues.errors import BadCredential, NotSent, SessionLost, VenueError
+
+LONGEST_MESSAGE = 16 * 1024 * 1024
+
+
+class Link(StrEnum):
+    """The life of a connection that is kept up. WAITING: lost, and the next try is due. FAILED: given up; somebody must look."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    WAITING = "waiting"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTerms:
+    """Seconds. `silence`: nothing came for so long, so a ping is sent; `patience`: nor then, so the connection is left.
+    `settled`: up for so long, so the tries begin anew. `jitter` is a fraction of each pause, and of `first` at the first."""
+
+    tries: int = 10
+    first: float = 0.25
+    pause: float = 1.0
+    longest_pause: float = 30.0
+    jitter: float = 0.2
+    connect_within: float = 10.0
+    silence: float = 10.0
+    patience: float = 5.0
+    settled: float = 10.0
+    answer_within: float = 10.0
+
+    def wait(self, tried: int, draw: float) -> float:
+        """Seconds before the next try after `tried` in a row; `draw` is between 0 and 1."""
+        if tried == 0:
+            return self.first * draw
+        pause = min(self.pause * 2.0 ** min(tried - 1, 20), self.longest_pause)
+        return pause * (1 + self.jitter * (2 * draw - 1))
+
+
+USUAL = LinkTerms()
+
+
+class Wire:
+    """One connection that is up."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, terms: LinkTerms, ping: Callable[[], str]) -> None:
+        self._ws, self._terms, self._ping = ws, terms, ping
+
+    async def send(self, text: str) -> None:
+        """Send a message. Raises SessionLost."""
+        try:
+            await self._ws.send_str(text)
+        except (aiohttp.ClientError, OSError) as error:
+            raise SessionLost(f"The stream broke ({type(error).__name__}).") from None
+
+    async def hear(self) -> str:
+        """The next message. Raises SessionLost where the venue ended the connection, or has fallen silent."""
+        try:
+            message = await self._ws.receive(self._terms.silence)
+        except TimeoutError:
+            await self.send(self._ping())
+            try:
+                message = await self._ws.receive(self._terms.patience)
+            except TimeoutError:
+                raise SessionLost("The stream fell silent, and did not answer a ping.") from None
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            raise SessionLost(f"The venue ended the stream (code {self._ws.close_code}).")
+        return str(message.data)
+
+    async def close(self) -> None:
+        """Leave it."""
+        await self._ws.close()
+
+
+@asynccontextmanager
+async def connected(url: str, terms: LinkTerms, ping: Callable[[], str]) -> AsyncIterator[Wire]:
+    """A connection for as long as the block lasts; `ping` tells what a silent venue is sent. Raises SessionLost."""
+    async with aiohttp.ClientSession() as session:
+        try:
+            opening = session.ws_connect(url, max_msg_size=LONGEST_MESSAGE)
+            ws = await asyncio.wait_for(opening, terms.connect_within)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise SessionLost(f"The stream could not be opened ({type(error).__name__}).") from None
+        try:
+            yield Wire(ws, terms, ping)
+        finally:
+            await ws.close()
+
+
+class Speaker(Protocol):
+    """What is behind a connection that is kept up."""
+
+    async def opened(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """It is up: say what is wanted. Raises VenueError where that is not possible now."""
+        ...
+
+    def heard(self, text: str) -> None:
+        """A message came. Raises ValueError, KeyError, TypeError for what is none, and VenueError: the connection is then opened anew."""
+        ...
+
+    def ping(self) -> str:
+        """What is sent to a silent venue."""
+        ...
+
+    def lost(self) -> None:
+        """It was up, and is no more."""
+        ...
+
+    def link(self, link: Link, why: str) -> None:
+        """Its life has taken a turn."""
+        ...
+
+
+class KeptUp:
+    """A connection to `url`, kept up from `start` to `close`. `seed` is what its jitter is drawn from."""
+
+    def __init__(self, url: str, speaker: Speaker, terms: LinkTerms = USUAL, *, seed: str = "") -> None:
+        self._url, self._speaker, self._terms = url, speaker, terms
+        self._draw = random.Random(f"{seed}:{url}")
+        self._task: asyncio.Task[None] | None = None
+        self._wire: Wire | None = None
+        self.link = Link.CLOSED
+        self.losses = 0
+        """How often it was up and was lost."""
+
+    def start(self) -> None:
+        """Begin, or begin anew after it was given up."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._live())
+
+    async def send(self, text: str) -> None:
+        """Send, where it is up. Raises NotSent where it is not, SessionLost where it breaks."""
+        if self._wire is None:
+            raise NotSent("The stream is not connected.", silent=True)
+        await self._wire.send(text)
+
+    async def close(self) -> None:
+        """Have no connection any more."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._turn(Link.CLOSED, "closed")
+
+    async def _live(self) -> None:
+        tried = 0
+        while tried < self._terms.tries:
+            if tried or self.losses:
+                await asyncio.sleep(self._terms.wait(tried, self._draw.random()))
+            self._turn(Link.CONNECTING, "")
+            begun = monotonic()
+            try:
+                await self._once()
+            except BadCredential as error:
+                self._turn(Link.FAILED, f"the venue does not accept the key: {error}")
+                return
+            except VenueError as error:
+                why = str(error)
+            except (ValueError, KeyError, TypeError, IndexError, ArithmeticError) as error:
+                why = f"The stream said what is none of its protocol ({type(error).__name__})."
+            # After a connection that lasted, the first try is made at once; who ends each at once is waited for.
+            tried = 0 if monotonic() - begun >= self._terms.settled else tried + 1
+            self._turn(Link.WAITING, why)
+        self._turn(Link.FAILED, f"given up after {self._terms.tries} tries")
+
+    async def _once(self) -> None:
+        """One connection, until it ends with an error."""
+        async with connected(self._url, self._terms, self._speaker.ping) as wire:
+            self._wire = wire
+            speaking = asyncio.create_task(self._speaker.opened(wire.send))
+            try:
+                self._turn(Link.UP, "")
+                while True:
+                    self._speaker.heard(await wire.hear())
+                    if speaking.done():
+                        speaking.result()
+            finally:
+                self._wire = None
+                self.losses += 1
+                speaking.cancel()
+                with contextlib.suppress(asyncio.CancelledError, VenueError):
+                    await speaking
+                self._speaker.lost()
+
+    def _turn(self, link: Link, why: str) -> None:
+        if link is not self.link or why:
+            self.link = link
+            self._speaker.link(link, why)

@@ -1,0 +1,120 @@
+"""Asking an account's venue: a row that a page writes, answered by the engine that holds the account and by no other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.test import Client
+
+from signalist.accounts.connectors import connectors
+from signalist.accounts.jobs import retire_inquiries
+from signalist.accounts.keyholding import Keys
+from signalist.accounts.models import Account, AccountHealth, Inquiry
+from signalist.accounts.sessions import Sessions
+from signalist.clock import utc_now
+from signalist.engine.inquiring import Inquirer
+from tenants.doors import across_tenants
+from tenants.models import User
+from tests.accounts.loopback import Loopback
+from tests.accounts.test_keyholding import connected, venue
+from tests.accounts.test_keywatch import ELSEWHERE, Desk, in_thread
+from tests.cast import Cast
+from tests.pages.acme import plain
+
+__all__ = ["in_thread", "venue"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Holder(Desk):
+    """What of an engine an inquirer needs."""
+
+    held: list[Account] = []
+
+
+def _asked(who: User, account: Account) -> tuple[int, str]:
+    client = Client()
+    client.force_login(who)
+    answer = client.post(f"/connections/accounts/{account.public_id}/ask/", headers={"HX-Request": "true"})
+    return answer.status_code, plain(answer.content.decode())
+
+
+def _shown(who: User, account: Account) -> str:
+    client = Client()
+    client.force_login(who)
+    return plain(client.get(f"/connections/accounts/{account.public_id}/").content.decode())
+
+
+async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_the_venue_said(
+    venue: Loopback, cast: Cast, in_thread: Any
+) -> None:
+    await sync_to_async(connected)(venue, cast)
+    account = await in_thread(lambda: Account.objects.get(venue="loopback"))
+    keys, desk = Keys(), Holder()
+    served = connectors()["loopback"].venue_with(partial(keys.secrets_of, "loopback"))
+    sessions = Sessions({"loopback": served}, paper=frozenset({"loopback"}))
+    inquirer = Inquirer(desk, sessions)  # type: ignore[arg-type]
+    desk.held = [account]
+
+    async def comes_round(owner: UUID) -> None:
+        await in_thread(lambda: Account.objects.update(lease_owner=owner))
+        await in_thread(lambda: keys.look(str(Desk.id)))
+        await inquirer.look()
+        for task in list(inquirer._asking):
+            await task
+        await inquirer.note()
+
+    ask, shown = sync_to_async(_asked), sync_to_async(_shown)
+    try:
+        assert "Not asked yet" in await shown(cast.theo, account) or "No engine" in await shown(cast.theo, account)
+        assert (await ask(cast.gus, account))[0] == 404 and (await ask(cast.vera, account))[0] == 403
+        assert not await in_thread(Inquiry.objects.exists)
+        status, page = await ask(cast.theo, account)
+        assert status == 200 and "Waiting for the venue" in page
+        await ask(cast.theo, account)
+        assert await in_thread(Inquiry.objects.count) == 1, "it is the same inquiry"
+
+        await comes_round(ELSEWHERE)
+        assert "Waiting for the venue" in await shown(cast.theo, account), "another engine holds it"
+        await comes_round(Desk.id)
+        page = await shown(cast.theo, account)
+        assert "5,000.00" in page and "0 positions, 0 orders" in page and "127.0.0.1" in page and "Answers" in page
+        assert "asked a moment ago" in (await ask(cast.theo, account))[1]
+
+        venue.secret("desk-1", "changed at the venue")
+        await in_thread(lambda: Inquiry.objects.update(asked_at=utc_now() - timedelta(minutes=1)))
+        await ask(cast.theo, account)
+        await comes_round(Desk.id)
+        page = await shown(cast.theo, account)
+        assert "The venue refuses the key" in page and "Does not answer" in page, page
+        assert "1 time since it last answered" in page and "secret" not in page
+        health = await in_thread(AccountHealth.objects.get)
+        assert (health.is_up, health.failures, health.seen_at is not None) == (False, 1, True)
+        assert ("loopback", "desk-1") in sessions.doubted, "whether the key is bad for good is asked separately"
+
+        await in_thread(lambda: Inquiry.objects.update(asked_at=utc_now() - timedelta(minutes=2)))
+        await ask(cast.theo, account)
+        late = utc_now() - timedelta(minutes=1)
+        await in_thread(lambda: Inquiry.objects.filter(state="WAITING").update(asked_at=late))
+        await comes_round(Desk.id)
+        assert "No engine has asked the venue" in await shown(cast.theo, account)
+    finally:
+        await served.close()  # type: ignore[attr-defined]
+
+
+def test_what_was_asked_is_kept_for_thirty_days(cast: Cast) -> None:
+    now = utc_now()
+    with across_tenants("tests"):
+        account = Account.objects.create(tenant=cast.acme, name="Desk", venue="paper", venue_ref="desk", currency="USD")
+        for days in (29, 31):
+            Inquiry.objects.create(tenant=cast.acme, account=account, asked_at=now - timedelta(days=days))
+        assert retire_inquiries(now) == 1 == Inquiry.objects.filter(asked_at__gt=now - timedelta(days=30)).count()
+
+
+def test_an_account_that_is_not_there_yet_is_said_so(client: Client, cast: Cast) -> None:
+    client.force_login(cast.theo)
+    assert "No account yet" in plain(client.get("/connections/accounts/").content.decode())

@@ -1,0 +1,210 @@
+"""The server's REST side: signatures over the bytes as they came, nonces, counters, and the answers; and where both sides are served."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from signalist.clock import monotonic
+from signalist.domain.matching import Bar
+from signalist.venues.kraken import parse, protocol
+from signalist.venues.kraken.protocol import Tier
+from signalist.venues.paper.matching_desk import Terms
+from tests.venues.kraken_server.faults import Faults
+from tests.venues.kraken_server.house import Holder, House, Refusal
+from tests.venues.kraken_server.market import Market
+from tests.venues.kraken_server.streams import Streams
+
+RIGHTS = {
+    "BalanceEx": "funds",
+    "OpenOrders": "open",
+    "ClosedOrders": "closed",
+    "QueryOrders": "closed",
+    "TradesHistory": "closed",
+    "AddOrder": "create",
+    "AmendOrder": "create",
+    "CancelOrder": "cancel",
+    "GetWebSocketsToken": "stream",
+    "WithdrawMethods": "withdraw",
+}
+PAGE = 50
+
+
+class Server:
+    """The venue. `ahead` is what its clock is ahead of the one that it is set by."""
+
+    def __init__(self, pairs: Mapping[str, Any], terms: Terms, tier: Tier, now: Callable[[], datetime]) -> None:
+        self.listed, self.tier, self._now = pairs, tier, now
+        self.faults = Faults()
+        self.ahead = 0.0
+        self.asked: list[str] = []
+        known = parse.pairs(parse.read(json.dumps(pairs)))
+        self.streams = Streams(self)
+        self.house = House(known, terms, tier, self.now, monotonic, self.streams.executed)
+        self.market = Market(known, self.now)
+        self.tokens: dict[str, str] = {}
+        self._private: Mapping[str, Callable[[Holder, Mapping[str, str]], Any]] = {
+            "AddOrder": self.house.add,
+            "AmendOrder": self.house.amend,
+            "CancelOrder": self.house.cancel,
+            "OpenOrders": self._open_orders,
+            "ClosedOrders": self._closed_orders,
+            "QueryOrders": self._query_orders,
+            "TradesHistory": self._trades,
+            "BalanceEx": lambda holder, _: self.house.balances(holder),
+            "GetWebSocketsToken": self._token,
+            "WithdrawMethods": lambda holder, _: [],
+        }
+
+    def now(self) -> datetime:
+        """The time at the venue."""
+        return datetime.fromtimestamp(self._now().timestamp() + self.ahead, UTC)
+
+    def move(self, symbol: str, bar: Bar, last: Decimal | None = None) -> None:
+        """Let the market do this."""
+        self.house.move(symbol, bar)
+        if last is not None:
+            self.house.prices[symbol] = last
+            for message in self.market.traded(symbol, last):
+                self.streams.publish(message)
+
+    # --- REST ------------------------------------------------------------------------------------
+
+    async def rest(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request."""
+        method, is_private = request.match_info["method"], request.match_info["side"] == "private"
+        body = await request.read()
+        self.asked.append(method)
+        fault = self.faults.play(method, ("lost", "slow", "error", "drop", "520", "empty", "malformed"))
+        kind = fault.kind if fault is not None else ""
+        if kind == "lost":
+            return self._cut(request)
+        if fault is not None and kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        try:
+            if fault is not None and kind == "error":
+                raise Refusal(fault.text)
+            result = self._signed(request, method, body) if is_private else self._public(method, request.query)
+            said: dict[str, Any] = {"error": [], "result": result}
+        except Refusal as refusal:
+            said = {"error": [str(refusal)]}
+        if kind == "drop":
+            return self._cut(request)
+        if kind == "520":
+            return web.Response(status=520, text="<html>Web server is returning an unknown error</html>")
+        text = {"empty": "", "malformed": json.dumps(said)[:10]}.get(kind, json.dumps(said))
+        date = format_datetime(self.now().replace(microsecond=0), usegmt=True)
+        return web.Response(text=text, content_type="application/json", headers={"Date": date})
+
+    def _cut(self, request: web.Request) -> web.Response:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+
+    def _signed(self, request: web.Request, method: str, body: bytes) -> Any:
+        """Carry out a private request, if whoever sent it may."""
+        said = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        holder = self.house.holders.get(request.headers.get("API-Key", ""))
+        if holder is None:
+            raise Refusal("EAPI:Invalid key")
+        nonce = said.get("nonce", "")
+        sign = protocol.signature(holder.secret, nonce, request.path, body)
+        if not hmac.compare_digest(sign, request.headers.get("API-Sign", "")):
+            raise Refusal("EAPI:Invalid signature")
+        if not nonce.isdecimal() or int(nonce) <= holder.nonce:
+            raise Refusal("EAPI:Invalid nonce")
+        holder.nonce = int(nonce)
+        if method not in self._private:
+            raise Refusal("EGeneral:Unknown method")
+        if RIGHTS[method] not in holder.rights:
+            raise Refusal("EGeneral:Permission denied")
+        if not holder.calls.add(protocol.call_cost(method), monotonic()):
+            raise Refusal("EAPI:Rate limit exceeded")
+        return self._private[method](holder, said)
+
+    def _public(self, method: str, query: Mapping[str, str]) -> Any:
+        if method == "AssetPairs":
+            return self.listed
+        if method == "SystemStatus":
+            return {"status": self.house.system, "timestamp": self.now().isoformat()}
+        if method == "Ticker":
+            return self.market.ticker(query.get("pair"))
+        if method == "OHLC":
+            return self.market.ohlc(query["pair"], int(query["interval"]), int(query.get("since", 0)))
+        if method == "Depth":
+            return self.market.depth(query["pair"], int(query.get("count", 100)))
+        if method == "Time":
+            return {"unixtime": int(self.now().timestamp())}
+        raise Refusal("EGeneral:Unknown method")
+
+    # --- What accounts ask -----------------------------------------------------------------------
+
+    def _open_orders(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        hidden = self.faults.play("OpenOrders", ("hidden",))
+        rows = {} if hidden else {txid: self.house.row(holder, order) for txid, order in holder.book.orders.items()}
+        wanted = said.get("cl_ord_id")
+        return {"open": {txid: row for txid, row in rows.items() if not wanted or row.get("cl_ord_id") == wanted}}
+
+    def _closed_orders(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        hidden = self.faults.play("ClosedOrders", ("hidden",))
+        start, wanted = float(said.get("start", 0)), said.get("cl_ord_id")
+        rows = {
+            txid: self.house.row(holder, order)
+            for txid, order in reversed(({} if hidden else holder.done).items())
+            if holder.closed_at[txid].timestamp() >= start
+        }
+        found = {txid: row for txid, row in rows.items() if not wanted or row.get("cl_ord_id") == wanted}
+        return {"closed": _page(found, said), "count": len(found)}
+
+    def _query_orders(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        found = {txid: holder.order(txid) for txid in said["txid"].split(",")}
+        return {txid: self.house.row(holder, order) for txid, order in found.items() if order is not None}
+
+    def _trades(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        start = float(said.get("start", 0))
+        rows = {trade: self.house.trade(row) for trade, row in reversed(holder.tape) if row.time.timestamp() >= start}
+        return {"trades": _page(rows, said), "count": len(rows)}
+
+    def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        token = secrets.token_hex(16)
+        self.tokens[token] = holder.key
+        return {"token": token, "expires": 900}
+
+
+def _page(rows: dict[str, Any], said: Mapping[str, str]) -> dict[str, Any]:
+    first = int(said.get("ofs", 0))
+    return dict(list(rows.items())[first : first + PAGE])
+
+
+@asynccontextmanager
+async def serving(server: Server, beat: float = 0.2) -> AsyncIterator[str]:
+    """Serve on a port of this machine while the block lasts; its address."""
+    app = web.Application()
+    app.router.add_route("*", "/0/{side:public|private}/{method}", server.rest)
+    app.router.add_get("/v2", server.streams.serve)
+    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    beating = asyncio.create_task(server.streams.beat(beat))
+    try:
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beating
+        await server.streams.end()
+        await runner.cleanup()

@@ -1,0 +1,180 @@
+"""The server's WebSocket side: subscriptions, snapshots, updates with numbers, heartbeats, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import WSMsgType, web
+
+from tests.venues.kraken_server.house import Holder
+
+if TYPE_CHECKING:
+    from tests.venues.kraken_server.server import Server
+
+PUBLIC = ("ticker", "trade", "ohlc", "book")
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One connection. `channels` are (channel, symbol, depth or interval); `numbers` count what each private channel has said."""
+
+    ws: web.WebSocketResponse
+    lines: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    channels: set[tuple[str, str, int]] = field(default_factory=set)
+    holder: Holder | None = None
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def say(self, said: dict[str, Any]) -> None:
+        self.lines.put_nowait(json.dumps(said))
+
+
+class Streams:
+    """All connections."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.all: set[Connection] = set()
+        self.opened = 0
+        self.closed_to_all = False
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One connection, until it ends."""
+        self.opened += 1
+        if self.closed_to_all:
+            raise web.HTTPTooManyRequests
+        ws = web.WebSocketResponse(autoping=True)
+        await ws.prepare(request)
+        connection = Connection(ws)
+        self.all.add(connection)
+        connection.say(self._status())
+        writing = asyncio.create_task(self._write(connection))
+        try:
+            async for message in ws:
+                if message.type is WSMsgType.TEXT and not self._server.faults.play("request", ("mute",)):
+                    self._asked(connection, json.loads(message.data))
+        finally:
+            self.all.discard(connection)
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+                await writing
+        return ws
+
+    async def _write(self, connection: Connection) -> None:
+        while True:
+            await connection.ws.send_str(await connection.lines.get())
+
+    async def beat(self, every: float) -> None:
+        """Show that the venue lives, to whoever has subscribed."""
+        while True:
+            await asyncio.sleep(every)
+            for connection in list(self.all):
+                if (connection.channels or connection.holder) and not self._server.faults.play("beat", ("mute",)):
+                    connection.say({"channel": "heartbeat"})
+
+    async def drop(self) -> None:
+        """Cut all connections."""
+        for connection in list(self.all):
+            await connection.ws.close(code=1012)
+
+    async def end(self) -> None:
+        """Serve nobody any more."""
+        self.closed_to_all = True
+        await self.drop()
+
+    # --- Requests --------------------------------------------------------------------------------
+
+    def _asked(self, connection: Connection, said: dict[str, Any]) -> None:
+        method, params, number = said["method"], said.get("params", {}), said.get("req_id", 0)
+        answer = {"method": method, "req_id": number}
+        if method == "ping":
+            connection.say({"method": "pong", "req_id": number})
+        elif method not in ("subscribe", "unsubscribe"):
+            connection.say(answer | {"success": False, "error": "Unsupported event"})
+        elif params["channel"] in PUBLIC:
+            for symbol in params["symbol"]:
+                self._public(connection, answer, params, symbol)
+        elif params["channel"] in ("executions", "balances"):
+            self._private(connection, answer, params)
+        else:
+            connection.say(answer | {"success": False, "error": "Unsupported event"})
+
+    def _public(self, connection: Connection, answer: dict[str, Any], params: dict[str, Any], symbol: str) -> None:
+        market, channel = self._server.market, params["channel"]
+        detail = int(params.get("depth") or params.get("interval") or 0)
+        if symbol not in {pair.symbol for pair in self._server.house.pairs.all}:
+            connection.say(
+                answer | {"success": False, "error": f"Currency pair not supported {symbol}", "symbol": symbol}
+            )
+            return
+        connection.say(answer | {"success": True, "result": {"channel": channel, "symbol": symbol}})
+        if answer["method"] == "unsubscribe":
+            connection.channels.discard((channel, symbol, detail))
+            return
+        connection.channels.add((channel, symbol, detail))
+        rows: list[dict[str, Any]] = []
+        if channel == "ticker" and symbol in market.last:
+            rows = [market._ticker_row(symbol)]
+        elif channel == "book" and symbol in market.last:
+            rows = [market.book(symbol)]
+        elif channel == "ohlc":
+            rows = [
+                market.candle_row(symbol, detail, begun) for begun in sorted(market.candles.get((symbol, detail), {}))
+            ]
+        if rows and params.get("snapshot", True):
+            connection.say({"channel": channel, "type": "snapshot", "data": rows})
+
+    def _private(self, connection: Connection, answer: dict[str, Any], params: dict[str, Any]) -> None:
+        channel, server = params["channel"], self._server
+        key = server.tokens.get(params.get("token", ""))
+        if key is None:
+            connection.say(answer | {"success": False, "error": "Token(s) not found"})
+            return
+        holder = connection.holder = server.house.holders[key]
+        connection.say(answer | {"success": True, "result": {"channel": channel, "snapshot": True}})
+        rows = server.house.snapshot(holder) if channel == "executions" else []
+        self._tell(connection, channel, "snapshot", rows)
+
+    # --- What is said ----------------------------------------------------------------------------
+
+    def publish(self, message: dict[str, Any]) -> None:
+        """A message of a public channel, to whoever has subscribed."""
+        row, channel = message["data"][0], message["channel"]
+        if channel == "book" and self._server.faults.play("book", ("wrong_checksum",)):
+            row["checksum"] += 1
+        for connection in self.all:
+            wanted = {(c, s) for c, s, detail in connection.channels if c != "ohlc" or detail == row.get("interval")}
+            if (channel, row["symbol"]) in wanted and not self._server.faults.play(channel, ("mute",)):
+                connection.say(message)
+                if self._server.faults.play(channel, ("twice",)):
+                    connection.say(message)
+
+    def executed(self, holder: Holder, rows: list[dict[str, Any]]) -> None:
+        """Something has happened in an account."""
+        for connection in self.all:
+            if connection.holder is holder:
+                for row in rows:
+                    self._tell(connection, "executions", "update", [row])
+                self._tell(connection, "balances", "update", [])
+
+    def _tell(self, connection: Connection, channel: str, kind: str, rows: list[dict[str, Any]]) -> None:
+        number = connection.numbers[channel] = connection.numbers.get(channel, 0) + 1
+        if channel == "executions" and kind == "update" and self._server.faults.play(channel, ("gap", "mute")):
+            return
+        said = {"channel": channel, "type": kind, "data": rows, "sequence": number}
+        connection.say(said)
+        if self._server.faults.play(channel, ("twice",)):
+            connection.say(said)
+
+    def system(self, word: str) -> None:
+        """The venue as a whole is in another state: new orders feel it, and the stream says it."""
+        self._server.house.system = word
+        for connection in self.all:
+            connection.say(self._status())
+
+    def _status(self) -> dict[str, Any]:
+        row = {"system": self._server.house.system, "api_version": "v2", "connection_id": 1, "version": "2.0.4"}
+        return {"channel": "status", "type": "update", "data": [row]}

@@ -1,0 +1,68 @@
+"""Kraken under the conformance battery, over HTTP and WebSockets, against the server that speaks its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import ClassVar
+
+import pytest
+
+from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
+from tests.venues.cards import BOTH_EXITS, LEVERAGE, NO_MARKET, REDUCE, SHORT
+from tests.venues.kraken_bench import KrakenBench, served
+from tests.venues.loopback_bench import until
+from tests.venues.paper_bench import TERMS
+from tests.venues.wire_battery import WireBattery
+
+LACKS = {
+    SHORT: "a spot account cannot go short",
+    REDUCE: "spot orders have no reduce-only: what is sold comes out of stock (card 21)",
+    LEVERAGE: "traded without leverage",
+    BOTH_EXITS: "a resting exit locks its part: one rests, the other is watched",
+    NO_MARKET: "says that it is unavailable, which may pass (card 27)",
+}
+
+
+class TestKraken(Battery):
+    """What every venue does, as far as a spot market does it."""
+
+    venue_name = "kraken"
+    lacks = LACKS
+    without: ClassVar[Mapping[int, str]] = {35: "orders have names of ours"}
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[KrakenBench]:
+        async with served() as bench:
+            yield bench
+
+    @pytest.fixture
+    async def partial(self) -> AsyncIterator[KrakenBench]:
+        async with served(replace(TERMS, partial_chance=Decimal(1))) as bench:
+            yield bench
+
+    async def test_whoever_listens_is_woken_when_there_is_news(self, bench: Bench) -> None:
+        """As in the battery, with time for the stream to get here."""
+        session, other = bench.account(), bench.account()
+        woken: list[str] = []
+        session.listen(lambda: woken.append("session"))
+        other.listen(lambda: woken.append("other"))
+        await placed(session, request(BUY, "1"), stop(SELL, "1", 950))
+        await until(lambda: "session" in woken and "other" in woken)
+        await session.reports("")
+        woken.clear()
+        await bench.moves_to(940)
+        await until(lambda: bool(woken))
+        assert set(woken) == {"session"}
+
+
+class TestKrakenWire(WireBattery):
+    """What may go wrong on the way there."""
+
+    venue_name = "kraken"
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[KrakenBench]:
+        async with served() as bench:
+            yield bench
