@@ -17,6 +17,7 @@ from signalist.strategies.version_models import VersionState
 from signalist.trading.models import Subscription, SubscriptionStatus
 from tenants.doors import across_tenants
 from tenants.models import Membership
+from tenants.permissions import PERMISSIONS
 
 PURPOSE = "news of versions"
 
