@@ -1,7 +1,7 @@
 """The clock of a strategy's process: it stands at the close of the newest candle that the run is given, and nowhere before one is.
 
 Loaded by path in the sandbox, so it imports only the standard library. What a strategy would do at another date it would do unseen by any
-check. Replaced is what Python offers by name: `time`, `datetime` with its `date`, and pandas' Timestamp with what asks it for the time. What
+check. Replaced is what Python offers by name: `time`, `datetime` with its `date`, and the clock of pandas' Timestamp. What
 numpy, and Timestamp itself, make of the word "now" in a text is in their compiled code: the gate refuses the word.
 """
 

@@ -77,7 +77,7 @@ def versions_of(strategy: Strategy) -> list[StrategyVersion]:
 
 def version_page(reader: User, slug: str, number: int, sharing: Membership | None = None) -> VersionPage | None:
     """A version for its author, for staff once it was handed in, or for whom it is shared with in the workspace of `sharing`; None for
-    everybody else. Five queries, and where it is neither's, one more for what is shared; one for each place where it is suspended."""
+    everybody else. Five queries, one for each place where it is suspended, and one more where it may be shared."""
     version = (
         StrategyVersion.objects.filter(strategy__slug=slug, number=number).select_related("strategy__author").first()
     )
@@ -89,8 +89,8 @@ def version_page(reader: User, slug: str, number: int, sharing: Membership | Non
     if not (is_author or is_reviewer or is_shared):
         return None
     steps = VersionStep.objects.filter(version=version).select_related("by").order_by("at", "pk")
-    markets, off = market_names(version), tuple(suspensions(version))
-    return VersionPage(version, tuple(steps), newest_report(version.pk), markets, is_shared, off)
+    markets, suspended = market_names(version), tuple(suspensions(version))
+    return VersionPage(version, tuple(steps), newest_report(version.pk), markets, is_shared, suspended)
 
 
 def in_review() -> list[StrategyVersion]:
