@@ -101,8 +101,6 @@ class KrakenBench:
         self.others: list[KrakenVenue] = []
         self.venue = self.another()
         self._opened = 0
-        server.house.prices[SPOT.symbol] = D(1000)
-        server.market.traded(SPOT.symbol, D(1000))
 
     @property
     def stream_at(self) -> str:
@@ -193,6 +191,8 @@ async def served(terms: Terms = paper_bench.TERMS, tier: Tier = ROOMY) -> AsyncI
     server = Server(LISTED, terms, tier, clock.now)
     async with serving(server) as address:
         bench = KrakenBench(server, address, clock, terms, tier)
+        server.house.prices[SPOT.symbol] = D(1000)
+        server.market.traded(SPOT.symbol, D(1000))
         try:
             yield bench
         finally:
