@@ -75,6 +75,17 @@ def listing(name: str, default: tuple[str, ...] = ()) -> list[str]:
     return [entry.strip() for entry in value.split(",") if entry.strip()]
 
 
+def counts(name: str, keys: tuple[str, ...]) -> dict[str, int]:
+    """Return what is given as `key=count,key=count`, each key one of `keys` and each count 1 or more; nothing where it is not set."""
+    found = {}
+    for entry in listing(name):
+        key, _, count = (part.strip() for part in entry.partition("="))
+        if key not in keys or not count.isdecimal() or int(count) < 1:
+            raise Misconfigured(f"Set {name} to pairs such as {keys[0]}=90, of {', '.join(keys)}, not {entry!r}.")
+        found[key] = int(count)
+    return found
+
+
 def secret(name: str) -> str | None:
     """Return a secret from NAME, or from the file that NAME_FILE names, or None where neither is set.
 

@@ -58,6 +58,10 @@ STEP_UP_NOTIONAL = environment.integer("SIGNALIST_STEP_UP_NOTIONAL", 25_000, min
 
 # Called by engines while candles are decided in time; whoever is called there raises the alarm when no call comes. Often a secret.
 HEARTBEAT_URL = environment.web_address("HEARTBEAT_URL", environment.secret("HEARTBEAT_URL"))
+# What every page calls the market whose prices it shows.
+MARKET_NAME = environment.text("SIGNALIST_MARKET_NAME", "Prices of venues" if PRODUCTION else "Synthetic market")
+# For how many days closed candles are kept, by timeframe; what is not named is kept for ever.
+CANDLE_DAYS = environment.counts("SIGNALIST_CANDLE_DAYS", ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "1d"))
 HEARTBEAT_EVERY = environment.integer("HEARTBEAT_EVERY", 60, minimum=5, maximum=3600)
 
 # --- Applications ------------------------------------------------------------
@@ -288,8 +292,14 @@ DEFAULT_FROM_EMAIL = environment.text("SIGNALIST_FROM_EMAIL", "Signalist <no-rep
 
 # What counts attempts to log in must be one for all web processes, and must not be dropped because many count.
 CACHE_URL = environment.cache_address("CACHE_URL", environment.secret("CACHE_URL"))
+# A Redis that does not answer is waited for a second, then done without (`signalist.security.redis_cache`).
+REDIS_CACHE: dict[str, Any] = {
+    "BACKEND": "signalist.security.redis_cache.ForgivingRedisCache",
+    "LOCATION": CACHE_URL,
+    "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+}
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    "default": REDIS_CACHE
     if CACHE_URL
     else {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",

@@ -14,9 +14,11 @@ from django.db.migrations.executor import MigrationExecutor
 from signalist.clock import utc_now
 from signalist.db.connections import no_waiting_for_disk
 from signalist.domain.synthetic import MINUTE
-from signalist.engine import demo_cast
+from signalist.engine import demo_cast, real_market
 from signalist.engine.history import History
+from signalist.engine.market import SYNTHETIC
 from signalist.markets import synthetic
+from signalist.venues.kraken.parse import KRAKEN
 from tenants.doors import across_tenants
 from tenants.rls import become_engine
 
@@ -28,12 +30,20 @@ class Refused(RuntimeError):
     """The demonstration is not for this installation; the message is one sentence."""
 
 
-def set_up(say: Callable[[str], None], length: timedelta = LENGTH) -> None:
-    """Make everything that is missing, with a past of `length`. Raises Refused in production and AnotherEngine beside a running engine."""
+def set_up(say: Callable[[str], None], length: timedelta = LENGTH, *, market: str = SYNTHETIC) -> None:
+    """Make everything that is missing, with a past of `length` of the synthetic market, or none on real prices (`market` is "kraken").
+
+    Raises Refused in production and AnotherEngine beside a running engine.
+    """
     if settings.PRODUCTION:
         raise Refused("The demonstration has log-ins that everybody knows; it is refused in production.")
     settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
     migrate()
+    if market == KRAKEN:
+        become_engine()
+        with across_tenants("demonstration"):
+            real_market.set_up(say)
+        return
     with across_tenants("demonstration"):
         if demo_cast.is_complete():
             return

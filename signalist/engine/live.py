@@ -83,7 +83,8 @@ class LiveEngine:
     """One engine process. `stop` may be called from a signal handler.
 
     `others` are venues of play money by their code, beside the paper venue, which it always serves. `keys` is where those that open
-    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources` are public sides of venues that it feeds from, where no other engine does.
+    accounts by stored credentials find the secrets, `memory` where their adapters' supplies come from. `sources` are public sides of
+    venues that it feeds from, where no other engine does.
     """
 
     def __init__(
@@ -166,13 +167,20 @@ class LiveEngine:
         if self._memory is not None:
             yield self._memory.keep()
         for source in self._sources:
-            yield MarketService(
-                source, self._clock, self._database.beside(), self.engine.id, partial(wanted_of, source.code)
-            ).keep()
+            yield self._feed(source)
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
             ).keep()
+
+    async def _feed(self, source: MarketData) -> None:
+        """Feed from a venue's public side, where no other engine does; beside everything else where the database has room for that."""
+        database = self._database.beside()
+        try:
+            await MarketService(source, self._clock, database, self.engine.id, partial(wanted_of, source.code)).keep()
+        finally:
+            if database is not self._database:
+                database.close()
 
     async def _tell_walls(self) -> None:
         """Enter once which walls stand around strategies here; it also warms the process that their runs are forked from."""

@@ -119,6 +119,14 @@ class Ear:
             case Trouble():
                 self._troubled(message, now)
 
+    def silent_symbols(self) -> list[str]:
+        """The markets of which no stream tells now."""
+        return sorted(s for c in self._connections.values() if c.standing != "open" for s in c.symbols)
+
+    def priced(self, ticker: Ticker) -> None:
+        """A price that was asked for."""
+        self._priced(ticker, self._clock.now())
+
     def time_passes(self) -> None:
         """Close what is over, on lines that live: whatever was said after a close says that its stream was there."""
         now = self._clock.now()
@@ -194,6 +202,7 @@ class Ear:
     def _found(self, market: Market, findings: Sequence[Finding], connection: _Connection | None) -> None:
         for finding in findings:
             if isinstance(finding, Settled):
+                market.closed(finding.candle.close_time)
                 for key in market.instrument_ids:
                     self._unstored.told.append(Told(key, market.series.frame, finding.candle))
                     if finding.behind:

@@ -1,14 +1,22 @@
-"""What is done to the market's rows from time to time: ten-second candles, which only the synthetic market has, are kept for two days."""
+"""What is done to the market's rows from time to time: candles are kept as long as the operator says, timeframe by timeframe.
+
+Ten-second candles, which only the synthetic market has, are kept for two days; of the others none is let go unless
+`SIGNALIST_CANDLE_DAYS` says so. What was corrected is kept for ninety days. `manage.py candles export` takes a copy before.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
+
 from signalist.db import retention
+from signalist.markets.feed_models import CandleCorrection
 from signalist.markets.models import Candle, Instrument, LatestPrice
 
 SHORT_LIVED = "10s"
 KEPT = timedelta(days=2)
+CORRECTIONS_KEPT = timedelta(days=90)
 
 
 def market_time(now: datetime) -> datetime:
@@ -18,9 +26,12 @@ def market_time(now: datetime) -> datetime:
 
 
 def retire_candles(now: datetime) -> int:
-    """Delete the ten-second candles that are older than two days at the market time `now`; returns how many. Longer ones stay."""
+    """Delete the candles that are older than they are kept, at the market time `now`; returns how many. What else knows of them (runs,
+    signals, trades) names their times and stays."""
     deleted = 0
+    kept = {SHORT_LIVED: KEPT} | {code: timedelta(days=days) for code, days in settings.CANDLE_DAYS.items()}
     for key in Instrument.objects.order_by("pk").values_list("pk", flat=True):
-        old = Candle.objects.filter(instrument=key, timeframe=SHORT_LIVED, close_time__lt=now - KEPT)
-        deleted += retention.delete(old.order_by("close_time"))
-    return deleted
+        for code, span in kept.items():
+            old = Candle.objects.filter(instrument=key, timeframe=code, close_time__lt=now - span)
+            deleted += retention.delete(old.order_by("close_time"))
+    return deleted + retention.delete(CandleCorrection.objects.filter(at__lt=now - CORRECTIONS_KEPT).order_by("at"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from signalist.clock import Clock, monotonic
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.logs import logger
 from signalist.markets import feed_books, feed_lease, feeds
+from signalist.markets.batch_prices import KEPT, BatchPrices
 from signalist.markets.board import Board
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filled, Filler, Hole
@@ -37,6 +38,7 @@ T = TypeVar("T")
 
 BASE = timeframe("1m")
 PRICES_EVERY, ROWS_EVERY, WANTED_EVERY, TURN = 1.0, 2.0, 5.0, 0.1
+BATCH_EVERY = KEPT
 HIGHER_AFTER = timedelta(seconds=5)
 """So long after a boundary a higher candle must have been made of its parts; then its venue is asked for it."""
 PAST = 300
@@ -54,10 +56,19 @@ class Wanted:
 
 
 class MarketService:
-    """Feeds from `source` while the lease is this engine's. `database` runs plain functions in the engine's thread; `wanted` is such."""
+    """Feeds from `source` while the lease is this engine's. `database` runs plain functions in the engine's thread; `wanted` is such.
+
+    `others` are asked for prices where `source` neither streams nor answers.
+    """
 
     def __init__(
-        self, source: MarketData, clock: Clock, database: Doing[object], engine: uuid.UUID, wanted: Callable[[], Wanted]
+        self,
+        source: MarketData,
+        clock: Clock,
+        database: Doing[object],
+        engine: uuid.UUID,
+        wanted: Callable[[], Wanted],
+        others: Sequence[MarketData] = (),
     ) -> None:
         self.source, self._clock, self._engine, self._wanted = source, clock, engine, wanted
         self._database = database
@@ -68,6 +79,7 @@ class MarketService:
         self._unstored = Unstored()
         self._filler = Filler(source, clock, self._filled)
         self._ear = Ear(clock, self.board, self.markets, self._unstored, self._filler)
+        self.batch = BatchPrices([source, *others])
         self._tasks: list[asyncio.Task[None]] = []
         self._due: dict[str, float] = {}
         self._checked: dict[tuple[str, str], datetime] = {}
@@ -133,6 +145,7 @@ class MarketService:
                 newest = [begun[key].newest for key in keys]
                 self._begin_series(market, None if None in newest else min(at for at in newest if at), now)
                 market.since = market.series.newest or now
+                market.last_candle = max((at for at in newest if at), default=None)
             fresh[symbol] = market
         self.markets.clear()
         self.markets.update(fresh)
@@ -140,7 +153,7 @@ class MarketService:
         self._ear.begin(row, self._lines())
         self._want_higher(now)
         self._tasks = [asyncio.create_task(line.keep()) for line in self._ear.lines.values()]
-        self._tasks.append(asyncio.create_task(self._filler.keep()))
+        self._tasks += [asyncio.create_task(work) for work in (self._filler.keep(), self._ask_prices())]
 
     def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:
         """Go on behind what is stored; where nothing is, or it is long ago, ask for some of the past and go on from here."""
@@ -231,6 +244,8 @@ class MarketService:
             self._filler.want(hole)
             return
         if hole.frame == BASE:
+            for candle in filled.candles[-1:]:
+                market.closed(candle.close_time)
             market.settled(outcome, filled=True, past=hole.past)
             if not hole.past:
                 self._ear.suspect(market, hole, filled.candles)
@@ -254,11 +269,24 @@ class MarketService:
             if key in absent and frame.code in self.source.limits.frames:
                 self._filler.want(Hole(symbol, frame, first, key[2]))
 
+    async def _ask_prices(self) -> None:
+        """Where the stream is not there, ask for prices, all in one request; once at the beginning, too."""
+        while True:
+            silent = self._ear.silent_symbols()
+            if silent:
+                said = await self.batch.prices(silent)
+                for ticker in said.tickers.values():
+                    self._ear.priced(ticker)
+            await asyncio.sleep(BATCH_EVERY)
+
     async def _keep_rows(self) -> None:
         """Write how everything stands, what has changed of it."""
         assert self.row is not None
         row, now = self.row, self._clock.now()
         standing = self._ear.standing(row, now)
+        if (counts := self.batch.successes.get(self.source.code)) is not None:
+            row.batches, row.batches_failed, row.batch_ms = counts.requests, counts.failed, counts.last_ms
+            row.batch_asked, row.batch_got = counts.last_asked, counts.last_got
         changed = [
             feed
             for symbol, market in self.markets.items()

@@ -77,20 +77,25 @@ class _Books:
         return None if row is None else (row.value(), row.is_synthetic)
 
 
-def settle_candles(told: Sequence[Told], prices: Sequence[feeds.Price], now: datetime) -> Outcome:
-    """Bring closed candles and the newest prices into the books, in one transaction; so many queries however many there are."""
+def settle_candles(
+    told: Sequence[Told], prices: Sequence[feeds.Price], now: datetime, *, correct: bool = True, tell: bool = True
+) -> Outcome:
+    """Bring closed candles and the newest prices into the books, in one transaction; so many queries however many there are.
+
+    Without `correct` what differs from a stored candle is only counted; without `tell` no event says that they closed.
+    """
     outcome = Outcome()
     exact = [Told(t.instrument_id, t.frame, _exact(t.candle), t.invented) for t in told]
     with transaction.atomic():
         books = _Books(_stored([t.key for t in exact]))
         for each in exact:
-            _count(outcome, books, each, _take(books, each))
+            _count(outcome, books, each, _take(books, each, correct))
         _make_higher(books)
-        _write(books, prices, now)
+        _write(books, prices, now, tell)
     return outcome
 
 
-def _take(books: _Books, told: Told) -> str:
+def _take(books: _Books, told: Told, correct: bool = True) -> str:
     """Enter one candle; what became of it: "new", "same" or "corrected"."""
     there = books.at(told.key)
     if there is None:
@@ -102,7 +107,8 @@ def _take(books: _Books, told: Told) -> str:
     if told.key in books.fresh:
         books.fresh[told.key] = told
         return "new"
-    books.changed[told.key] = told
+    if correct or invented:
+        books.changed[told.key] = told
     return "corrected"
 
 
@@ -187,10 +193,10 @@ def _stored(keys: Iterable[Key]) -> dict[Key, rows.Candle]:
     return {key: row for key, row in by_key.items() if key in wanted}
 
 
-def _write(books: _Books, prices: Sequence[feeds.Price], now: datetime) -> None:
+def _write(books: _Books, prices: Sequence[feeds.Price], now: datetime, tell: bool) -> None:
     fresh = sorted(books.fresh.values(), key=lambda t: (t.candle.close_time, t.frame.seconds, t.instrument_id))
     corrections = [_correction(books.stored[key], told, now) for key, told in books.changed.items()]
-    facts = [feeds.closed_fact(t.instrument_id, t.frame, t.candle) for t in fresh if not t.invented]
+    facts = [feeds.closed_fact(t.instrument_id, t.frame, t.candle) for t in fresh if tell and not t.invented]
     facts += [_corrected_fact(row, now) for row in corrections]
     fast.write_together(
         fast.Insert([_row(told) for told in fresh], "ON CONFLICT DO NOTHING"),

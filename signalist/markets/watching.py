@@ -26,6 +26,7 @@ class Market:
     series: Series
     began: dict[str, int] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
+    last_candle: datetime | None = None
     last_ticker: datetime | None = None
     heard_at: datetime | None = None
     lag: timedelta | None = None
@@ -43,6 +44,10 @@ class Market:
     @property
     def instrument_ids(self) -> list[int]:
         return [feed.instrument_id for feed in self.feeds]
+
+    def closed(self, close: datetime) -> None:
+        """A candle of this close is known."""
+        self.last_candle = close if self.last_candle is None else max(self.last_candle, close)
 
     def add(self, name: str, count: int = 1) -> None:
         """Count something."""
@@ -69,7 +74,7 @@ class Market:
             return standing
         if waits:
             return "filling"
-        if self.series.newest is None and self.last_ticker is None:
+        if self.last_candle is None and self.last_ticker is None:
             return "waiting"
         if self.heard_at is None or now - self.heard_at > self.series.frame.length * QUIET_AFTER:
             return "quiet"
@@ -80,7 +85,7 @@ class Market:
         counts, state = self.counts(), self.state(standing, now, waits)
         lost = counts["gaps"] - counts["backfilled"] - counts["synthetic"]
         lag = None if self.lag is None else round(self.lag.total_seconds() * 1000)
-        shown = (state, self.series.newest, self.last_ticker, self.heard_at, lag, max(lost, 0), self.error[:200])
+        shown = (state, self.last_candle, self.last_ticker, self.heard_at, lag, max(lost, 0), self.error[:200])
         if (*shown, *counts.values()) == self._shown:
             return []
         self._shown = (*shown, *counts.values())

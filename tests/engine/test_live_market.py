@@ -84,7 +84,7 @@ def test_the_synthetic_market_does_not_wait_for_a_recorded_one(own_database: Own
 def test_a_market_that_does_not_exist_is_refused(own_database: OwnDatabase) -> None:
     said = manage(own_database, "engine", SIGNALIST_MARKET="real")
     assert said.status != 0
-    assert "Set SIGNALIST_MARKET to one of synthetic, none, not 'real'." in said.err
+    assert "Set SIGNALIST_MARKET to one of synthetic, kraken, none, not 'real'." in said.err
 
 
 def _later(database: OwnDatabase, seen: object) -> object:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,10 +19,12 @@ from signalist.accounts.keyholding import Keys
 from signalist.audit.triggers import Disarmed, assert_armed
 from signalist.clock import Clock, SystemClock
 from signalist.db.connections import no_waiting_for_ever
+from signalist.engine import real_market
 from signalist.engine.live import LiveEngine, MarketClock
 from signalist.engine.market import SYNTHETIC
 from signalist.engine.supplies import VenueMemory
 from signalist.execution.engines import AnotherEngine
+from signalist.venues.kraken.parse import KRAKEN
 from tenants.rls import OverPrivileged, become_engine, refuse_privileged
 
 
@@ -40,28 +43,32 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--market",
-            choices=[SYNTHETIC, "none"],
-            default=environment.text("SIGNALIST_MARKET", "none", choices=(SYNTHETIC, "none")),
-            help="synthetic: this engine makes the synthetic market as well, unless another one does (SIGNALIST_MARKET)",
+            choices=[SYNTHETIC, KRAKEN, "none"],
+            default=environment.text("SIGNALIST_MARKET", "none", choices=(SYNTHETIC, KRAKEN, "none")),
+            help="synthetic: this engine makes the synthetic market as well, unless another one does; kraken: it feeds what follows "
+            "Kraken's public prices (SIGNALIST_MARKET)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
         clock, synthetic = options["clock"], options["market"] == SYNTHETIC
-        if synthetic and clock == "market":
-            self.stderr.write("The synthetic market is made by the system's clock; leave out --clock or --market.")
+        if options["market"] != "none" and clock == "market":
+            self.stderr.write(
+                f"The {options['market']} market is made by the system's clock; leave out --clock or --market."
+            )
             sys.exit(2)
+        sources = (KRAKEN,) if options["market"] == KRAKEN else ()
         try:
             no_waiting_for_ever()
             become_engine()
             refuse_privileged()
             assert_armed()
-            asyncio.run(self._run(SystemClock() if clock == "system" else MarketClock(), synthetic))
+            asyncio.run(self._run(SystemClock() if clock == "system" else MarketClock(), synthetic, sources))
         except (AnotherEngine, OverPrivileged, Disarmed) as error:
             self.stderr.write(str(error))
             sys.exit(2)
 
-    async def _run(self, clock: Clock, synthetic: bool) -> None:
+    async def _run(self, clock: Clock, synthetic: bool, sources: Sequence[str]) -> None:
         # What accounts are connected to by keys; with none served, nobody looks for keys.
         keys, memory = Keys(), VenueMemory()
         others = {
@@ -69,7 +76,14 @@ class Command(BaseCommand):
             for code, served in connectors().items()
             if served.is_play_money
         }
-        engine = LiveEngine(clock, synthetic=synthetic, others=others, keys=keys if others else None, memory=memory)
+        engine = LiveEngine(
+            clock,
+            synthetic=synthetic,
+            others=others,
+            keys=keys if others else None,
+            memory=memory,
+            sources=[real_market.source(clock) for _ in sources],
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
         self.stderr.write("The engine is starting.")

@@ -14,12 +14,23 @@ from django.db import DatabaseError, connections
 
 from signalist.engine import demo_cast
 from signalist.engine.demonstration import STOPPED, Refused, migrate, set_up
+from signalist.engine.market import SYNTHETIC
 from signalist.engine.supervisor import Program, Supervisor, answers, busy
 from signalist.execution.engines import AnotherEngine
+from signalist.venues.kraken.parse import KRAKEN
 from tenants.models import User
 
 ASK_EVERY = 0.2
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # looked up, not bound to
+
+
+MARKETS = {
+    SYNTHETIC: "Synthetic market",
+    KRAKEN: "Prices of Kraken",
+    "recorded": "Recorded market",
+    "none": "Prices of venues",
+}
+"""What pages call the market."""
 
 
 class Command(BaseCommand):
@@ -33,9 +44,10 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument(
             "--market",
-            choices=["synthetic", "recorded", "none"],
-            default="synthetic",
-            help="synthetic: the engine makes it; recorded: its time and prices come from `manage.py replay --speed`",
+            choices=[SYNTHETIC, KRAKEN, "recorded", "none"],
+            default=SYNTHETIC,
+            help="synthetic: the engine makes it; kraken: Kraken's public prices, traded on with play money; recorded: its time and "
+            "prices come from `manage.py replay --speed`",
         )
         parser.add_argument("--demo", action="store_true", help="set up the demonstration first, where it is not there")
 
@@ -45,7 +57,7 @@ class Command(BaseCommand):
         if reason:
             self._refuse(f"Nothing can listen at {bind} port {port} ({reason}); choose another with --port.")
         try:
-            self._prepare(options["demo"])
+            self._prepare(options["demo"], options["market"])
         except (Refused, AnotherEngine) as error:
             self._refuse(str(error))
         except DatabaseError as error:
@@ -79,10 +91,10 @@ class Command(BaseCommand):
         shown = f"[{host}]" if ":" in host else host
         self._say(f"\nSignalist is at http://{shown}:{port}/ (Ctrl-C stops it)\n{self._log_ins}")
 
-    def _prepare(self, demo: bool) -> None:
+    def _prepare(self, demo: bool, market: str) -> None:
         """Bring the tables up to date, which is done by hand in production, and set the demonstration up where it is wanted."""
         if demo:
-            set_up(self._say)
+            set_up(self._say, market=market)
         elif not settings.PRODUCTION:
             migrate()
 
@@ -103,7 +115,7 @@ def programs(bind: str, port: int, market: str) -> list[Program]:
     # Lines are to appear when they are written, not when a buffer is full.
     at_once = {"PYTHONUNBUFFERED": "1"}
     return [
-        Program("web", daphne, at_once),
+        Program("web", daphne, {**at_once, "SIGNALIST_MARKET_NAME": MARKETS[market]}),
         Program("engine", [*manage, "engine", *moves], at_once),
         # Nobody waits for its first job; the others get the processors to begin with.
         Program("worker", [*manage, "qcluster"], at_once, after=3.0),

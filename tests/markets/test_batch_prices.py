@@ -1,0 +1,71 @@
+"""All prices in one request: kept for a while, from another source where one fails, and each source's successes counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+
+from signalist.markets.batch_prices import BatchPrices
+from tenants.doors import across_tenants
+from tests.markets.feed_world import story, until, world
+from tests.markets.loopback_feed import FeedClient, FeedServer
+
+SYMBOLS = [f"C{number}/USD" for number in range(153)]
+
+
+@asynccontextmanager
+async def sources(count: int) -> AsyncIterator[tuple[list[FeedServer], list[FeedClient]]]:
+    servers = [FeedServer() for _ in range(count)]
+    clients = [FeedClient(await server.start(), code=f"source-{n}") for n, server in enumerate(servers)]
+    try:
+        yield servers, clients
+    finally:
+        for client in clients:
+            await client.close()
+        for server in servers:
+            await server.stop()
+
+
+async def test_153_prices_are_one_request_which_others_share_and_another_source_fills_in() -> None:
+    async with sources(2) as ((first, second), clients):
+        first.prices = dict.fromkeys(SYMBOLS[:150], Decimal(7))
+        second.prices = dict.fromkeys(SYMBOLS, Decimal(8))
+        batch = BatchPrices(clients)
+        several = await asyncio.gather(*(batch.prices(SYMBOLS) for _ in range(5)))
+        assert (first.asked, second.asked) == (1, 1)
+        assert [len(each.tickers) for each in several] == [153] * 5 and not several[0].missing
+        assert several[0].of[SYMBOLS[0]] == "source-0" and several[0].of[SYMBOLS[152]] == "source-1"
+        assert batch.successes["source-0"].rate == pytest.approx(150 / 153)
+        assert batch.successes["source-0"].last_ms < 500
+        batch.kept, first.is_away = 0.0, True
+        said = await batch.prices(SYMBOLS)
+        assert set(said.of.values()) == {"source-1"} and batch.successes["source-0"].failed == 1
+        second.is_away = True
+        assert (await batch.prices(SYMBOLS)).missing == set(SYMBOLS)
+
+
+@pytest.fixture
+def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tests' door, in the loop's own thread."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with across_tenants("tests"):
+        yield
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("door")
+@story
+async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
+    async with world() as w:
+        w.server.prices["BTC/USD"] = Decimal(77)
+        quotes = w.service.board.quotes
+        await until(lambda: "BTC/USD" in quotes or w.service.batch.successes != {}, "it was asked at the beginning")
+        w.service.batch.kept = 0.0
+        said = await w.service.batch.prices(["BTC/USD"])
+        assert said.tickers["BTC/USD"].last == 77
+        await w.shown()
+        assert w.source().batches >= 1 and w.source().batch_asked == 1
