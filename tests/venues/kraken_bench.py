@@ -69,7 +69,7 @@ LISTED = {
     "XBTEUR": BITCOIN | {"altname": "XBTEUR", "wsname": "XBT/EUR", "quote": "ZEUR"},
 }
 ROOMY = Tier("bench", Budget(1e6, 1e6), Budget(1e6, 1e6), 1000)
-QUICK = LinkTerms(first=0.01, pause=0.02, longest_pause=0.1, silence=1.0, patience=0.3, settled=0.3, answer_within=1.0)
+QUICK = LinkTerms(pace=0.02, silence=1.0, patience=0.3, settled=0.3, answer_within=1.0)
 
 
 class OnRecord:

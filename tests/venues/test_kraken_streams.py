@@ -27,7 +27,7 @@ from signalist.venues.market_data import (
     Trouble,
     TroubleKind,
 )
-from signalist.venues.transport.sockets import KeptUp, Link, LinkTerms
+from signalist.venues.transport.sockets import KeptUp, Link
 from tests.venues.kraken_bench import QUICK, SPOT, KrakenBench, served
 from tests.venues.loopback_bench import until
 
@@ -202,16 +202,9 @@ class Speaking:
         self.why.append(why)
 
 
-def test_pauses_are_at_once_then_one_two_four_eight_up_to_thirty_seconds() -> None:
-    terms = LinkTerms()
-    assert [terms.wait(tried, 0.5) for tried in range(8)] == [0.125, 1, 2, 4, 8, 16, 30, 30]
-    assert (terms.wait(0, 0.0), terms.wait(1, 0.0), terms.wait(6, 1.0)) == (0, 0.8, 36)
-    assert terms.tries == 10
-
-
 async def test_ten_tries_then_it_is_given_up_and_said_and_can_be_begun_anew(bench: KrakenBench) -> None:
     speaking = Speaking()
-    terms = replace(QUICK, pause=0.001, longest_pause=0.002, first=0.001)
+    terms = replace(QUICK, pace=0.0001)
     kept = KeptUp(bench.stream_at, speaking, terms)
     bench.server.streams.closed_to_all = True
     kept.start()
@@ -229,7 +222,7 @@ async def test_ten_tries_then_it_is_given_up_and_said_and_can_be_begun_anew(benc
 async def test_who_ends_every_connection_at_once_is_not_tried_without_a_pause(bench: KrakenBench) -> None:
     speaking = Speaking()
     bench.server.streams.ends_at_once = True
-    kept = KeptUp(bench.stream_at, speaking, replace(QUICK, settled=60.0, pause=0.002, longest_pause=0.004))
+    kept = KeptUp(bench.stream_at, speaking, replace(QUICK, settled=60.0, pace=0.0001))
     kept.start()
     await until(lambda: Link.FAILED in speaking.turns)
     assert bench.server.streams.opened == kept.losses == speaking.turns.count(Link.UP) == 10
