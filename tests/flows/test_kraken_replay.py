@@ -213,9 +213,9 @@ def differences(paper: Sequence[Fill], kraken: Sequence[Fill]) -> dict[str, int]
 
 
 def test_made_up_minutes_trade_alike_at_kraken_and_on_paper(tmp_path: Path) -> None:
-    candles = read_recording(swings(tmp_path / "swings.csv", 160), MINUTE)
+    candles = read_recording(swings(tmp_path / "swings.csv", 96), MINUTE)
     paper, kraken = traded(candles, "0.01")
-    assert len(paper) >= 6
+    assert len(paper) == 4
     named = differences(paper, kraken)
     assert named["tick"] > 0
     assert named["lot"] > 0

@@ -70,11 +70,21 @@ class Client:
         self._epoch = clock.now().timestamp() - monotonic()
         self._pairs: tuple[float, Pairs] | None = None
         self.ledger.limit(self.public_bucket, public)
+        self.ledger.limit(self.connections_bucket, protocol.CONNECTIONS)
 
     @property
     def public_bucket(self) -> tuple[str, ...]:
         """What public calls draw on: our address."""
         return self._supplies.address
+
+    @property
+    def connections_bucket(self) -> tuple[str, ...]:
+        """What connections to the streams draw on: our address, too."""
+        return (*self._supplies.address, "connections")
+
+    async def may_connect(self) -> None:
+        """Wait until another connection to a stream may be opened."""
+        await self.ledger.admit((Draw(self.connections_bucket),), Priority.PROTECTION)
 
     def calls_bucket(self, signer: Signer) -> tuple[str, ...]:
         """What a key's calls draw on."""

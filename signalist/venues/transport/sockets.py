@@ -122,10 +122,18 @@ class Speaker(Protocol):
 
 
 class KeptUp:
-    """A connection to `url`, kept up from `start` to `close`. `who` is what its jitter is drawn from."""
+    """A connection to `url`, kept up from `start` to `close`. `who` is what its jitter is drawn from; `admit` lets each try go."""
 
-    def __init__(self, url: str, speaker: Speaker, terms: LinkTerms = USUAL, *, who: str = "") -> None:
-        self._url, self._speaker, self._terms = url, speaker, terms
+    def __init__(
+        self,
+        url: str,
+        speaker: Speaker,
+        terms: LinkTerms = USUAL,
+        *,
+        who: str = "",
+        admit: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._url, self._speaker, self._terms, self._admit = url, speaker, terms, admit
         self._who = who
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
@@ -158,6 +166,8 @@ class KeptUp:
         while tried < TRIES:
             if tried or self.losses:
                 await asyncio.sleep(pause(tried, self._who) * self._terms.pace)
+            if self._admit is not None:
+                await self._admit()
             self._turn(Link.CONNECTING, "")
             begun = monotonic()
             try:
