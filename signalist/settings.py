@@ -46,6 +46,11 @@ CREDENTIAL_KEYS = environment.keyring("CREDENTIAL_KEYS", _secret("CREDENTIAL_KEY
 LIVE_ACCOUNTS_ALLOWED = environment.boolean("SIGNALIST_LIVE_ACCOUNTS", False)
 # A loopback venue (play money, `signalist/venues/loopback/`) to which accounts may be connected; none by default.
 LOOPBACK_URL = environment.web_address("SIGNALIST_LOOPBACK_URL", environment.text("SIGNALIST_LOOPBACK_URL", ""))
+# Kraken. Accounts there are live, and offered only where those are allowed; at a server on this machine that speaks as Kraken does, which
+# trades play money, they are offered in any case. Its prices are public.
+KRAKEN_URL = environment.web_address(
+    "SIGNALIST_KRAKEN_URL", environment.text("SIGNALIST_KRAKEN_URL", "https://api.kraken.com")
+)
 # The address by which this host reaches venues, by any name: a venue that bans an address bans all engines that share it, and no others.
 EGRESS = environment.text("SIGNALIST_EGRESS", "here")
 # An order by hand worth more than this, in its account's currency, wants the password again (EXE-29).
@@ -287,8 +292,14 @@ DEFAULT_FROM_EMAIL = environment.text("SIGNALIST_FROM_EMAIL", "Signalist <no-rep
 
 # What counts attempts to log in must be one for all web processes, and must not be dropped because many count.
 CACHE_URL = environment.cache_address("CACHE_URL", environment.secret("CACHE_URL"))
+# A Redis that does not answer is waited for a second, then done without (`signalist.security.redis_cache`).
+REDIS_CACHE: dict[str, Any] = {
+    "BACKEND": "signalist.security.redis_cache.ForgivingRedisCache",
+    "LOCATION": CACHE_URL,
+    "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+}
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    "default": REDIS_CACHE
     if CACHE_URL
     else {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",

@@ -58,7 +58,7 @@ def needs(permission: str, of: Whose | None = None) -> Callable[[View], View]:
             require(request, permission, of and (lambda: of(*args, **kwargs)))
             return view(request, *args, **kwargs)
 
-        return member(guarded)
+        return _declared(member(guarded), permission)
 
     return decorated
 
@@ -73,9 +73,15 @@ def needs_some(permission: str, rows: Callable[[], Any]) -> Callable[[View], Vie
                 require(request, permission)
             return view(request, *args, **kwargs)
 
-        return member(guarded)
+        return _declared(member(guarded), permission)
 
     return decorated
+
+
+def _declared(view: View, permission: str) -> View:
+    """Where a test finds which right an address asks for."""
+    view.permission = permission  # type: ignore[attr-defined]
+    return view
 
 
 def require(request: MemberRequest, permission: str, thing: Callable[[], Model | None] | None = None) -> None:

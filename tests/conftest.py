@@ -15,6 +15,7 @@ from django.db import connections
 from django.test import TransactionTestCase
 
 from tests import emptying
+from tests.security import redis_server
 
 if TYPE_CHECKING:
     from tests.cast import Cast
@@ -69,6 +70,7 @@ TRIED_ONCE = (
     "tests/people/test_headers.py",
     "tests/people/test_other_provider.py",
     "tests/people/test_second_factors.py",
+    "tests/security/test_redis.py",
     "tests/strategies/test_confirmations.py",
     "tests/strategies/test_gate.py",
     "tests/strategies/test_library.py",
@@ -77,6 +79,7 @@ TRIED_ONCE = (
     "tests/venues/test_loopback",
     "tests/venues/test_rate_ledger.py",
     "tests/venues/test_transport_rules.py",
+    "tests/venues/test_kraken",
 )
 
 
@@ -133,6 +136,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.Djan
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers of tests that are for one database, and hash passwords fast: nobody attacks those of a test."""
     config.addinivalue_line("markers", "browser: in a real browser; left out unless asked for, as by `make browser`")
+    config.addinivalue_line("markers", "redis: in a running Redis; left out where no redis-server can be started")
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
     # A suite asks more in a minute than any person; the tests of the limits turn them on.
     settings.RATE_LIMITED, os.environ["SIGNALIST_RATE_LIMITS"] = False, "false"
@@ -182,6 +186,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [] if on_postgresql else ["postgresql"]
     if not config.option.markexpr:
         left_out += ["soak", "browser"]
+    if not (NO_SKIPS or redis_server.is_here()):
+        left_out.append("redis")
     leaving = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
     if on_postgresql and not config.option.markexpr:
         leaving += [item for item in items if item.nodeid.startswith(TRIED_ONCE)]

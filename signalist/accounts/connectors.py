@@ -13,6 +13,10 @@ from django.conf import settings
 from signalist.clock import SystemClock
 from signalist.venues.base import Venue
 from signalist.venues.errors import BadCredential
+from signalist.venues.kraken.client import Client as KrakenClient
+from signalist.venues.kraken.parse import KRAKEN
+from signalist.venues.kraken.protocol import is_here, streams_of
+from signalist.venues.kraken.venue import Key, KrakenVenue
 from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
 from signalist.venues.transport.supplies import Supplies
@@ -76,6 +80,37 @@ _LOOPBACK = Connector(
 )
 
 
+def _kraken(secrets_of: SecretsOf, supplies: Supplies) -> Venue:
+    def key_of(ref: str) -> Key:
+        secrets = secrets_of(ref)
+        parts = (part(secrets, name) for name in ("api_key", "api_secret", "currency"))
+        return Key(*(text.strip() for text in parts))
+
+    client = KrakenClient(SystemClock(), supplies=supplies, base=settings.KRAKEN_URL)
+    return KrakenVenue(client, key_of, stream_at=streams_of(settings.KRAKEN_URL)[1])
+
+
+def _kraken_connector() -> Connector:
+    return Connector(
+        KRAKEN,
+        "Kraken",
+        is_here(settings.KRAKEN_URL),
+        (
+            Asked("api_key", "API key", secret=False, hint="The public part, which names the key"),
+            Asked("api_secret", "Private key", hint="Kraken shows it once"),
+            Asked("currency", "Currency", secret=False, hint="USD, EUR …: the money that is traded with"),
+        ),
+        lambda secrets: secrets["api_key"].strip(),
+        _kraken,
+        "At Kraken, make an API key that may query funds, query open and closed orders and trades, create and modify orders, cancel and "
+        "close orders, and use the WebSocket interface. Leave withdrawing off: a key that may withdraw is refused. Bind it to the address "
+        "of this server there.",
+    )
+
+
 def connectors() -> dict[str, Connector]:
-    """The venues that this installation serves, by code."""
-    return {_LOOPBACK.code: _LOOPBACK} if settings.LOOPBACK_URL else {}
+    """The venues that this installation serves, by code. A live one only where live accounts are allowed."""
+    found = [_LOOPBACK] if settings.LOOPBACK_URL else []
+    if settings.LIVE_ACCOUNTS_ALLOWED or is_here(settings.KRAKEN_URL):
+        found.append(_kraken_connector())
+    return {connector.code: connector for connector in found}

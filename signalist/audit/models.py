@@ -1,4 +1,4 @@
-"""The log's rows: entries, the links that chain them, each chain's head, and the key rows of the people in it."""
+"""The log's rows: entries, what was typed beside them, the links that chain them, each chain's head, and people's key rows."""
 
 from __future__ import annotations
 
@@ -74,6 +74,25 @@ class Entry(ChainRow):
 
     def __str__(self) -> str:
         return f"{self.action} {self.pk}"
+
+
+class Words(ChainRow):
+    """What somebody typed beside what they did (`signalist.audit.words`). Its entry holds the `mark`; `salt` is empty where a name was
+    taken out of the text."""
+
+    append_only: ClassVar[bool] = True
+    append_policy: ClassVar[str] = Entry.append_policy
+    names_people: ClassVar[str] = "text, salt"
+
+    mark = models.CharField(max_length=64, unique=True)
+    salt = models.CharField(max_length=64, blank=True)
+    text = models.CharField(max_length=500)
+
+    class Meta(ChainRow.Meta):
+        indexes = [models.Index(fields=["tenant_id"], name="audit_words_of_a_tenant")]
+
+    def __str__(self) -> str:
+        return self.mark
 
 
 class Link(ChainRow):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from signalist.audit.models import Entry, Link, Subject
 from signalist.audit.sealing import opened
+from signalist.audit.words import NAME, told
 
 AREAS = {
     "": "Everything",
@@ -81,11 +82,18 @@ def entries(
 
 
 def lines(rows: Sequence[Entry]) -> list[Line]:
-    """`rows` as lines: two queries, however many they are."""
+    """`rows` as lines: two queries, however many they are, and one more where something was typed."""
     numbers = dict(Link.objects.filter(entry_id__in=[row.pk for row in rows]).values_list("entry_id", "number"))
     pseudonyms = {row.subject for row in rows if row.subject is not None}
     people = {subject.pseudonym: subject for subject in Subject.objects.filter(pseudonym__in=pseudonyms)}
-    return [_line(row, numbers.get(row.pk), people.get(row.subject) if row.subject else None) for row in rows]
+    found = [_line(row, numbers.get(row.pk), people.get(row.subject) if row.subject else None) for row in rows]
+    typed = told([line.details[NAME] for line in found if NAME in line.details])
+    return [
+        replace(line, details=line.details | {NAME: typed.get(line.details[NAME], "")})
+        if NAME in line.details
+        else line
+        for line in found
+    ]
 
 
 def _line(row: Entry, number: int | None, subject: Subject | None) -> Line:

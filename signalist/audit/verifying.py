@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,8 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef
 
 from signalist.audit.chain import BEGINNING, hash_of
-from signalist.audit.models import Entry, Head, Link
+from signalist.audit.models import Entry, Head, Link, Words
+from signalist.audit.words import NAME, is_as_typed
 
 _AT_ONCE = 2000
 _SEARCHED = 30  # so many rows that do not fit are tried at each other's places
@@ -77,13 +79,34 @@ def verify(tenant_id: int | None, anchors: Sequence[Anchor] = ()) -> Report:
                 )
             )
         report.number, report.hash = link.number, link.hash
-    report.findings += _named(misfits)
+    report.findings += _named(misfits) + _words(tenant_id)
     _look_at_end(report, anchors)
     report.findings.sort(key=lambda finding: (finding.number, finding.kind))
     unlinked = Entry.objects.filter(~Exists(Link.objects.filter(entry_id=OuterRef("pk"))), tenant_id=tenant_id)
     times = list(unlinked.order_by("at").values_list("at", flat=True))
     report.waiting, report.oldest = len(times), times[0] if times else None
     return report
+
+
+def _words(tenant_id: int | None) -> list[Finding]:
+    """What was typed and is not any more what its entry marks. Looked at are the words that there are, and the entries that mark some."""
+    found = []
+    numbers = Link.objects.filter(tenant_id=tenant_id)
+    marked = {
+        json.loads(details).get(NAME): entry_id
+        for entry_id, details in Entry.objects.filter(tenant_id=tenant_id, details__contains=f'"{NAME}":')
+        .values_list("pk", "details")
+        .iterator()
+    }
+    for row in Words.objects.filter(tenant_id=tenant_id).iterator():
+        entry_id = marked.pop(row.mark, None)
+        if not is_as_typed(row) and entry_id is not None:
+            number = numbers.filter(entry_id=entry_id).values_list("number", flat=True).first() or 0
+            found.append(Finding("changed", number, entry_id, f"the words of entry {entry_id} were changed"))
+    for entry_id in marked.values():
+        number = numbers.filter(entry_id=entry_id).values_list("number", flat=True).first() or 0
+        found.append(Finding("removed", number, entry_id, f"the words of entry {entry_id} are gone"))
+    return found
 
 
 def _rows(tenant_id: int | None) -> Iterator[tuple[Link, Entry | None]]:

@@ -18,6 +18,7 @@ from django.db import connection
 from signalist.audit.models import Entry, Subject
 from signalist.audit.origin import current
 from signalist.audit.sealing import canonical, seal
+from signalist.audit.words import NAME, keep
 from signalist.clock import utc_now
 
 _COLUMNS = "tenant_id at action subject target result details session correlation_id origin".split()
@@ -43,16 +44,19 @@ def record(
     target: str = "",
     result: str = "done",
     details: Mapping[str, object] | None = None,
+    words: str = "",
 ) -> None:
     """Append what was done to the log. Two or three statements, whatever else the caller does.
 
     action: a dotted name, `area.verb`. target: what it was done to, by public id. result: done, refused, failed. details: plain
-    values that name no person and hold no secret; exact numbers and times are written as texts.
+    values that name no person and hold no secret; exact numbers and times are written as texts. words: what the person typed, which may
+    name people and is kept apart (`signalist.audit.words`).
     """
     origin = current()
     whence = {"address": origin.address, "agent": origin.agent}
     with _Doors.to(tenant_id):
         subject = None if user_id is None else subject_of(user_id)
+        told = dict(details or {}) | ({NAME: keep(words, tenant_id)} if words else {})
         values = (
             tenant_id,
             utc_now(),
@@ -60,7 +64,7 @@ def record(
             None if subject is None else subject.pseudonym,
             _text(target)[:200],
             result[:20],
-            canonical(_plain(details or {})),
+            canonical(_plain(told)),
             origin.session(),
             origin.correlation_id or str(structlog.contextvars.get_contextvars().get("correlation_id", ""))[:64],
             canonical(whence) if subject is None else seal(whence, bytes(subject.key), str(subject.pseudonym)),

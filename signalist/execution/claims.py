@@ -34,8 +34,10 @@ _TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg 
 _WAITING = (
     f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
     " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL)))"
-    f" AND ({_TURN}, id) > (%s, %s) AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"
+    f" AND ({_TURN}, id) > (%s, %s) AND {_TURN} <= %s AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"
 )
+ENTRIES = 3
+"""The last turn."""
 # A stop that the venue will not cancel does not hold its exit back for ever: both are reduce-only.
 PATIENCE = 5
 
@@ -71,19 +73,21 @@ def claim(
     work: Round | None = None,
     *,
     abilities: Abilities | None = None,
+    enters: bool = True,
 ) -> Round:
     """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn.
 
     `work` is what comes back. A caller that repeats a claim which the database broke off hands the same one in: what an earlier batch
-    had committed is in it, and nobody else would send it. `abilities` tells what a venue can do (None: all know our ids).
+    had committed is in it, and nobody else would send it. `abilities` tells what a venue can do (None: all know our ids). `enters`: entries
+    too; else they wait for those that are under way.
     """
     work = Round() if work is None else work
     behind: tuple[int, int] | None = (-1, 0)
     passed_over = 0
     while behind is not None and len(work.errands) + len(work.dropped) < limit:
-        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities)
+        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities, ENTRIES if enters else ENTRIES - 1)
         passed_over += put_off
-    wakes.left("place", waits=passed_over > 0 or behind is not None)
+    wakes.left("place", waits=passed_over > 0 or behind is not None or not enters)
     if behind is not None:
         ring_on_commit("place")
     work.errands.sort(key=_urgency)
@@ -91,11 +95,18 @@ def claim(
 
 
 def _claim_batch(
-    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], work: Round, abilities: Abilities | None
+    engine: uuid.UUID,
+    now: datetime,
+    limit: int,
+    behind: tuple[int, int],
+    work: Round,
+    abilities: Abilities | None,
+    last: int,
 ) -> tuple[tuple[int, int] | None, int]:
-    """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left, and how many wait."""
+    """Add what comes behind this (turn, id), up to turn `last`, to `work`; returns what to go on behind, None where nothing is left, and
+    how many wait."""
     with unit("place.claim"):
-        orders = _candidates(engine, now, limit, behind)
+        orders = _candidates(engine, now, limit, behind, last)
         if not orders:
             return None, 0
         left = (_turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
@@ -124,11 +135,11 @@ def _claim_batch(
     return left, len(orders) - len(found.errands) - len(found.dropped)
 
 
-def _candidates(engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int]) -> list[Order]:
-    """Orders to send, cancel or amend behind this (turn, id); those that another engine has in hand are passed over."""
+def _candidates(engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], last: int) -> list[Order]:
+    """Orders to send, cancel or amend behind this (turn, id), up to turn `last`; those that another engine has in hand are passed over."""
     put_off = fast.prepared(Order, "not_before", now)
     held, holder = leases.of(engine)
-    orders = fast.select(Order, _WAITING.format(mine=held), [put_off, *behind, *holder, limit], lock="skip")
+    orders = fast.select(Order, _WAITING.format(mine=held), [put_off, *behind, last, *holder, limit], lock="skip")
     known = instruments({order.instrument_id for order in orders})
     for order in orders:
         fast.relate(order, "instrument", known[order.instrument_id])

@@ -33,13 +33,19 @@ from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed, take_quantity
 from signalist.venues.base import Ack, OrderReport, OrderRequest
 from signalist.venues.errors import Busy, Next, NoAnswer, NotSent, OrderNotOpen, VenueError
-from signalist.venues.transport.fence import NEVER, Fence, Tenure, fenced
+from signalist.venues.transport.fence import NEVER, Fence, House, Tenure, fenced
 from signalist.venues.transport.under_way import UnderWay
 
 ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
 LONGEST_PAUSE = 60
 MOST_UNDER_WAY = 1000
 """So many calls at once: what is claimed is in doubt if the process dies, so it is not claimed long before it can leave."""
+MOST_ENTERING = 800
+"""Of these, entries that are placed: however long they wait at a venue, what closes and protects finds room beside them."""
+SOME = 50
+"""At least so many are claimed where there is room for an entry, so that the last of thousands do not go one by one."""
+WAITED = 0.5
+"""Seconds until what has waited in vain for its turn at a venue is claimed anew."""
 
 LOOK_AT_SWITCHES = timedelta(seconds=0.25)
 """Between two looks at the kill switches over entries that wait for their turn at a venue."""
@@ -99,9 +105,12 @@ class Placer:
             return 0
         fence = self._tenure.fence()  # before the claim: between it and the call the engine may be frozen for long
         self._claiming, work = True, Round()
+        enter = MOST_ENTERING - len(self._entering)
         try:
-            most, abilities = min(room, BATCH), self._sessions.capabilities
-            await self._in_database(lambda: claim(self._engine, self._clock.now(), most, work, abilities=abilities))
+            most, abilities = min(room, BATCH, max(enter, SOME) if enter > 0 else BATCH), self._sessions.capabilities
+            await self._in_database(
+                lambda: claim(self._engine, self._clock.now(), most, work, abilities=abilities, enters=enter > 0)
+            )
             for errand in work.errands:
                 behind = self._guarded(errand, fence)
                 self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, behind))
@@ -143,11 +152,11 @@ class Placer:
 
 async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Errand:
     """Run one errand. Whatever is not a clear answer is NoAnswer; behind its fence nothing leaves the house."""
-    begun = monotonic()
+    begun, house = monotonic(), House()
     try:
         within = sessions.capabilities(errand.account.venue).answer_within
         failpoint("place.call")
-        with fenced(fence):
+        with fenced(fence) as house:
             async with asyncio.timeout(within):
                 errand.answer = await _called(errand, sessions)
         failpoint("place.called")
@@ -157,7 +166,9 @@ async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Erran
         if error.next is Next.RECONNECT:
             sessions.drop(errand.account)
     except TimeoutError:
-        errand.error = NoAnswer("The venue did not answer in time.")
+        # What waited for its turn all the time is not in doubt: of thousands that leave together, many wait longer than an answer may take.
+        in_doubt = NoAnswer("The venue did not answer in time.")
+        errand.error = in_doubt if house.may_have_left else NotSent("Its turn did not come in time.", after=WAITED)
     except Exception as error:  # noqa: BLE001 an adapter that breaks stops nobody else; its order is in doubt
         errand.error = NoAnswer(f"{type(error).__name__} while talking to the venue")
     errand.latency_ms = (monotonic() - begun) * 1000

@@ -50,6 +50,7 @@ class Followed:
     strategy: str
     slug: str
     version: int
+    newer_version: int | None
     account: str
     currency: str
     is_paper: bool
@@ -166,6 +167,7 @@ def _followed(row: Subscription, marked: Mapping[int, OpenPosition], days: Seque
         strategy=row.strategy.name,
         slug=row.strategy.slug,
         version=row.schedule.version.number,
+        newer_version=_newer(row, row.schedule.version.number),
         account=row.account.name,
         currency=row.account.currency,
         is_paper=row.account.venue == PAPER,
@@ -182,6 +184,12 @@ def _followed(row: Subscription, marked: Mapping[int, OpenPosition], days: Seque
         today=today,
         days=tuple(days),
     )
+
+
+def _newer(row: Subscription, followed: int) -> int | None:
+    """The version that its owner was told of, and has not answered yet."""
+    open_question = row.told_version > max(followed, row.declined_version or 0)
+    return row.told_version if open_question and row.status != SubscriptionStatus.ENDED else None
 
 
 def _day(row: DailyResult) -> Day:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -21,6 +21,7 @@ from signalist.domain.rules import (
 )
 from signalist.domain.signals import Levels, SignalKind, reanchor
 from signalist.domain.sizing import margin
+from signalist.execution.cooldowns import last_entries, since_entry
 from signalist.execution.entries import entry_request
 from signalist.execution.standing import picture
 from signalist.marketplace.selectors import ENTRIES
@@ -58,8 +59,24 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """How long entries keep apart, from signal to signal, and which layer says so; `since` the last entry's signal, None where there is
+    none that still counts. Seconds."""
+
+    seconds: Decimal
+    layer: str
+    since: Decimal | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether an entry would be denied for it now."""
+        return self.since is not None and self.since < self.seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
-    """An entry as it would be decided now. Amounts are in the market's quote currency; what is lost is negative.
+    """An entry as it would be decided now; where nothing but the pause between entries stands in its way, with the size that it will have
+    after that. Amounts are in the market's quote currency; what is lost is negative.
 
     `at` is the close of the candle whose signal it is, None for an example. `loss` and `gain` are None where the signal names no stop or
     no target; both are before fees, `fees` those of entering and leaving together, assumed.
@@ -83,6 +100,7 @@ class Preview:
     gain: Decimal | None
     capital: Decimal
     gauges: tuple[Gauge, ...]
+    pause: Pause | None = None
 
     @property
     def risk_fraction(self) -> Decimal | None:
@@ -126,6 +144,9 @@ def preview(subscription: Subscription, now: datetime) -> Preview:
         decision = decide_entry(request)
     except DomainError as error:
         raise NoPreview(str(error)) from None
+    last = last_entries([execution], now) if subscription.pk else {}  # one that is not saved yet has entered nothing
+    since = since_entry(execution, last, now)
+    request = replace(request, standing=replace(standing, since_entry=since))
     return shown(request, decision, Market.of(subscription.instrument), None if signal is None else signal.candle_close)
 
 
@@ -153,7 +174,10 @@ def shown(request: EntryRequest, decision: Decision, market: Market, at: datetim
     """A decision on `request` as it is shown; `at` is the close of the candle whose signal it is, if any."""
     quantity = ZERO if isinstance(decision, Denied) else decision.quantity
     value = settle(quantity * request.price)
-    levels, sign = request.levels, request.direction.sign
+    levels, sign, pause = request.levels, request.direction.sign, _pause(request)
+    if pause is not None and pause.holds and quantity:
+        numbers = {**decision.numbers, "current": pause.since, "limit": pause.seconds, "layer": pause.layer}
+        decision = Denied("cooldown", numbers)
 
     def result(level: Decimal | None) -> Decimal | None:
         return None if level is None else settle((level - request.price) * sign * quantity)
@@ -178,7 +202,13 @@ def shown(request: EntryRequest, decision: Decision, market: Market, at: datetim
         gain=result(levels.target),
         capital=request.capital,
         gauges=tuple(_gauges(request, value, loss)) if quantity else (),
+        pause=pause,
     )
+
+
+def _pause(request: EntryRequest) -> Pause | None:
+    bound = strictest(request.layers).get("cooldown")
+    return None if bound is None else Pause(Decimal(bound.value), bound.layer, request.standing.since_entry)
 
 
 def _status(decision: Decision) -> str:

@@ -18,6 +18,7 @@ from django.db.models import Count, Q, QuerySet
 
 from signalist.accounts.models import Account, AccountState
 from signalist.api.models import ApiKey
+from signalist.audit.words import forget as forget_words
 from signalist.audit.writing import erase as erase_subject
 from signalist.audit.writing import record
 from signalist.domain.errors import DomainError
@@ -123,6 +124,7 @@ def _erase(wish: Deletion, now: datetime) -> None:
     _forget_log_in(user)
     incidents.forget(user.pk)
     with across_tenants("deletion"):
+        forget_words(names, FORMER)
         record("privacy.deleted", tenant_id=None, user_id=None, target=str(user.public_id))
         erase_subject(user.pk)
     Deletion.objects.filter(pk=wish.pk).update(done_at=now, held_up="")

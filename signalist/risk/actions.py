@@ -132,7 +132,8 @@ def switch(
             tenant_id=where.tenant_id,
             user_id=None if by is None else by.pk,
             target=f"{where.layer.value} {where.name}",
-            details={"before": before[0], "state": state.value, "reason": reason, "operator": operator},
+            details={"before": before[0], "state": state.value, "operator": operator},
+            words=reason,
         )
         if before[0] == AccountState.HALTED != state:
             _let_out(where)

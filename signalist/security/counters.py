@@ -1,7 +1,7 @@
 """Counts that all processes share, and that lose nothing where two count at once.
 
 In Redis that is INCRBY on Django's cache. Django's table cache reads and writes in two steps, so where that is the cache the counts have a
-table of their own, and one statement that adds and tells.
+table of their own, and one statement that adds and tells; so they have while Redis is away.
 """
 
 from __future__ import annotations
@@ -22,10 +22,17 @@ _ADD = (
 def add(key: str, amount: int, until: int) -> int:
     """Add `amount` to the count of `key`, which is forgotten some time after `until` (seconds since 1970); the new count."""
     if "DatabaseCache" in settings.CACHES["default"]["BACKEND"]:
-        with connection.cursor() as cursor:
-            cursor.execute(_ADD, [key, amount, until])
-            return int(cursor.fetchone()[0])
-    return _in_cache(key, amount, until)
+        return _in_table(key, amount, until)
+    try:
+        return _in_cache(key, amount, until)
+    except ConnectionError:  # told in the log where it was noticed
+        return _in_table(key, amount, until)
+
+
+def _in_table(key: str, amount: int, until: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, [key, amount, until])
+        return int(cursor.fetchone()[0])
 
 
 def _in_cache(key: str, amount: int, until: int) -> int:

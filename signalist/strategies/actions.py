@@ -30,6 +30,7 @@ GATE_SECONDS = 80
 # A version waits for the worker and is then at the gate for minutes at most: after this long nobody works on it any more.
 STALE = timedelta(minutes=30)
 JOB = "signalist.strategies.jobs.check_version"
+NEWS = "signalist.trading.news.tell_followers"
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 Market = tuple[int, str]
@@ -145,6 +146,8 @@ def publish(version: StrategyVersion, by: User, now: datetime, note: str = "") -
             if instrument_id in known:
                 Schedule.objects.get_or_create(version=version, instrument_id=instrument_id, timeframe=code)
         transaction.on_commit(forget_schedules)
+        key = version.pk
+        transaction.on_commit(lambda: async_task(NEWS, key, task_name="news"))
 
 
 def send_back(version: StrategyVersion, by: User, now: datetime, note: str) -> None:

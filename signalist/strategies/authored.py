@@ -9,6 +9,7 @@ from signalist.markets.models import Instrument
 from signalist.strategies.gate_models import GateReport
 from signalist.strategies.gate_reports import newest_report
 from signalist.strategies.models import Strategy, StrategyVersion
+from signalist.strategies.suspending import Suspension, suspensions
 from signalist.strategies.version_models import VersionState, VersionStep
 from tenants.doors import viewing
 from tenants.models import Membership, User
@@ -33,6 +34,7 @@ class VersionPage:
     report: GateReport | None
     markets: tuple[str, ...]
     is_shared: bool
+    suspended: tuple[Suspension, ...]
 
 
 def written_by(author: User) -> list[Written]:
@@ -75,7 +77,7 @@ def versions_of(strategy: Strategy) -> list[StrategyVersion]:
 
 def version_page(reader: User, slug: str, number: int, sharing: Membership | None = None) -> VersionPage | None:
     """A version for its author, for staff once it was handed in, or for whom it is shared with in the workspace of `sharing`; None for
-    everybody else. Four queries, and where it is neither's, one more for what is shared."""
+    everybody else. Five queries, one for each place where it is suspended, and one more where it may be shared."""
     version = (
         StrategyVersion.objects.filter(strategy__slug=slug, number=number).select_related("strategy__author").first()
     )
@@ -87,7 +89,8 @@ def version_page(reader: User, slug: str, number: int, sharing: Membership | Non
     if not (is_author or is_reviewer or is_shared):
         return None
     steps = VersionStep.objects.filter(version=version).select_related("by").order_by("at", "pk")
-    return VersionPage(version, tuple(steps), newest_report(version.pk), market_names(version), is_shared)
+    markets, suspended = market_names(version), tuple(suspensions(version))
+    return VersionPage(version, tuple(steps), newest_report(version.pk), markets, is_shared, suspended)
 
 
 def in_review() -> list[StrategyVersion]:

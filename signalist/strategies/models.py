@@ -85,9 +85,9 @@ class Schedule(models.Model):
     is_active = models.BooleanField(default=True)
     signals = models.PositiveIntegerField(default=0)
     decided_until = models.DateTimeField(null=True, blank=True, editable=False)
-    # Taken off for not answering, and put on again by whom that concerns.
+    # Taken off for not answering; once it is put on again, runs up to this one are not held against it any more.
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
-    resumed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    forgiven_run = models.BigIntegerField(default=0, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["version", "instrument", "timeframe"], name="schedule_unique")]

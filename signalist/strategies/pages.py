@@ -4,6 +4,7 @@ shared with."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,12 +15,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from signalist.clock import utc_now
-from signalist.strategies import actions, authored
+from signalist.strategies import actions, authored, suspending
 from signalist.strategies.actions import Refused
 from signalist.strategies.forms import StrategyForm, VersionForm
-from signalist.strategies.models import Strategy
+from signalist.strategies.models import Strategy, StrategyVersion
 from tenants.access import MemberRequest, allowed, member, needs, require
-from tenants.models import Membership
+from tenants.models import Membership, User
 from tenants.staff.powers import powers_of, to_the_powers
 from tenants.step_up import ask_password, stepped_up
 from tenants.workspaces.sharing import sharing_of
@@ -135,7 +136,10 @@ def version(request: MemberRequest, slug: str, number: int) -> HttpResponse:
 @require_POST
 @member
 def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpResponse:
-    """Hand in or retire one's own version; publish, send back or retire as a reviewer. All but sending back wants a proof of who it is."""
+    """Hand in, retire or put on again one's own version; publish, send back or retire as a reviewer.
+
+    All but sending back wants a proof of who it is.
+    """
     page = _page(request, slug, number)
     note, now, row = request.POST.get("note", ""), utc_now(), page.version
     is_author = row.strategy.author_id == request.user.pk
@@ -149,6 +153,11 @@ def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpRes
             True,
             lambda: actions.retire(row, request.user, now, note),
             "Retired: nobody is offered it any more.",
+        ),
+        "resume": (
+            True,
+            lambda: _resume(row, request.user, request.tenant.pk, now),
+            "Put on again: it runs from its next candle on.",
         ),
         "publish": (not is_author, lambda: actions.publish(row, request.user, now, note), "Published."),
         "send-back": (
@@ -170,6 +179,11 @@ def change(request: MemberRequest, slug: str, number: int, what: str) -> HttpRes
     if what == "send-back":
         return redirect("authoring")
     return redirect("version", slug, number)
+
+
+def _resume(row: StrategyVersion, by: User, tenant_id: int, now: datetime) -> None:
+    if not suspending.resume(row, by, tenant_id, now):
+        raise Refused("", "It is suspended nowhere.")
 
 
 def _page(request: MemberRequest, slug: str, number: int, sharing: Membership | None = None) -> authored.VersionPage:

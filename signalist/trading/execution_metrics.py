@@ -155,7 +155,7 @@ def _missed(chosen: Chosen, accounts: Mapping[int, Account]) -> defaultdict[Plac
     ).exclude(rule__in=NOT_MISSED)
     if chosen.instrument is not None:
         skipped = skipped.filter(subscription__instrument=chosen.instrument)
-    found: dict[Place, Counter[str]] = defaultdict(Counter)
+    found: defaultdict[Place, Counter[str]] = defaultdict(Counter)
     # Counted where they lie: a strategy that is denied every minute makes as many rows as there are minutes.
     by_rule = skipped.order_by().values_list("account_id", "subscription__instrument_id", "rule")
     for account_id, instrument_id, rule, count in by_rule.annotate(count=Count("pk")):

@@ -30,9 +30,7 @@ def suspend(by: User, user: User, reason: str) -> None:
         Suspension.objects.create(user=user, reason=reason[:200], by=by)
         send(user.email, "your account is suspended", "suspended", reason=reason)
     end_sessions(user.pk, why="suspended", by=by.pk)
-    record(
-        "user.suspended", tenant_id=None, user_id=by.pk, target=str(user.public_id), details={"reason": reason[:200]}
-    )
+    record("user.suspended", tenant_id=None, user_id=by.pk, target=str(user.public_id), words=reason[:200])
 
 
 def reactivate(by: User, user: User) -> None:
@@ -69,6 +67,6 @@ def view_as(by: User, membership: Membership, reason: str) -> dict[str, object]:
         tenant_id=membership.tenant_id,
         user_id=by.pk,
         target=str(membership.user.public_id),
-        details={"reason": reason},
+        words=reason,
     )
     return {"user": membership.user_id, "tenant": str(membership.tenant.public_id), "name": membership.user.email}

@@ -37,7 +37,8 @@ def begin(request: Any, reason: str) -> StaffSession:
         tenant_id=None,
         user_id=request.user.pk,
         target=str(made.public_id),
-        details={"reason": reason, "until": made.expires_at},
+        details={"until": made.expires_at},
+        words=reason,
     )
     return made
 

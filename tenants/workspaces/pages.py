@@ -136,7 +136,8 @@ def share_thing(request: MemberRequest, kind: str, public_id: uuid.UUID) -> Http
     def give() -> str:
         if member_id is None:
             raise NotShared("Choose with whom, and what they may.")
-        return f"{share(request.membership, thing, member_id, right).user.email}: {right}. It is on the list below."
+        made = share(request.membership, thing, member_id, right)
+        return f"{thing.name} is shared with {made.user.email}: {made.right.words.lower()}."
 
     return _done(request, give)
 

@@ -150,3 +150,23 @@ def test_what_json_cannot_say_is_refused(value: Any) -> None:
 
 def test_arrays_without_candles_have_a_step(tmp_path: Path) -> None:
     assert finest_step(CandleArrays.of([])) == 1
+
+
+def test_it_walks_forward_by_what_was_best_in_the_past(strategy: str, tmp_path: Path) -> None:
+    closes = np.concatenate((np.arange(100.0, 142.0), np.arange(142.0, 106.0, -2.0)))
+    rows: list[tuple[object, ...]] = [("close_time", "open", "high", "low", "close", "volume")]
+    rows += [(1_600_000_200 + 60 * n, c, c + 1, c - 1, c, 3) for n, c in enumerate(closes.tolist())]
+    file = str(table(tmp_path / "hill.csv", rows))
+    arguments = [strategy, "--candles", file, "--timeframe", "1m", "--json", "--no-equity", "--fee", "0"]
+    arguments += ["--walk-forward", "2", "--past", "1"]
+    tried = json.loads(_printed(*arguments, "--try", "side=short", "--try", "side=long,wait=3"))["walk_forward"]
+    # Up for two stretches, then down: what was best in the past is long, and loses at the end.
+    assert [fold["chosen"] for fold in tried["folds"]] == ["side=long,wait=3"] * 2
+    assert [fold["past"]["net_pnl"] > 0 for fold in tried["folds"]] == [True, True]
+    assert tried["folds"][1]["after"]["net_pnl"] < 0
+    assert tried["folds"][0]["begins"] == "2020-09-13T12:49:00Z"
+    assert tried["folds"][0]["ends"] == tried["folds"][1]["begins"] == "2020-09-13T13:09:00Z"
+    alone = json.loads(_printed(*arguments))
+    assert [fold["chosen"] for fold in alone["walk_forward"]["folds"]] == ["", ""]
+    assert alone["metrics"]["bars"] == 60
+    assert "too few for 40 folds" in _refused(*arguments[:-4], "--walk-forward", "40")

@@ -3,8 +3,9 @@
 It reads one JSON object a line. {"failpoint", "log", "count"} forks an engine that is killed at the failpoint, and answers with its process
 id; {"ended": id} answers with that engine's exit status as `subprocess` gives it, or null while it runs. A failpoint whose name begins with
 "@" is armed by SIGUSR1 and not before; at one that begins with "~" the engine is not killed but freezes (SIGSTOP). With "watches" the venue
-is taken for one that keeps no stop and no target. "count" names a file for how often each failpoint was passed from SIGUSR1 on. The
-database is that of DATABASE_URL. Everything is loaded before the fork and no connection is open then, so an engine is up in no time.
+is taken for one that keeps no stop and no target, with "nameless" for one that knows no ids of ours. "count" names a file for how often
+each failpoint was passed from SIGUSR1 on. The database is that of DATABASE_URL. Everything is loaded before the fork and no connection is
+open then, so an engine is up in no time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main(address: str, clock: str) -> None:
         child = os.fork()
         if not child:
             _become(request)
-            _trade(address, FileClock(clock), watches=bool(request.get("watches")))
+            _trade(address, FileClock(clock), bool(request.get("watches")), bool(request.get("nameless")))
             return
         _answer(child)
 
@@ -99,7 +100,7 @@ def _become(request: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _trade(address: str, clock: FileClock, *, watches: bool) -> None:
+def _trade(address: str, clock: FileClock, watches: bool, nameless: bool) -> None:
     from dataclasses import replace
 
     from signalist.clock import SystemClock
@@ -114,6 +115,9 @@ def _trade(address: str, clock: FileClock, *, watches: bool) -> None:
         # Market time may stand still or jump; nonces go on.
         kinds = frozenset({OrderType.MARKET, OrderType.LIMIT}) if watches else CAPABILITIES.order_types
         abilities = replace(CAPABILITIES, order_types=kinds)
+        if nameless:
+            # What was not carried out within a second will not be.
+            abilities = replace(abilities, order_identity="none", answer_within=1.0, looks=2, look_interval=0.2)
         venue = LoopbackVenue(Client(address, clock, size=50, numbers=Numbers(SystemClock())), secret_of, abilities)
         engine = LiveEngine(clock, others={LOOPBACK: venue})
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, engine.stop)

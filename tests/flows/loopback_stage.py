@@ -166,6 +166,8 @@ class Stage:
     engines: list[Engine] = field(default_factory=list)
     watches: bool = False
     """Whether engines take the venue for one that keeps no stop and no target, and watch prices themselves."""
+    nameless: bool = False
+    """Whether engines take it for one that knows no ids of ours."""
 
     # --- Engines ---------------------------------------------------------------------------------
 
@@ -173,7 +175,8 @@ class Stage:
         """Start an engine. With `wait` market time stands still until it is in the list of engines, or dead."""
         self.clock.hold()
         known = EngineProcess.objects.count()
-        pid = self.nursery.ask(failpoint=armed, log=str(self.log), count=str(count or ""), watches=self.watches)
+        kind = {"watches": self.watches, "nameless": self.nameless}
+        pid = self.nursery.ask(failpoint=armed, log=str(self.log), count=str(count or ""), **kind)
         engine = Engine(pid, armed)
         self.engines.append(engine)
         if wait:

@@ -38,7 +38,7 @@ ELSEWHERE = {
     "engine.beat_outside.committed": "a note of a call to somebody outside, on which no order stands",
     "watch.batch.committed": "this venue leaves nothing to be watched; tests/flows/test_crashes_beside.py",
     "switches.requests.committed": "staff ask for nothing here; tests/flows/test_crashes_beside.py",
-    "nameless.call": "this venue knows our names; tests/flows/test_nameless.py has a second engine go on there",
+    "nameless.call": "this venue knows our names; tests/flows/test_nameless_deaths.py dies at one that does not",
     "nameless.called": "as nameless.call",
     "compare.answers.committed": "nobody answers here; tests/flows/test_crashes_beside.py",
     "compare.take_down": "as compare.answers.committed",

@@ -1,7 +1,7 @@
 """Kill -9 where the matrix does not come by: while the engine watches a stop that its venue does not keep, while it carries out what
 people have answered to a difference, and while it sets a switch for staff. The next engine goes on, and the venue's book shows it.
 
-What concerns venues without names of ours dies in tests/flows/test_nameless.py: the loopback venue knows ours.
+What concerns venues without names of ours dies in tests/flows/test_nameless_deaths.py.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from signalist.environment import new_keyring, new_signing_secret
 
@@ -58,7 +59,9 @@ def _setting(expression: str, environment: dict[str, str]) -> str:
 def test_production_passes_the_deployment_checks(production: dict[str, str]) -> None:
     answer = _manage("check", "--deploy", "--fail-level", "WARNING", environment=production)
     assert answer.returncode == 0, answer.stderr
-    assert "no issues (0 silenced)" in answer.stdout + answer.stderr
+    # The one that asks for guardian's backend, by which a superuser would have every right to everything.
+    assert settings.SILENCED_SYSTEM_CHECKS == ["guardian.W001"]
+    assert "no issues (1 silenced)" in answer.stdout + answer.stderr
 
 
 @pytest.mark.parametrize(

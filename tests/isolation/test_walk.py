@@ -34,6 +34,15 @@ def world(transactional_db: None, cast: Cast, monkeypatch: pytest.MonkeyPatch) -
         yield made
 
 
+# What changes something and asks for no right: everybody does it to what is theirs alone.
+OF_ONESELF = set(
+    "theme profile end_session workspace_missing incident_confirm my_data_export my_data_delete invitation switch_workspace "
+    "leave_workspace".split()
+)
+# Where the right depends on what is asked, and is asked for inside.
+IN_THE_VIEW = {"api_keys", "authoring", "share", "unshare"}
+
+
 def names(patterns: Any = None, within: str = "") -> Iterator[str]:
     """The name of every address, with the namespace that it is in."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
@@ -53,6 +62,24 @@ def test_every_address_has_a_line() -> None:
     written = [(line.name, method) for line in LINES for method in line.methods]
     assert sorted(written) == sorted(set(written))
     assert ours == {name for name, _ in written}, "write the line of what is new, and take away that of what is gone"
+
+
+def rights(patterns: Any = None) -> Iterator[tuple[str, str]]:
+    """Every address that declares a right, with that right (see `tenants.access.needs`)."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if not isinstance(pattern, URLPattern):
+            yield from rights(pattern.url_patterns)
+        elif declared := getattr(pattern.callback, "permission", ""):
+            yield pattern.name, declared
+
+
+def test_every_address_that_changes_something_declares_its_right() -> None:
+    declared = dict(rights())
+    assert declared == {
+        line.name: line.who for line in LINES if line.who in PERMISSIONS and line.name not in IN_THE_VIEW
+    }
+    free = {line.name for line in LINES if "POST" in line.methods and line.who in ("member", "log-in", "public")}
+    assert free == OF_ONESELF, "what changes something of the workspace's asks the table of rights"
 
 
 def asked(world: World, line: Line, method: str, who: str) -> Any:

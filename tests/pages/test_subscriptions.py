@@ -304,6 +304,14 @@ def test_new_terms_are_previewed_with_what_the_day_used_already(acme: Acme, desk
     said = plain(answer.content.decode().partition('id="preview"')[2])
     assert "Loss at the stop −500.00 USD" in said
     assert "Entries today, subscription limit reached 2 of 2 · subscription" in said
+    assert "Pause between entries" not in said
+    Subscription.objects.filter(pk=desk.pk).update(cooldown_seconds=60)
+    for pause, denied in (("86400", True), ("1", False)):
+        answer = acme.post(where(desk, "terms"), acme.cast.theo, **form, cooldown=pause)
+        said = plain(answer.content.decode().partition('id="preview"')[2])
+        assert ("Denied Pause between entries · subscription" in said) is denied
+        assert f"{pause} s from signal to signal · subscription; last entry" in said
+        assert "Loss at the stop −500.00 USD" in said, "the size is that of the entry after the pause"
     desk.refresh_from_db()
     assert desk.capital == 100_000
 

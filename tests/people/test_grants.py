@@ -56,7 +56,7 @@ def test_who_only_looks_trades_on_the_one_account_that_an_administrator_shares(c
     shared(unsure, mine, "account", cast.vera, "trade")
     assert halted(vera, "account", mine.public_id) == 403, "sharing wants a proof of who it is"
     page = shared(olivia, mine, "account", cast.vera, "trade").content.decode()
-    assert "Mine-to-trade: trade on it" in plain(page) and "Take back" in page
+    assert "Mine-to-trade is shared with vera@example.com: trade on it." in plain(page) and "Take back" in page
     assert "Take back" in olivia.get(f"/books/{mine.public_id}/").content.decode()
 
     ticket = vera.get("/orders/new/").content.decode()

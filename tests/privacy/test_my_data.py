@@ -22,7 +22,8 @@ from signalist.accounts.models import Account
 from signalist.api.actions import make as make_key
 from signalist.api.models import ApiKey
 from signalist.api.scopes import SCOPES
-from signalist.audit.models import Entry, Subject
+from signalist.audit.models import Entry, Subject, Words
+from signalist.audit.writing import record
 from signalist.clock import utc_now
 from signalist.domain.money import ZERO
 from signalist.downloads import files
@@ -170,6 +171,7 @@ def test_who_is_deleted_is_gone_by_name_everywhere_and_the_trades_stay(acme: Acm
     assert Client().get("/api/v1/me", headers={"Authorization": f"Bearer {key.text}"}).status_code == 401
     assert not EmailAddress.objects.filter(user=gone).exists() and not Subject.objects.filter(user_id=gone.pk).exists()
     with across_tenants("tests"):
+        assert "a former member says that a former member paid" in Words.objects.values_list("text", flat=True)
         assert not Membership.objects.filter(user=gone).exists() and not ApiKey.objects.exists()
         assert set(TenantSwitchChange.objects.values_list("who", flat=True)) == {"a former member"}
         for table in connection.introspection.table_names():
@@ -203,6 +205,8 @@ def _said_about(cast: Cast) -> None:
     StaffSession.objects.create(
         user=cast.gus, reason="looks for orders of THEO@example.com", login="x", expires_at=now, ended_at=now
     )
+    with across_tenants("tests"):
+        record("user.suspended", tenant_id=None, user_id=cast.gus.pk, words="theo@example.com says that Theo paid")
 
 
 def _trades(cast: Cast) -> int:

@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection, connections
 
+from signalist.audit.models import Entry
 from signalist.domain.candles import CandleArrays
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
@@ -22,7 +23,9 @@ from signalist.sandbox.process import StrategyProcess
 from signalist.strategies.models import RunStatus, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
 from signalist.strategies.run import claim, finish, take_over
 from signalist.strategies.selectors import forget_schedules
+from signalist.strategies.suspending import resume, suspensions
 from tenants.doors import across_tenants
+from tenants.models import Tenant, User
 
 NOON = datetime(2024, 5, 6, 12, 0, tzinfo=UTC)
 FIRST, SECOND = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -311,6 +314,21 @@ def test_a_strategy_that_times_out_three_times_in_a_row_is_run_no_more(market: I
     assert "3 times in a row" in told.payload["message"]
     close(market, NOON + timedelta(minutes=6))
     assert claim(FIRST, NOON + timedelta(minutes=6)) == []
+
+    version = StrategyVersion.objects.get(schedules=made)
+    (found,) = suspensions(version)
+    assert (found.schedule, found.failure and found.failure.error) == (made, "no answer")
+    person = User.objects.create_user("author@example.com", "a password for tests only")
+    home = Tenant.objects.create(name="Home", base_currency="USD").pk
+    assert [resume(version, person, home, NOON), resume(version, person, home, NOON)] == [1, 0]
+    assert Event.objects.get(kind="strategy_resumed").payload["schedule"] == made.pk
+    assert Entry.objects.filter(action="strategy.version_resumed").count() == 1
+    for minute in (7, 8, 9):
+        close(market, NOON + timedelta(minutes=minute))
+        assert Event.objects.filter(kind="strategy_suspended").count() == 1, "what it failed before is forgiven"
+        (run,) = claim(FIRST, NOON + timedelta(minutes=minute))
+        finish(run, hangs, PRICE, NOON + timedelta(minutes=minute))
+    assert Event.objects.filter(kind="strategy_suspended").count() == 2
 
 
 def test_a_signal_and_its_event_are_written_together_or_not_at_all(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.mail import EmailMessage
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django_q.models import Schedule as Timetable
@@ -13,6 +15,7 @@ from django_q.models import Schedule as Timetable
 from signalist.accounts.actions import open_paper_account
 from signalist.clock import utc_now
 from signalist.domain.money import ZERO
+from signalist.events.models import Event
 from signalist.strategies import actions
 from signalist.strategies.actions import Refused
 from signalist.strategies.gate_models import GateReport
@@ -21,6 +24,7 @@ from signalist.strategies.models import Schedule, Strategy, StrategyVersion
 from signalist.strategies.version_models import VersionState, VersionStep
 from signalist.trading import moving
 from signalist.trading.models import Subscription
+from signalist.trading.news import tell_followers
 from tenants.doors import acting_for
 from tenants.models import User
 from tests.cast import PASSWORD, Cast
@@ -181,8 +185,8 @@ def test_one_version_is_at_the_gate_at_a_time_and_one_that_got_stuck_comes_back(
     assert Timetable.objects.get(func="signalist.strategies.jobs.release_versions").minutes == 10
 
 
-def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
-    client: Client, cast: Cast, reviewer: User
+def test_followers_are_told_of_a_newer_version_and_stay_with_theirs_until_their_owner_moves_them(
+    client: Client, cast: Cast, reviewer: User, mailoutbox: list[EmailMessage], django_capture_on_commit_callbacks: Any
 ) -> None:
     instrument = market("NOVA/USD")
     strategy = actions.create(cast.gus, "Gus's", "guss", "")
@@ -197,6 +201,14 @@ def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
     second = _published(strategy, SLOWER, instrument.pk, cast.gus, reviewer)
     address = f"/subscriptions/{subscription.public_id}/version/"
     client.force_login(cast.theo)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert [tell_followers(one.pk)[:7] for one in (second, second, first)] == ["told: 1", "told: 0", "told: 0"]
+    with acting_for(cast.acme.pk):
+        told = Event.objects.get(kind="version_published")
+    assert (told.tenant_id, told.payload["version"], told.payload["followed"]) == (cast.acme.pk, 2, 1)
+    assert sorted(mail.to[0] for mail in mailoutbox) == ["olivia@example.com", "theo@example.com"]
+    assert "an older version" in mailoutbox[0].body
+    assert f'href="{address}">version 2 is there' in client.get("/subscriptions/").content.decode()
     page = client.get(f"/subscriptions/{subscription.public_id}/").content.decode()
     assert "Version 2 is there" in page
     shown = client.get(address).content.decode()
@@ -205,6 +217,7 @@ def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
     assert "indicators.sma" not in shown
 
     client.post(address, {"answer": "stay", "number": "2"})
+    assert "version 2 is there" not in client.get("/subscriptions/").content.decode()
     assert "is there" not in client.get(f"/subscriptions/{subscription.public_id}/").content.decode()
     asked = client.post(address, {"answer": "move", "number": "2"}).headers["Location"]
     assert asked.startswith("/accounts/reauthenticate/?next=%2Fsubscriptions%2F")
@@ -216,6 +229,17 @@ def test_a_subscription_stays_with_its_version_until_its_owner_moves_it(
     with acting_for(cast.acme.pk):
         assert Subscription.objects.get().schedule.version == second
 
+    Schedule.objects.filter(version=first).update(is_active=False, suspended_at=NOW)
+    client.force_login(cast.gus)
+    again = "/authoring/guss/1/resume/"
+    assert "Put it on again" in client.get("/authoring/guss/1/").content.decode()
+    assert client.post(again).headers["Location"].startswith("/accounts/reauthenticate/")
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.post(again)
+    assert first.schedules.get().is_active
+    assert "Put it on again" not in client.get("/authoring/guss/1/").content.decode()
+    client.force_login(cast.theo)
+    assert client.post(again).status_code == 404
     client.force_login(cast.gus)
     assert client.get(address).status_code == 404
     assert client.post(address, {"answer": "move", "number": "2"}).status_code == 404

@@ -93,7 +93,7 @@ def test_every_table_of_tenants_has_its_policies_for_reading_and_writing(table: 
     )
     changing = {"tenant_rows", "owner_across", "engine_rows"}
     seeing = {"tenant_sees"} | ({"tail_rows"} if table == "events_event" else set())
-    appending = {"anybody_appends"} if table == "audit_entry" else set()
+    appending = {"anybody_appends"} if table in ("audit_entry", "audit_words") else set()
     seeing |= {"web_across"} if table != "tenants_credential" else set()
     retiring = {"engine_retires"} if table == "events_event" else set()
     assert {name for name, *_ in policies} == changing | seeing | retiring | appending
@@ -256,7 +256,9 @@ def test_web_sees_more_than_it_may_change(cast: Cast, rows: dict[str, Any]) -> N
             assert _sql("SELECT count(*) FROM events_event") == [(3,)]
 
 
-@pytest.mark.parametrize("table", ["trading_fill", "trading_foreignfill", "events_event", "audit_entry", "audit_link"])
+@pytest.mark.parametrize(
+    "table", ["trading_fill", "trading_foreignfill", "events_event", "audit_entry", "audit_link", "audit_words"]
+)
 def test_a_ledger_is_only_appended_to(table: str) -> None:
     for name in (WEB, ENGINE):
         with role(name), across_tenants("tests"):
@@ -330,6 +332,7 @@ def test_the_engine_may_write_every_table_of_tenants_and_only_append_to_the_ledg
         "risk_tenantswitchchange",
         "audit_entry",
         "audit_link",
+        "audit_words",
     }
     appended, retired = table in append_only, table == "events_event"
     assert _sql(rights, ENGINE, table) == [(True,), (True,), (not appended,), (not appended or retired,)]

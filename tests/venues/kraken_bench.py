@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,8 +22,10 @@ from signalist.venues.kraken.protocol import Tier
 from signalist.venues.kraken.venue import Key, KrakenVenue
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.transport.budgets import Budget
+from signalist.venues.transport.ledger import RateLedger
 from signalist.venues.transport.nonces import Nonces
 from signalist.venues.transport.sockets import LinkTerms
+from signalist.venues.transport.supplies import Supplies
 from tests.venues import paper_bench
 from tests.venues.kraken_server.server import Server, serving
 
@@ -76,10 +78,10 @@ class OnRecord:
     def __init__(self) -> None:
         self.reserved: dict[str, int] = {}
 
-    async def reserve(self, credential: str, at_least: int, block: int) -> int:
-        first = max(at_least, self.reserved.get(credential, 0))
-        self.reserved[credential] = first + block
-        return first
+    async def reserve(self, wanted: Mapping[str, int], block: int) -> Mapping[str, int]:
+        firsts = {name: max(first, self.reserved.get(name, 0)) for name, first in wanted.items()}
+        self.reserved.update({name: first + block for name, first in firsts.items()})
+        return firsts
 
 
 def secret_of(ref: str) -> str:
@@ -110,7 +112,8 @@ class KrakenBench:
         """A process's way to the venue."""
         wall = clock or self.clock
         nonces = Nonces(self.record.reserve, lambda: wall.now().timestamp())
-        return Client(wall, nonces=nonces, base=self.address, tier=self.tier, size=20, public=Budget(1e6, 1e6))
+        supplies = Supplies(nonces.of, RateLedger(), ("kraken", "here"))
+        return Client(wall, supplies=supplies, base=self.address, tier=self.tier, size=20, public=Budget(1e6, 1e6))
 
     def another(self, secret: str | None = None) -> KrakenVenue:
         """Another process's way to the same venue."""

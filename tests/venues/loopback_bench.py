@@ -14,10 +14,10 @@ from signalist.clock import ReplayClock
 from signalist.domain.instruments import InstrumentKind
 from signalist.domain.matching import Bar, slipped
 from signalist.domain.orders import Side
-from signalist.venues.base import Session
+from signalist.venues.base import Capabilities, Session
 from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.server import Server
-from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
+from signalist.venues.loopback.venue import CAPABILITIES, LOOPBACK, LoopbackVenue
 from signalist.venues.paper.matching_desk import Terms
 from tests.venues import paper_bench
 
@@ -36,11 +36,11 @@ class LoopbackBench:
 
     perpetual, spot = PERPETUAL, SPOT
 
-    def __init__(self, server: Server, address: str, clock: ReplayClock) -> None:
+    def __init__(self, server: Server, address: str, clock: ReplayClock, capabilities: Capabilities) -> None:
         self.server, self.address, self.clock = server, address, clock
         self.terms = server.house.terms
         self.taker_fee, self.maker_fee = self.terms.taker_fee, self.terms.maker_fee
-        self.venue = LoopbackVenue(Client(self.address, self.clock, size=20), secret_of)
+        self.venue = LoopbackVenue(Client(self.address, self.clock, size=20), secret_of, capabilities)
         self.others: list[LoopbackVenue] = []
         self._opened = 0
         for spec in (PERPETUAL, SPOT):
@@ -125,14 +125,16 @@ async def until(holds: Callable[[], bool], within: float = 5.0) -> None:
 
 
 @asynccontextmanager
-async def served(terms: Terms = paper_bench.TERMS, latency: float = 0.0) -> AsyncIterator[LoopbackBench]:
+async def served(
+    terms: Terms = paper_bench.TERMS, latency: float = 0.0, capabilities: Capabilities = CAPABILITIES
+) -> AsyncIterator[LoopbackBench]:
     """A server and the way to it."""
     clock = ReplayClock(paper_bench.BEGIN)
     server = Server(terms, latency, TOKEN, clock)
     listening = await server.listen(0)
     host, port = listening.sockets[0].getsockname()[:2]
     beating = asyncio.create_task(server.streams.beat())
-    bench = LoopbackBench(server, f"http://{host}:{port}", clock)
+    bench = LoopbackBench(server, f"http://{host}:{port}", clock, capabilities)
     try:
         yield bench
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,8 +14,10 @@ import pytest
 
 from signalist.clock import SystemClock
 from signalist.venues.errors import Busy, Next, NoAnswer, NotSent
+from signalist.venues.transport import fence
 from signalist.venues.transport.breaker import BreakerTerms
 from signalist.venues.transport.budgets import Budget, Priority
+from signalist.venues.transport.fence import House
 from signalist.venues.transport.http import Answer, Call, Http
 from signalist.venues.transport.ledger import Draw, RateLedger
 from signalist.venues.transport.supplies import of_this_process
@@ -192,6 +195,31 @@ async def test_a_turn_that_does_not_come_in_time_is_not_taken() -> None:
                 await http.send(order())
         assert error.value.after == pytest.approx(60, abs=1), "nobody waits at a door that opens too late"
     assert server.requests == []
+
+
+async def test_a_stop_finds_a_connection_though_entries_of_a_slow_venue_wait_for_one_and_what_waited_is_not_in_doubt() -> (
+    None
+):
+    async def slow(line: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        writer.write(plain("200 OK", b"{}"))
+
+    async def given_up(http: Http, after: float) -> House:
+        with fence.fenced(None) as house, pytest.raises(TimeoutError):
+            async with asyncio.timeout(after):
+                await http.send(order())
+        return house
+
+    async with venue(slow, size=5) as (server, http):
+        entries = [asyncio.create_task(given_up(http, 0.25 if n < 4 else 0.15)) for n in range(12)]
+        await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        await http.send(replace(order(), priority=Priority.PROTECTION))
+        assert time.monotonic() - begun < 0.5
+        houses = await asyncio.gather(*entries)
+    assert Counter(house.may_have_left for house in houses) == {True: 4, False: 8}
+    assert len(server.requests) == 5
+    assert House().may_have_left, "where the transport does not say, it may"
 
 
 async def test_nonces_arrive_in_order_one_at_a_time_and_none_is_taken_while_the_ledger_keeps_its_request_waiting() -> (

@@ -9,30 +9,21 @@ from typing import ClassVar
 
 import pytest
 
+from signalist.venues.loopback.venue import CAPABILITIES
 from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
 from tests.venues.cards import MAINTENANCE
 from tests.venues.loopback_bench import LoopbackBench, served, until
+from tests.venues.nameless_battery import NamelessBattery
 from tests.venues.paper_bench import TERMS
 from tests.venues.wire_battery import WireBattery
 
-NAMES = {35: "orders have names of ours", 27: "it has no maintenance: what it refuses for a while is card 26"}
+NO_MAINTENANCE = {27: "it has no maintenance: what it refuses for a while is card 26"}
+
+NAMELESS = replace(CAPABILITIES, order_identity="none")
 
 
-class TestLoopbackVenue(Battery):
-    """What every venue does."""
-
-    venue_name = "loopback"
-    without = NAMES
-
-    @pytest.fixture
-    async def bench(self) -> AsyncIterator[LoopbackBench]:
-        async with served() as bench:
-            yield bench
-
-    @pytest.fixture
-    async def partial(self) -> AsyncIterator[LoopbackBench]:
-        async with served(replace(TERMS, partial_chance=Decimal(1))) as bench:
-            yield bench
+class OverTheWire:
+    """What takes its time to get here."""
 
     async def test_whoever_listens_is_woken_when_there_is_news(self, bench: Bench) -> None:
         """As in the battery, with time for the stream to get here."""
@@ -48,11 +39,45 @@ class TestLoopbackVenue(Battery):
         assert woken == ["session"]
 
 
+class TestLoopbackVenue(OverTheWire, Battery):
+    """What every venue does."""
+
+    venue_name = "loopback"
+    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE | {35: "orders have names of ours"}
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[LoopbackBench]:
+        async with served() as bench:
+            yield bench
+
+    @pytest.fixture
+    async def partial(self) -> AsyncIterator[LoopbackBench]:
+        async with served(replace(TERMS, partial_chance=Decimal(1))) as bench:
+            yield bench
+
+
+class TestLoopbackVenueThatKnowsNoIdsOfOurs(OverTheWire, NamelessBattery):
+    """The same as a venue that tells orders by its own ids only."""
+
+    venue_name = "loopback, nameless"
+    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[LoopbackBench]:
+        async with served(capabilities=NAMELESS) as bench:
+            yield bench
+
+    @pytest.fixture
+    async def partial(self) -> AsyncIterator[LoopbackBench]:
+        async with served(replace(TERMS, partial_chance=Decimal(1)), capabilities=NAMELESS) as bench:
+            yield bench
+
+
 class TestLoopbackWire(WireBattery):
     """What may go wrong on the way there."""
 
     venue_name = "loopback"
-    lacks: ClassVar[Mapping[str, str]] = {MAINTENANCE: NAMES[27]}
+    lacks: ClassVar[Mapping[str, str]] = {MAINTENANCE: NO_MAINTENANCE[27]}
 
     @pytest.fixture
     async def bench(self) -> AsyncIterator[LoopbackBench]:

@@ -17,7 +17,7 @@ NAMELESS = replace(CAPABILITIES, order_identity="none")
 NO_WIRE = dict.fromkeys((2, 3, 4, 26, 27, 28, 29), "no wire: it is asked in the same process") | {
     30: "tried with its books in tests/venues/test_paper.py",
     32: "one currency, told with each balance and fill in other cards",
-    33: "tried with its clock in tests/venues/test_paper.py",
+    33: "it reads no deadlines: the one by which we send is the only one",
 }
 HAS_NAMES = {35: "orders have names of ours"}
 IN_PARTS = replace(TERMS, partial_chance=Decimal(1))

@@ -42,6 +42,22 @@ async def test_of_those_that_wait_what_matters_more_goes_first_and_equals_in_tur
     assert went == ["stop", "first entry", "second entry", "read"]
 
 
+async def test_a_stop_leaves_at_once_though_five_thousand_entries_of_a_boundary_wait_on_the_same_budget() -> None:
+    ledger, went = ledger_of(venue=Budget(20, 100, entry_reserve=0.25, read_reserve=0.5)), list[str]()
+    entries = [asyncio.create_task(noted(ledger, went, "entry", ENTRY)) for _ in range(5000)]
+    await asyncio.sleep(0.1)
+    begun, before = time.monotonic(), len(went)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(noted(ledger, went, "stop", PROTECTION) for _ in range(25)))
+    took = time.monotonic() - begun
+    assert took < 25 / 100 + 0.3, "the budget's own time, of which the entries had left a reserve"
+    assert went[before:].count("entry") <= 3
+    assert ledger.waiting() > 4900
+    for task in entries:
+        task.cancel()
+    await asyncio.gather(*entries, return_exceptions=True)
+
+
 async def test_the_rate_is_kept_over_many() -> None:
     ledger, went = ledger_of(venue=Budget(10, 200, entry_reserve=0, read_reserve=0)), list[str]()
     begun = time.monotonic()

@@ -65,6 +65,8 @@ class Subscription(TenantRow):
     longest_minutes = models.PositiveIntegerField(null=True, blank=True)
     after_outage = models.CharField(max_length=5, choices=AfterOutage.choices, default=AfterOutage.HOLD)
     declined_version = models.PositiveIntegerField(null=True, blank=True)
+    # The newest version that its owner was told of.
+    told_version = models.PositiveIntegerField(default=0, editable=False)
     status = models.CharField(max_length=8, choices=SubscriptionStatus.choices, default=SubscriptionStatus.ACTIVE)
     started_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True, blank=True)

@@ -10,15 +10,16 @@ from typing import Any
 from urllib.parse import quote
 
 from signalist.clock import Clock, monotonic
-from signalist.venues.errors import Busy, NoAnswer, NotSent
+from signalist.venues.errors import Busy, NoAnswer
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.protocol import PRIVATE, PUBLIC, REST, Tier, WrongNonce
 from signalist.venues.kraken.symbols import Pairs
 from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.clocks import VenueClock
 from signalist.venues.transport.http import Answer, Call, Http
-from signalist.venues.transport.ledger import Draw, RateLedger
-from signalist.venues.transport.nonces import Nonces
+from signalist.venues.transport.ledger import Draw
+from signalist.venues.transport.nonces import NonceSource
+from signalist.venues.transport.supplies import Supplies, of_this_process
 
 LISTED_FOR = 3600.0
 """Seconds for which the list of pairs is believed."""
@@ -47,24 +48,24 @@ def signed(signer: Signer, nonce: int, path: str, fields: Mapping[str, object]) 
 
 
 class Client:
-    """The way to Kraken, shared by all accounts and the feed of this process. `clock` is that of deadlines and candles; `nonces` are
-    those of every key that is used here (None: public data only)."""
+    """The way to Kraken, shared by all accounts and the feed of this process. `clock` is that of deadlines and candles; `supplies` are
+    what outlives the process (None: nothing does)."""
 
     def __init__(
         self,
         clock: Clock,
         *,
-        nonces: Nonces | None = None,
+        supplies: Supplies | None = None,
         base: str = REST,
         tier: Tier = protocol.TIERS["starter"],
-        ledger: RateLedger | None = None,
         size: int = 100,
         public: Budget = protocol.PUBLIC_CALLS,
     ) -> None:
         self.base, self.clock, self.tier = base, clock, tier
-        self.ledger = ledger or RateLedger()
+        self._supplies = supplies or of_this_process("kraken", clock)
+        self.ledger = self._supplies.ledger
         self.http = Http(base, self.ledger, size=size, parse=parse.read)
-        self._nonces = nonces
+        self._sources: dict[str, NonceSource] = {}
         self._venue_clock = VenueClock()
         self._epoch = clock.now().timestamp() - monotonic()
         self._pairs: tuple[float, Pairs] | None = None
@@ -73,15 +74,15 @@ class Client:
     @property
     def public_bucket(self) -> tuple[str, ...]:
         """What public calls draw on: our address."""
-        return ("kraken", self.base, "public")
+        return self._supplies.address
 
     def calls_bucket(self, signer: Signer) -> tuple[str, ...]:
         """What a key's calls draw on."""
-        return ("kraken", self.base, "calls", signer.key)
+        return ("calls", signer.key)
 
     def orders_bucket(self, signer: Signer, symbol: str) -> tuple[str, ...]:
         """What a key's orders in one pair draw on."""
-        return ("kraken", self.base, "orders", signer.key, symbol)
+        return ("orders", signer.key, symbol)
 
     async def pairs(self) -> Pairs:
         """All pairs; asked for anew after an hour. What is old is better than nothing while the venue does not answer."""
@@ -90,7 +91,7 @@ class Client:
             return self._pairs[1]
         try:
             found = parse.pairs(await self.public("AssetPairs"))
-        except (NotSent, NoAnswer):
+        except (Busy, NoAnswer):
             if self._pairs is None:
                 raise
             return self._pairs[1]
@@ -138,25 +139,34 @@ class Client:
         deadline: float | None,
         draws: Sequence[Draw],
     ) -> Any:
-        if self._nonces is None:
-            raise NotSent("There are no nonces here: this process asks for public data only.")
-        path, end = PRIVATE + method, monotonic() + within
-        cost = protocol.call_cost(method)
+        path, cost, source = PRIVATE + method, protocol.call_cost(method), self._source(signer)
         calls = self.calls_bucket(signer)
         self.ledger.limit(calls, self.tier.calls)
-        async with self._nonces.one_caller(signer.key):
-            left = end - monotonic()
-            if left <= 0 or (deadline is not None and monotonic() > deadline):
-                raise NotSent("Its turn behind other requests with this key did not come in time.")
-            nonce = await self._nonces.take(signer.key)
-            body, headers = signed(signer, nonce, path, fields)
-            whole = (*((Draw(calls, cost),) if cost else ()), *draws)
-            call = Call("POST", path, body, headers, priority, whole, left, deadline, signer.key)
-            try:
-                return self._result(await self.http.send(call), calls)
-            except WrongNonce:
-                self._nonces.forget(signer.key)
-                raise
+        call = Call(
+            "POST",
+            path,
+            priority=priority,
+            draws=(*((Draw(calls, cost),) if cost else ()), *draws),
+            within=within,
+            deadline=deadline,
+            who=signer.key,
+            nonces=source,
+            sign=lambda nonce: signed(signer, nonce, path, fields),
+        )
+        try:
+            return self._result(await self.http.send(call), calls)
+        except WrongNonce:
+            source.renew()
+            raise
+
+    def opened(self, signer: Signer) -> None:
+        """An account is opened anew: whoever had it in between has taken nonces of its own."""
+        self._source(signer).renew()
+
+    def _source(self, signer: Signer) -> NonceSource:
+        if signer.key not in self._sources:
+            self._sources[signer.key] = self._supplies.nonces(signer.key)
+        return self._sources[signer.key]
 
     def venue_time(self, ours: datetime) -> datetime:
         """A moment of our clock as Kraken's clock will show it."""

@@ -17,7 +17,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from signalist.venues import errors
 from signalist.venues.errors import VenueError
@@ -26,6 +26,22 @@ from signalist.venues.transport.budgets import Budget
 REST = "https://api.kraken.com"
 PUBLIC_STREAM = "wss://ws.kraken.com/v2"
 PRIVATE_STREAM = "wss://ws-auth.kraken.com/v2"
+
+HERE = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def is_here(base: str) -> bool:
+    """Whether this is a server on this machine, which trades play money, and not Kraken."""
+    return urlsplit(base).hostname in HERE
+
+
+def streams_of(base: str) -> tuple[str, str]:
+    """Where the public and the private stream are: Kraken's own, or, of a server on this machine, one path of it."""
+    if not is_here(base):
+        return PUBLIC_STREAM, PRIVATE_STREAM
+    here = base.rstrip("/").replace("http", "ws", 1) + "/v2"
+    return here, here
+
 
 PRIVATE = "/0/private/"
 PUBLIC = "/0/public/"

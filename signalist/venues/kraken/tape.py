@@ -181,7 +181,7 @@ class Tape:
             return False
         quantity = number(row["order_qty"]) if row.get("order_qty") is not None else before.quantity if before else None
         if quantity is None:
-            return row["exec_type"] == "trade"  # a fill from long ago tells nothing of its order
+            return bool(row["exec_type"] == "trade")  # a fill from long ago tells nothing of its order
         filled = number(row["cum_qty"]) if row.get("cum_qty") is not None else before.filled if before else ZERO
         state = _EXECUTIONS[str(row["order_status"])]
         if state is OrderStatus.WORKING and filled > 0:

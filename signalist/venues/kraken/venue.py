@@ -64,6 +64,10 @@ class Key:
     secret: str
     currency: str = "USD"
 
+    def __post_init__(self) -> None:
+        if not (2 < len(self.currency) < 9 and self.currency.isalnum()):
+            raise BadCredential("The currency of the account is its short name, USD or EUR for example.")
+
     def __repr__(self) -> str:
         return f"Key({self.key[:4]}…)"
 
@@ -92,7 +96,10 @@ class KrakenVenue:
         signer = Signer(key.key, protocol.key_bytes(key.secret))
         desk = self._desks.get(account_ref)
         if desk is None or desk.signer != signer:
-            desk = self._desks[account_ref] = Desk(self.client, signer, key.currency, self._stream_at, self._terms)
+            self.client.opened(signer)
+            desk = self._desks[account_ref] = Desk(
+                self.client, signer, key.currency.upper(), self._stream_at, self._terms
+            )
         return KrakenSession(self, desk)
 
     async def close(self) -> None:
@@ -213,7 +220,7 @@ class KrakenSession:
     async def rights(self) -> KeyRights:
         """What the key may do, found out by trying: Kraken has no list of it. Nothing is placed, cancelled or withdrawn."""
         reads = [await self._may("BalanceEx"), await self._may("OpenOrders"), await self._may("ClosedOrders")]
-        reads += [await self._may("TradesHistory"), await self._may("GetWebSocketsToken")]
+        reads.append(await self._may("GetWebSocketsToken"))
         trades = [
             await self._may("AddOrder", await self._harmless()),
             await self._may("CancelOrder", {"txid": NOWHERE}),

@@ -5,7 +5,7 @@ No input or output. Whatever is asked is answered with what goes over the wire a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -54,6 +54,9 @@ class Holder:
 
     def order(self, client_order_id: str) -> PaperOrder | None:
         return self.book.orders.get(client_order_id) or self.done.get(client_order_id)
+
+    def all(self) -> list[PaperOrder]:
+        return [*self.done.values(), *self.book.orders.values()]
 
     def net(self) -> dict[str, Decimal]:
         """Signed quantity by symbol, where it is not flat."""
@@ -105,7 +108,8 @@ class House:
             protocol.BALANCE: lambda holder, _: holder.balance(),
             protocol.POSITIONS: lambda holder, _: [[s, str(q)] for s, q in holder.net().items()],
             protocol.OPEN_ORDERS: lambda holder, _: [open_row(o) for o in holder.book.orders.values() if o.is_open],
-            protocol.TAKE_DOWN: self._take_down,
+            protocol.HISTORY: self._history,
+            protocol.TAKE_DOWN: self._cancel,
             protocol.RIGHTS: lambda holder, _: list(holder.rights),
         }
 
@@ -159,18 +163,12 @@ class House:
         return [order.client_order_id, order.venue_order_id]
 
     def _cancel(self, holder: Holder, said: Mapping[str, Any]) -> list[str]:
-        order = self._desk(holder).cancel(holder.book.orders.get(str(said["id"])))
-        self._settled(holder)
-        return order_row(order)
-
-    def _take_down(self, holder: Holder, said: Mapping[str, Any]) -> list[str]:
-        under = (o for o in holder.book.orders.values() if o.venue_order_id == str(said["venue_id"]))
-        order = self._desk(holder).cancel(next(under, None))
+        order = self._desk(holder).cancel(_open(holder, said))
         self._settled(holder)
         return order_row(order)
 
     def _amend(self, holder: Holder, said: Mapping[str, Any]) -> list[str]:
-        order = holder.book.orders.get(str(said["id"]))
+        order = _open(holder, said)
         spec = None if order is None else self.specs.get(order.symbol)
         trigger = None if said.get("trigger") is None else Decimal(str(said["trigger"]))
         order = self._desk(holder).amend(order, Decimal(str(said["quantity"])), spec, trigger)
@@ -178,8 +176,13 @@ class House:
         return order_row(order)
 
     def _look_up(self, holder: Holder, said: Mapping[str, Any]) -> list[str] | None:
-        order = holder.order(str(said["id"]))
+        order = holder.order(str(said["id"])) if "id" in said else _under(holder.all(), said)
         return None if order is None else order_row(order)
+
+    def _history(self, holder: Holder, said: Mapping[str, Any]) -> list[list[Any]]:
+        since = datetime.fromisoformat(said["since"])
+        taken = [o for o in holder.all() if o.symbol == str(said["symbol"]) and o.active_from >= since]
+        return [[*open_row(o), o.status.value] for o in sorted(taken, key=lambda o: o.active_from)]
 
     def _reports(self, holder: Holder, said: Mapping[str, Any]) -> dict[str, Any]:
         after = int(said["after"] or 0)
@@ -234,6 +237,15 @@ def order_request(said: Mapping[str, Any]) -> OrderRequest:
         )
     except InvalidOperation:
         raise ValueError("A number is none.") from None
+
+
+def _open(holder: Holder, said: Mapping[str, Any]) -> PaperOrder | None:
+    """The open order that is asked for under the client's id or the venue's."""
+    return holder.book.orders.get(str(said["id"])) if "id" in said else _under(holder.book.orders.values(), said)
+
+
+def _under(orders: Iterable[PaperOrder], said: Mapping[str, Any]) -> PaperOrder | None:
+    return next((order for order in orders if order.venue_order_id == str(said["venue_id"])), None)
 
 
 def order_row(order: PaperOrder) -> list[str]:

@@ -18,6 +18,7 @@ from signalist.venues.base import (
     OpenOrder,
     OrderReport,
     OrderRequest,
+    PastOrder,
     Reports,
 )
 from signalist.venues.errors import NoAnswer, VenueError
@@ -105,20 +106,43 @@ def positions(said: Sequence[Sequence[str]]) -> tuple[NetPosition, ...]:
 
 def open_orders(said: Sequence[Sequence[Any]]) -> tuple[OpenOrder, ...]:
     """What is open in the account."""
-
-    def number(text: Any) -> Decimal | None:
-        return None if text is None else Decimal(str(text))
-
     found = []
     for key, venue_order_id, symbol, side, kind, whole, filled, price, trigger, reduces, time in said:
         quantity, done, at = Decimal(whole), Decimal(filled), datetime.fromisoformat(time)
-        levels = number(price), number(trigger)
+        levels = _number(price), _number(trigger)
         found.append(
             OpenOrder(
                 key, venue_order_id, symbol, Side(side), OrderType(kind), quantity, done, *levels, reduces is True, at
             )
         )
     return tuple(found)
+
+
+def past_orders(said: Sequence[Sequence[Any]]) -> tuple[PastOrder, ...]:
+    """What there was in the account, without the ids that we gave it. A market order has no price of its own."""
+    found = []
+    for _, venue_order_id, symbol, side, kind, whole, filled, price, trigger, reduces, time, status in said:
+        limit = None if OrderType(kind) is OrderType.MARKET else _number(price)
+        found.append(
+            PastOrder(
+                venue_order_id,
+                symbol,
+                Side(side),
+                OrderType(kind),
+                OrderStatus(status),
+                Decimal(whole),
+                Decimal(filled),
+                limit,
+                _number(trigger),
+                reduces is True,
+                datetime.fromisoformat(time),
+            )
+        )
+    return tuple(found)
+
+
+def _number(text: Any) -> Decimal | None:
+    return None if text is None else Decimal(str(text))
 
 
 def reports(rows: Sequence[Sequence[str]], money: Balance, cursor: int) -> Reports:

@@ -27,6 +27,7 @@ LOOK_UP = "/v1/order/look-up"
 REPORTS = "/v1/reports"
 BALANCE = "/v1/balance"
 POSITIONS = "/v1/positions"
+HISTORY = "/v1/order/history"
 OPEN_ORDERS = "/v1/order/open"
 TAKE_DOWN = "/v1/order/take-down"
 RIGHTS = "/v1/rights"
@@ -35,7 +36,9 @@ STREAM = "/v1/stream"
 JOIN = "/v1/stream/join"
 CONTROL = "/control/"
 
-PRIVATE = frozenset({PLACE, CANCEL, AMEND, LOOK_UP, REPORTS, BALANCE, POSITIONS, OPEN_ORDERS, TAKE_DOWN, RIGHTS})
+PRIVATE = frozenset(
+    {PLACE, CANCEL, AMEND, LOOK_UP, REPORTS, BALANCE, POSITIONS, HISTORY, OPEN_ORDERS, TAKE_DOWN, RIGHTS}
+)
 
 BEAT_EVERY = 1.0
 """Seconds between two empty lines of a stream."""

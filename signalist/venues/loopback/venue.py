@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 from signalist.clock import monotonic
@@ -16,12 +18,15 @@ from signalist.venues.base import (
     OpenOrder,
     OrderReport,
     OrderRequest,
+    PastOrder,
     Reports,
     Session,
 )
+from signalist.venues.errors import CannotKnow
 from signalist.venues.loopback import parse, protocol
 from signalist.venues.loopback.client import Client, Signer
 from signalist.venues.loopback.listening import Listening
+from signalist.venues.paper.book import OWN
 from signalist.venues.transport.budgets import Priority
 
 LOOPBACK = "loopback"
@@ -38,7 +43,8 @@ CAPABILITIES = Capabilities(
 
 
 class LoopbackVenue:
-    """Opens accounts of a loopback venue. `secret_of` tells an account's secret."""
+    """Opens accounts of a loopback venue. `secret_of` tells an account's secret. With `order_identity` "none" in its capabilities our ids
+    are kept from us, as venues do that know none."""
 
     code = LOOPBACK
 
@@ -50,7 +56,8 @@ class LoopbackVenue:
         self._listening = Listening(client)
 
     def open(self, account_ref: str) -> Session:
-        return LoopbackSession(self, self._listening, Signer(account_ref, self._secret_of(account_ref)))
+        kind = LoopbackSession if self.capabilities.order_identity == "client_id" else NamelessLoopbackSession
+        return kind(self, self._listening, Signer(account_ref, self._secret_of(account_ref)))
 
     async def close(self) -> None:
         """Close the stream and all connections."""
@@ -82,14 +89,14 @@ class LoopbackSession:
         return parse.ack(answer)
 
     async def cancel(self, client_order_id: str) -> OrderReport:
-        said = {"id": client_order_id}
+        said = self._name(client_order_id)
         answer = await self._client.ask(
             self._signer, protocol.CANCEL, said, priority=Priority.PROTECTION, within=self._within
         )
         return parse.order(answer)
 
     async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
-        said = {"id": client_order_id, "quantity": format(quantity, "f")}
+        said = self._name(client_order_id) | {"quantity": format(quantity, "f")}
         if trigger is not None:
             said["trigger"] = format(trigger, "f")
         answer = await self._client.ask(
@@ -98,7 +105,8 @@ class LoopbackSession:
         return parse.order(answer)
 
     async def look_up(self, client_order_id: str) -> OrderReport | None:
-        answer = await self._client.ask(self._signer, protocol.LOOK_UP, {"id": client_order_id}, within=self._within)
+        said = self._name(client_order_id)
+        answer = await self._client.ask(self._signer, protocol.LOOK_UP, said, within=self._within)
         return None if answer is None else parse.order(answer)
 
     async def reports(self, after: str) -> Reports:
@@ -140,3 +148,46 @@ class LoopbackSession:
     async def close(self) -> None:
         while self._wakes:
             self._listening.leave(self._signer.ref, self._wakes.pop())
+
+    @staticmethod
+    def _name(order_id: str) -> dict[str, str]:
+        """How an order is asked for."""
+        return {"id": order_id}
+
+
+class NamelessLoopbackSession(LoopbackSession):
+    """The same account at a venue that knows orders under its own ids only."""
+
+    async def place(self, request: OrderRequest) -> Ack:
+        return replace(await super().place(request), client_order_id="")
+
+    async def cancel(self, client_order_id: str) -> OrderReport:
+        return replace(await super().cancel(client_order_id), client_order_id="")
+
+    async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
+        return replace(await super().amend(client_order_id, quantity, trigger), client_order_id="")
+
+    async def look_up(self, client_order_id: str) -> OrderReport | None:
+        if not client_order_id.startswith(OWN):
+            raise CannotKnow("The venue knows orders under its own ids only.")
+        found = await super().look_up(client_order_id)
+        return None if found is None else replace(found, client_order_id="")
+
+    async def reports(self, after: str) -> Reports:
+        said = await super().reports(after)
+        return replace(
+            said,
+            orders=tuple(replace(report, client_order_id="") for report in said.orders),
+            fills=tuple(replace(fill, client_order_id="") for fill in said.fills),
+        )
+
+    async def open_orders(self) -> tuple[OpenOrder, ...]:
+        return tuple(replace(order, client_order_id="") for order in await super().open_orders())
+
+    async def history(self, symbol: str, since: datetime) -> tuple[PastOrder, ...]:
+        said = {"symbol": symbol, "since": self._client.venue_time(since).isoformat()}
+        return parse.past_orders(await self._client.ask(self._signer, protocol.HISTORY, said, within=self._within))
+
+    @staticmethod
+    def _name(order_id: str) -> dict[str, str]:
+        return {"venue_id": order_id}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from signalist.clock import monotonic
 from signalist.venues.errors import NotSent
@@ -18,7 +19,22 @@ from signalist.venues.errors import NotSent
 Fence = Callable[[], float]
 """The monotonic moment up to which it may be sent."""
 
+
+@dataclass(slots=True)
+class House:
+    """Where one errand is. `kept`: its transport says when bytes leave; `left`: some did."""
+
+    kept: bool = False
+    left: bool = False
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether its venue may have got something of it: so also where the transport does not say."""
+        return self.left or not self.kept
+
+
 _fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
+_house: ContextVar[House | None] = ContextVar("house", default=None)
 NEVER = float("-inf")
 
 
@@ -48,13 +64,27 @@ class Tenure:
 
 
 @contextmanager
-def fenced(fence: Fence | None) -> Iterator[None]:
-    """Whatever is asked of a venue within is under this fence (None: under none)."""
-    token = _fence.set(fence)
+def fenced(fence: Fence | None) -> Iterator[House]:
+    """Whatever is asked of a venue within is under this fence (None: under none). What comes back tells whether anything has left."""
+    house = House()
+    tokens = _fence.set(fence), _house.set(house)
     try:
-        yield
+        yield house
     finally:
-        _fence.reset(token)
+        _fence.reset(tokens[0])
+        _house.reset(tokens[1])
+
+
+def keeping() -> None:
+    """A transport that calls `leaving` begins with a request."""
+    if (house := _house.get()) is not None:
+        house.kept = True
+
+
+def leaving() -> None:
+    """Its bytes are written next."""
+    if (house := _house.get()) is not None:
+        house.left = True
 
 
 def is_closed(now: float) -> bool:

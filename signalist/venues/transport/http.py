@@ -27,18 +27,17 @@ from yarl import URL
 
 from signalist.clock import monotonic
 from signalist.venues.errors import Busy, NoAnswer, NotSent
-from signalist.venues.transport import fence
+from signalist.venues.transport import fence, refusals
 from signalist.venues.transport.breaker import Breaker, BreakerTerms
 from signalist.venues.transport.budgets import Priority
+from signalist.venues.transport.lanes import Lanes
 from signalist.venues.transport.ledger import Draw, RateLedger
 from signalist.venues.transport.nonces import NonceSource
 
-BANNED = 418
-TOO_MANY = (BANNED, 429)
-LONGEST_REST, LONGEST_BAN = 3600.0, 3 * 86_400.0
-"""Seconds that a Retry-After is believed: of too many requests, and of a ban of our address."""
 ALL_TOGETHER = 4
 """A venue counts as silent after so many times the failures in a row that silence a credential: one that hangs is not the venue."""
+KEPT_FREE = 0.2
+"""Of the connections, for what protects."""
 USUAL_BREAKER = BreakerTerms()
 LONGEST_ANSWER = 8 * 1024 * 1024
 
@@ -100,14 +99,16 @@ class Http:
         self._all_together = together or replace(breaker, failures=breaker.failures * ALL_TOGETHER)
         self._breakers: dict[Hashable | None, Breaker] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._lanes = Lanes(size - int(size * KEPT_FREE))
 
     async def send(self, call: Call) -> Answer:
         """Send it once. Raises NotSent, Busy or NoAnswer."""
         fence.check()
+        fence.keeping()
         breakers = self._closed_breakers(call)
         await self._admitted(call)
         try:
-            answer = await self._signed_and_sent(call)
+            answer = await self._in_turn(call)
         except NotSent as error:
             self.ledger.give_back(call.draws)
             if error.silent:
@@ -165,17 +166,25 @@ class Http:
         except TimeoutError:
             raise NotSent("Its turn under the venue's rate limits did not come in time.") from None
 
-    async def _signed_and_sent(self, call: Call) -> Answer:
-        if call.nonces is None or call.sign is None:
-            return await self._sent(call)
+    async def _in_turn(self, call: Call) -> Answer:
+        """Send it when a connection may be had for it, with the nonce that it wants."""
         async with AsyncExitStack() as held:
-            try:
-                async with asyncio.timeout(_left(call)):
+            if call.sign is not None or not self._lanes.take_now(call.priority):
+                call = await self._its_turn(call, held)
+            held.callback(self._lanes.give_back, call.priority)
+            return await self._sent(call)
+
+    async def _its_turn(self, call: Call, held: AsyncExitStack) -> Call:
+        try:
+            async with asyncio.timeout(_left(call)):
+                if call.nonces is not None and call.sign is not None:
                     nonce = await held.enter_async_context(call.nonces.turn(call.priority))
-            except TimeoutError:
-                raise NotSent("Its turn among the requests of its credential did not come in time.") from None
-            body, headers = call.sign(nonce)
-            return await self._sent(replace(call, body=body, headers=headers))
+                    body, headers = call.sign(nonce)
+                    call = replace(call, body=body, headers=headers)
+                await self._lanes.take(call.priority)
+        except TimeoutError:
+            raise NotSent("Its time or deadline passed while requests before it were under way.") from None
+        return call
 
     # --- The bytes -------------------------------------------------------------------------------
 
@@ -206,11 +215,9 @@ class Http:
             raise NoAnswer(f"The venue's answer was lost ({type(error).__name__}).") from None
 
     def _read(self, call: Call, response: aiohttp.ClientResponse, body: bytes, took: float) -> Answer:
-        if response.status in TOO_MANY:
-            after = _seconds(
-                response.headers.get("Retry-After"), LONGEST_BAN if response.status == BANNED else LONGEST_REST
-            )
-            for key in _told_to_wait(call, response.status):
+        if response.status in refusals.TOO_MANY:
+            after = refusals.rest(response.status, response.headers.get("Retry-After"))
+            for key in refusals.concerned(response.status, call.who, [draw.key for draw in call.draws]):
                 self.ledger.close(key, after)
             raise Busy(
                 f"The venue wants fewer requests (status {response.status}); the next in {after:g} s.", after=after
@@ -257,6 +264,7 @@ async def _in_time(session: aiohttp.ClientSession, context: SimpleNamespace, par
     if (wrote.deadline is not None and now > wrote.deadline) or fence.is_closed(now):
         raise _TooLate
     wrote.at = now
+    fence.leaving()
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
@@ -274,21 +282,6 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 def _left(call: Call) -> float:
     """Seconds for which there is a use in waiting."""
     return call.within if call.deadline is None else min(call.within, call.deadline - monotonic())
-
-
-def _told_to_wait(call: Call, status: int) -> list[Hashable]:
-    """Whom a refusal for too many requests is about: the credential where the request has one, so that one that asks too much keeps
-    nobody else back, and everybody who draws on the same where it has none, or where it is a ban of our address (418)."""
-    keys = [draw.key for draw in call.draws]
-    return [call.who] if status != BANNED and call.who in keys else keys
-
-
-def _seconds(retry_after: str | None, longest: float) -> float:
-    """Retry-After in seconds (RFC 9110, 10.2.3); one that names a date, or none, means a second."""
-    try:
-        return min(max(float(retry_after or 1.0), 0.1), longest)
-    except ValueError:
-        return 1.0
 
 
 def _all(breakers: Sequence[Breaker], do: Callable[[Breaker], Any]) -> None:

@@ -46,6 +46,7 @@ class _Waiting:
     number: int
     draws: Sequence[Draw] = field(compare=False)
     goes: asyncio.Future[None] = field(compare=False)
+    gave_up: bool = field(default=False, compare=False)
 
     @property
     def keys(self) -> list[Hashable]:
@@ -71,6 +72,8 @@ class RateLedger:
         self._closed: dict[str, float] = {}
         self._buckets: dict[Hashable, Bucket] = {}
         self._waiting: list[_Waiting] = []
+        self._live = 0
+        """Of those, who has not given up: thousands may at the same moment, and lie there until it would be their turn."""
         self._on: Counter[Hashable] = Counter()
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
@@ -86,7 +89,7 @@ class RateLedger:
 
     def admit_now(self, draws: Sequence[Draw], priority: Priority) -> bool:
         """Take its weights if the request may go now and nobody waits; whether it may."""
-        if self._waiting or self._blocked(draws, priority, self._now()) is not None:
+        if self._live or self._blocked(draws, priority, self._now()) is not None:
             return False
         self._take(draws, self._now())
         return True
@@ -97,6 +100,7 @@ class RateLedger:
             return
         mine = _Waiting(priority, next(self._numbers), draws, asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, mine)
+        self._live += 1
         self._on.update(mine.keys)
         self._let_go()
         try:
@@ -143,7 +147,7 @@ class RateLedger:
 
     def waiting(self) -> int:
         """How many requests wait."""
-        return len(self._waiting)
+        return self._live
 
     # --- Within ----------------------------------------------------------------------------------
 
@@ -174,16 +178,20 @@ class RateLedger:
         """Let everybody go whose turn it is. Who cannot go holds up those behind on the keys that block it, and nobody else."""
         now, held, staying = self._now(), set[Hashable](), list[_Waiting]()
         soonest = float("inf")
-        total = len(self._waiting)
+        total = self._live
         # Where everybody who waits draws on a key that is held, there is no use in asking them one by one.
         while self._waiting and not any(self._on[key] >= total for key in held):
             first = heapq.heappop(self._waiting)
-            if first.goes.done():  # given up in this very turn
-                staying.append(first)
+            if first.gave_up:
+                continue
+            if first.goes.done():  # given up in this very turn, as thousands may at one deadline
+                self._given_up(first)
+                total -= 1
                 continue
             blocked = self._blocked(first.draws, first.priority, now)
             if blocked is None and held.isdisjoint(first.keys):
                 self._on.subtract(first.keys)
+                self._live -= 1
                 total -= 1
                 self._take(first.draws, now)
                 first.goes.set_result(None)
@@ -208,7 +216,11 @@ class RateLedger:
         self._timer = loop.call_at(due, self._let_go)
 
     def _forget(self, mine: _Waiting) -> None:
-        self._waiting = [waiting for waiting in self._waiting if waiting is not mine]
-        heapq.heapify(self._waiting)
-        self._on.subtract(mine.keys)
-        self._let_go()
+        if not mine.gave_up:
+            self._given_up(mine)
+            self._let_go()
+
+    def _given_up(self, one: _Waiting) -> None:
+        one.gave_up = True
+        self._live -= 1
+        self._on.subtract(one.keys)

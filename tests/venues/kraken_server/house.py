@@ -17,7 +17,7 @@ from signalist.domain.money import ZERO
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import InsufficientFunds, Refused
-from signalist.venues.kraken.protocol import Tier
+from signalist.venues.kraken.protocol import Tier, order_cost
 from signalist.venues.kraken.symbols import Pair, Pairs
 from signalist.venues.paper.book import Book, PaperAccount, PaperOrder, TapeRow
 from signalist.venues.paper.matching_desk import Desk, Terms, resting
@@ -103,7 +103,7 @@ class House:
         self.terms = replace(terms, reserves_exits=True)
         self.holders: dict[str, Holder] = {}
         self.prices: dict[str, Decimal] = {}
-        self.status = "online"
+        self.cash_key = "ZUSD"
         self.system = "online"
         self._orders = self._trades = 0
 
@@ -152,7 +152,7 @@ class House:
     def amend(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
         pair = self.pairs.pair(order.symbol)
-        self._count(holder, order.symbol, 1.0)
+        self._count(holder, order.symbol, order_cost("AmendOrder", self._age(order)))
         quantity = decimal(said.get("order_qty", str(order.quantity)), "order_qty")
         if quantity <= order.filled:
             self._cancelled(holder, self._desk(holder).cancel(order))
@@ -176,7 +176,7 @@ class House:
 
     def cancel(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
-        self._count(holder, order.symbol, 0.0)
+        self._count(holder, order.symbol, order_cost("CancelOrder", self._age(order)))
         self._cancelled(holder, self._desk(holder).cancel(order))
         return {"count": 1}
 
@@ -246,7 +246,7 @@ class House:
         account = book.accounts[holder.key]
         spent = sum((p.value for p in book.positions.values()), ZERO)
         real, free = account.cash - spent, book.available(holder.key)
-        found = {"ZUSD": {"balance": str(real), "hold_trade": str(real - free)}}
+        found = {self.cash_key: {"balance": str(real), "hold_trade": str(real - free)}}
         for position in book.positions.values():
             pair = self.pairs.pair(position.symbol)
             open_sells = (
@@ -304,6 +304,9 @@ class House:
         counter = holder.pair_counters.setdefault(symbol, Counter(terms.size, terms.per_second))
         if not counter.add(cost, self.moment()):
             raise Refusal("EOrder:Rate limit exceeded")
+
+    def _age(self, order: PaperOrder) -> float:
+        return (self.now() - order.active_from).total_seconds()
 
     def _open(self, holder: Holder, said: Mapping[str, str]) -> PaperOrder:
         names = {name: txid for txid, name in holder.names.items() if txid in holder.book.orders and name}

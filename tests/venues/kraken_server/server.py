@@ -50,6 +50,7 @@ class Server:
         self.faults = Faults()
         self.ahead = 0.0
         self.asked: list[str] = []
+        self.refused: list[str] = []
         known = parse.pairs(parse.read(json.dumps(pairs)))
         self.streams = Streams(self)
         self.house = House(known, terms, tier, self.now, monotonic, self.streams.executed)
@@ -100,6 +101,7 @@ class Server:
             said: dict[str, Any] = {"error": [], "result": result}
         except Refusal as refusal:
             said = {"error": [str(refusal)]}
+            self.refused.append(str(refusal))
         if kind == "drop":
             return self._cut(request)
         if kind == "520":

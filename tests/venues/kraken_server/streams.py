@@ -40,6 +40,7 @@ class Streams:
         self.all: set[Connection] = set()
         self.opened = 0
         self.closed_to_all = False
+        self.ends_at_once = False
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, until it ends."""
@@ -48,6 +49,9 @@ class Streams:
             raise web.HTTPTooManyRequests
         ws = web.WebSocketResponse(autoping=True)
         await ws.prepare(request)
+        if self.ends_at_once:
+            await ws.close(code=1012)
+            return ws
         connection = Connection(ws)
         self.all.add(connection)
         connection.say(self._status())

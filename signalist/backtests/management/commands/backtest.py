@@ -14,9 +14,11 @@ from django.db import DatabaseError
 
 from signalist.backtests.encoding import encoded
 from signalist.backtests.running import Backtest, Stopwatch, StrategyFailed, backtested
+from signalist.backtests.walking import candidates_of, walked
 from signalist.domain.backtest.markets import recorded_market
-from signalist.domain.backtest.results import equity_points, metric_values, trade_values
+from signalist.domain.backtest.results import Values, equity_points, metric_values, trade_values
 from signalist.domain.backtest.terms import BacktestTerms
+from signalist.domain.backtest.walk_forward import folds
 from signalist.domain.candles import CandleArrays
 from signalist.domain.errors import DomainError
 from signalist.domain.money import exact
@@ -56,6 +58,23 @@ class Command(BaseCommand):
         parser.add_argument("--tick", type=_number, help="the price step; read off the candles")
         parser.add_argument("--lot", type=_number, help="the quantity step; 0.00000001")
         parser.add_argument("--spot", action="store_true", help="a market that is not sold short")
+        parser.add_argument(
+            "--walk-forward",
+            type=int,
+            metavar="FOLDS",
+            help="also in so many stretches, each after a past to choose by",
+        )
+        parser.add_argument("--past", type=int, default=2, help="stretches of a fold's past; 2")
+        parser.add_argument("--anchored", action="store_true", help="a fold's past begins with the candles")
+        parser.add_argument(
+            "--try",
+            dest="tried",
+            type=_parameters,
+            action="append",
+            default=[],
+            metavar="NAME=VALUE,…",
+            help="values to choose from in each fold, in the place of those given; may be repeated",
+        )
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
         parser.add_argument("--no-equity", action="store_true", help="leave out the equity at every bar")
         parser.add_argument("--timing", action="store_true", help="say how many seconds each stage took")
@@ -63,19 +82,21 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         watch = Stopwatch()
         try:
-            result = self._run(options, watch)
+            result, walk = self._run(options, watch)
         except (RecordingError, DomainError, StrategyFailed) as error:
             self._refuse(str(error))
         except DatabaseError as error:
             self._refuse(f"The database that DATABASE_URL names cannot be used: {str(error).strip().splitlines()[0]}.")
         if options["json"]:
-            printed = self._values(result, options, watch)
+            printed = self._values(result, options, watch) | ({} if walk is None else {"walk_forward": walk})
             self.stdout.write(encoded(printed))
         else:
             for name, value in metric_values(result.metrics, result.outcome).items():
                 self.stdout.write(f"{name:22} {value}")
+            if walk is not None:
+                self.stdout.write(f"{'walk_forward':22} {encoded(walk)}")
 
-    def _run(self, options: dict[str, Any], watch: Stopwatch) -> Backtest:
+    def _run(self, options: dict[str, Any], watch: Stopwatch) -> tuple[Backtest, Values | None]:
         frame = timeframe(options["timeframe"])
         strategy = find_source(options["strategy"])
         candles = watch.timed(
@@ -87,8 +108,15 @@ class Command(BaseCommand):
         steps = {"tick": options["tick"], "lot": options["lot"], "spot": options["spot"]}
         spec = recorded_market(options["candles"].name, candles, leverage=options["leverage"], **steps)
         parameters = {**strategy.parameters, **dict(options["param"])}
-        return backtested(
-            strategy.source, parameters, candles, frame.seconds, _terms(options), spec, watch, house=strategy.house
+        terms, house = _terms(options), strategy.house
+        result = backtested(strategy.source, parameters, candles, frame.seconds, terms, spec, watch, house=house)
+        if options["walk_forward"] is None:
+            return result, None
+        stretches = folds(len(candles), options["walk_forward"], past=options["past"], anchored=options["anchored"])
+        tried = candidates_of(strategy.source, options["tried"], parameters, candles, house=house)
+        bars = result.outcome.bars
+        return result, watch.timed(
+            "walk_forward", lambda: walked(bars, tried or {"": result.signals}, terms, spec, stretches)
         )
 
     def _values(self, result: Backtest, options: dict[str, Any], watch: Stopwatch) -> dict[str, object]:
@@ -126,6 +154,10 @@ def _parameter(text: str) -> tuple[str, object]:
         return given_parameter(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def _parameters(text: str) -> dict[str, object]:
+    return dict(map(_parameter, text.split(",")))
 
 
 def _number(text: str) -> Decimal:

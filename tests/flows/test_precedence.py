@@ -1,0 +1,83 @@
+"""Exits and protection before entries where there is little room: among calls under way, at the venue's budget, and among connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from signalist.clock import monotonic
+from signalist.execution import place
+from signalist.execution.decide import decide
+from signalist.execution.fan_out import fan_out
+from signalist.trading.models import Order
+from signalist.venues.transport.budgets import Budget, Priority
+from signalist.venues.transport.fence import Tenure
+from signalist.venues.transport.ledger import Draw, RateLedger
+from tests.flows.scene import EXIT_LONG, LONG, Scene, entry
+
+BUY = entry(LONG, "39600", "40800")
+HELD, ENTERING = 3, 20
+
+
+def turn_at(ledger: RateLedger, left: list[str], name: str, priority: Priority) -> Callable[[], Awaitable[None]]:
+    async def wait() -> None:
+        await ledger.admit([Draw("venue")], priority)
+        left.append(name)
+
+    return wait
+
+
+def test_what_closes_and_protects_leaves_before_the_entries_of_a_boundary_though_they_were_there_first(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "MOST_UNDER_WAY", 16)
+    monkeypatch.setattr(place, "MOST_ENTERING", 8)
+    monkeypatch.setattr(place, "SOME", 2)
+    scene.minute()
+    other = scene.strategy("other", scene.btc)
+    held = [scene.subscriber(f"Held {n}") for n in range(HELD)]
+    entering = [scene.subscriber(f"Entering {n}", schedule=other) for n in range(ENTERING)]
+    scene.signal(BUY)
+    assert all(scene.resting(one) for one in held)
+    scene.minute()
+    scene.signal(BUY, schedule=other, wait=True)
+    scene.stage(fan_out)
+    scene.stage(decide)
+    ledger, left = RateLedger(), list[str]()
+    ledger.limit("venue", Budget(2, 20, entry_reserve=0.25, read_reserve=0.5))
+    scene.venue.before(turn_at(ledger, left, "entry", Priority.ENTRY), "place", leg="ENTRY", times=99)
+    scene.venue.before(turn_at(ledger, left, "cancel", Priority.PROTECTION), "cancel", times=99)
+    engine, tenure = scene.engine, Tenure(60.0)
+    tenure.renewed(monotonic())
+    placer = place.Placer(engine.sessions, scene.clock, engine.id, engine.database, news=engine.news.set, tenure=tenure)
+
+    async def until(cancels: int) -> None:
+        async with asyncio.timeout(10):
+            while left.count("cancel") < cancels:
+                await placer.write()
+                await placer.send()
+                await asyncio.sleep(0.01)
+
+    scene.drive(placer.send())
+    assert len(placer.under_way) == 8, "the others wait in their rows"
+    scene.signal(EXIT_LONG, wait=True)
+    scene.stage(fan_out)
+    scene.stage(decide)
+    begun = len(left)
+    scene.drive(until(2 * HELD))
+    assert left[begun:].count("entry") <= 1, "an entry went between them"
+    assert Order.objects.filter(subscription__in=entering, status="CREATED").count() >= 5, "while entries wait"
+
+    async def rest() -> None:
+        async with asyncio.timeout(10):
+            while left.count("entry") < ENTERING:
+                await placer.write()
+                await placer.send()
+                await asyncio.sleep(0.01)
+        await placer.under_way.end(5.0)
+        await placer.write()
+
+    scene.drive(rest())
+    assert not Order.objects.filter(status="UNKNOWN").exists()

@@ -1,0 +1,231 @@
+"""What is Kraken's own about an account there: rights found by trying, limits by tier, currencies, names, nonces on record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from signalist.clock import monotonic
+from signalist.domain.matching import Bar
+from signalist.domain.orders import OrderStatus
+from signalist.venues.base import NetPosition, TellsRights
+from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, Refused
+from signalist.venues.kraken.parse import read
+from signalist.venues.kraken.protocol import Tier
+from signalist.venues.kraken.tape import Cursor, Tape
+from signalist.venues.kraken.venue import Key, KrakenVenue
+from signalist.venues.transport.budgets import Budget
+from tests.venues.battery import BUY, SELL, Following, Traded, limit, placed, request, status, stop
+from tests.venues.kraken_bench import QUICK, SPOT, KrakenBench, secret_of, served
+from tests.venues.kraken_server.house import ALL
+from tests.venues.kraken_vectors import beside, messages
+from tests.venues.loopback_bench import until
+
+D = Decimal
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KrakenBench]:
+    monkeypatch.setattr(Traded, "symbol", SPOT.symbol)
+    async with served() as bench:
+        yield bench
+
+
+async def test_what_a_key_may_do_is_found_out_by_trying_and_nothing_is_done(bench: KrakenBench) -> None:
+    session = bench.account()
+    assert isinstance(session, TellsRights)
+    holder = bench.server.house.holders["account-1"]
+    found = {}
+    for given in (ALL, ALL | {"withdraw"}, ALL - {"create"}, ALL - {"cancel"}, ALL - {"closed"}, ALL - {"stream"}):
+        holder.rights = given
+        found[given] = set((await session.rights()).rights)
+    assert list(found.values()) == [
+        {"read", "trade"},
+        {"read", "trade", "withdraw"},
+        {"read"},
+        {"read"},
+        {"trade"},
+        {"trade"},
+    ]
+    assert holder.orders() == {}
+
+
+async def test_a_key_that_is_none_is_said_so_before_anything_is_asked(bench: KrakenBench) -> None:
+    venue = KrakenVenue(bench.client(), lambda ref: Key(ref, "not base64!"))
+    with pytest.raises(BadCredential):
+        venue.open("account-1")
+    await venue.close()
+
+
+async def test_a_tiers_limits_are_waited_for_and_never_reached() -> None:
+    """Both sides count as Kraken does: 12 orders in one pair, each cancelled while it is fresh, cost 12 × (1 + 8) where 60 go at once."""
+    quick = Tier("quick", Budget(15, 150.0), Budget(60, 150.0, 0.3), 60)
+    async with served(tier=quick) as bench:
+        session = bench.account()
+        begun = monotonic()
+        orders = await placed(session, *(limit(BUY, "0.1", 900, symbol=SPOT.symbol) for _ in range(12)))
+        await asyncio.gather(*(session.cancel(order) for order in orders))
+        assert await session.open_orders() == ()
+        assert bench.server.refused == []
+        assert monotonic() - begun > (12 * 9 - 60) / 150, "it was waited for"
+
+
+async def test_who_is_told_that_it_asks_too_much_keeps_still(bench: KrakenBench) -> None:
+    session = bench.account()
+    bench.server.faults.add("error", "BalanceEx", text="EGeneral:Temporary lockout")
+    with pytest.raises(Busy) as caught:
+        await session.balance()
+    assert caught.value.after == 900
+    asked = len(bench.server.asked)
+    impatient = bench.venue.open("account-1")
+    impatient._within = 0.05  # type: ignore[attr-defined]
+    with pytest.raises(Busy):
+        await impatient.balance()
+    assert len(bench.server.asked) == asked, "nothing was sent"
+
+
+async def test_an_account_in_euros_has_its_money_and_its_pairs_in_euros(bench: KrakenBench) -> None:
+    holder = bench.server.house.open_account("euros", b"secret of euros", D(1000), "EUR")
+    bench.server.house.prices["BTC/EUR"] = D(20000)
+    bench.server.house.cash_key = "ZEUR"
+    venue = KrakenVenue(
+        bench.client(), lambda ref: Key(ref, secret_of(ref), "EUR"), stream_at=bench.stream_at, terms=QUICK
+    )
+    session = venue.open("euros")
+    await placed(session, request(BUY, "0.01", symbol="BTC/EUR"))
+    reports = await session.reports("")
+    assert await session.positions() == (NetPosition("BTC/EUR", D("0.01")),)
+    assert {reports.balance.currency} == {fill.fee_currency for fill in reports.fills} == {"EUR"}
+    assert reports.balance.total == holder.book.accounts["euros"].cash - reports.fills[0].price * D("0.01")
+    await venue.close()
+
+
+async def test_a_name_that_kraken_would_take_again_is_refused_here(bench: KrakenBench) -> None:
+    """Kraken's names are unique among open orders only: what is over is known here, and never placed twice."""
+    session = bench.account()
+    order = request(BUY, "1")
+    await session.place(order)
+    before = bench.placings()
+    with pytest.raises(DuplicateOrder) as caught:
+        await session.place(order)
+    assert (caught.value.next, bench.placings()) == (Next.UNKNOWN, before)
+
+
+async def test_a_stop_locks_what_it_would_sell_and_is_bought_nothing_beside(bench: KrakenBench) -> None:
+    session = bench.account()
+    _, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))
+    with pytest.raises(InsufficientFunds):
+        await session.place(request(SELL, "1"))
+    await session.amend(protection, D(1))
+    await placed(session, request(SELL, "1"))
+    bench.server.move(SPOT.symbol, Bar.tick(D(940)))
+    assert await status(session, protection) == (OrderStatus.FILLED, 1)
+    assert await session.positions() == ()
+
+
+async def test_nothing_asks_for_the_switch_that_would_cancel_stops(bench: KrakenBench) -> None:
+    session = bench.account()
+    session.listen(lambda: None)
+    await placed(session, request(BUY, "1"), stop(SELL, "1", 950))
+    await until(bench.is_joined)
+    await Following(session).read()
+    assert not {"CancelAllOrdersAfter", "CancelAll"} & set(bench.server.asked)
+
+
+async def test_nonces_go_on_where_another_process_ended_though_the_clock_went_back(bench: KrakenBench) -> None:
+    session = bench.account()
+    await session.balance()
+    highest = bench.server.house.holders["account-1"].nonce
+    bench.clock._now -= timedelta(hours=1)
+    other = bench.elsewhere()
+    await other.balance()
+    assert bench.server.house.holders["account-1"].nonce > highest
+
+
+async def test_an_order_whose_nonce_was_too_low_is_sent_again_by_its_owner_only(bench: KrakenBench) -> None:
+    session = bench.account()
+    await session.balance()
+    bench.server.house.holders["account-1"].nonce += 5_000_000_000
+    order = request(BUY, "1")
+    with pytest.raises(Busy) as caught:
+        await session.place(order)
+    assert caught.value.next is Next.RETRY
+    assert bench.server.house.holders["account-1"].orders() == {}
+
+
+async def test_a_quiet_account_costs_nothing_once_its_stream_is_joined(bench: KrakenBench) -> None:
+    session = bench.account()
+    woken: list[int] = []
+    session.listen(lambda: woken.append(1))
+    await until(bench.is_joined)
+    await until(lambda: bool(woken))
+    following = await Following(session).read()
+    await following.read()
+    asked = len(bench.server.asked)
+    for _ in range(10):
+        await following.read()
+    assert len(bench.server.asked) == asked
+    await placed(session, request(BUY, "1"))
+    await until(lambda: bool(session._tape.fills))  # type: ignore[attr-defined]
+    asked = len(bench.server.asked)
+    await following.read()
+    assert ([fill.quantity for fill in following.fills], bench.server.asked[asked:]) == ([1], ["BalanceEx"])
+
+
+async def test_an_amendment_off_the_steps_is_refused_before_it_counts(bench: KrakenBench) -> None:
+    session = bench.account()
+    _, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))
+    with pytest.raises(Refused, match=r"multiple of 0\.1"):
+        await session.amend(protection, D(1), D("950.05"))
+    assert "AmendOrder" not in bench.server.asked
+
+
+# --- The tape ------------------------------------------------------------------------------------
+
+
+@beside
+def test_recorded_executions_are_merged_by_their_order() -> None:
+    tape = Tape("a")
+    for text in (*messages("executions.update.pending_new")[:1], *messages("executions.update.new")):
+        tape.tell_executions(read(text)["data"])
+    assert [order.report.status for order in tape.orders.values()] == [OrderStatus.WORKING]
+    known = tape.orders["AHOJQ8-1E72C-8M2VQH"]
+    assert (known.symbol, known.side, known.report.quantity) == ("ADX/USD", BUY, D("81.36256082"))
+    for text in messages("executions.snapshot.trade"):
+        assert tape.tell_executions(read(text)["data"])
+        tape.tell_executions(read(text)["data"])
+    assert len(tape.fills) == 4, "each once, however often it is told"
+    sparse = {
+        "order_id": "AHOJQ8-1E72C-8M2VQH",
+        "exec_type": "canceled",
+        "order_status": "canceled",
+        "timestamp": "2024-05-18T12:58:40.1Z",
+    }
+    tape.tell_executions([sparse])
+    assert tape.orders["AHOJQ8-1E72C-8M2VQH"].report.status is OrderStatus.CANCELLED
+    tape.tell_executions([sparse | {"exec_type": "new", "order_status": "new"}])
+    assert tape.orders["AHOJQ8-1E72C-8M2VQH"].report.status is OrderStatus.CANCELLED, "what is over stays so"
+
+
+def test_a_fill_of_an_order_that_was_never_told_makes_the_venue_be_asked() -> None:
+    row = {
+        "order_id": "O1",
+        "exec_id": "T1",
+        "exec_type": "trade",
+        "order_status": "filled",
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
+    assert not Tape("a").tell_executions([row | {"last_qty": D(1), "last_price": D(1)}])
+
+
+def test_cursors_are_texts_and_what_is_none_is_none() -> None:
+    assert Cursor.of("") is None
+    assert Cursor.of("17") is None
+    tape = Tape("run")
+    assert tape.holds(Cursor.of(tape.cursor()))
+    assert not tape.holds(Cursor.of("other.0."))
+    assert len(tape.cursor()) < 100
