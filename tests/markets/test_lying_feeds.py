@@ -179,7 +179,9 @@ async def test_a_price_of_the_future_is_taken_as_of_now_and_the_clocks_are_calle
 async def test_in_maintenance_nothing_is_invented_and_after_it_history_says_what_there_was() -> None:
     async with world() as w:
         await w.say(say="maintenance", why="until 12:03")
-        await w.at(NOON + 2 * MINUTE + SECOND)
+        w.clock.advance_to(NOON + 2 * MINUTE + 8 * SECOND)
+        await w.say(say="beat")  # the connection lives, and still nothing is concluded from its silence
+        await w.turn()
         await w.shown()
         assert (
             w.stored() == [(0, 100, False)] and w.source().standing == "maintenance" and w.feed().state == "maintenance"
