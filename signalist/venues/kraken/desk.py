@@ -38,7 +38,7 @@ class Desk:
         self.placing: set[str] = set()
         """Our ids that are on their way."""
         self.state, self.why = Link.CLOSED, ""
-        self._kept = KeptUp(url, self, terms, seed=signer.key)
+        self._kept = KeptUp(url, self, terms, who=signer.key, admit=client.may_connect)
         self._wakes: list[Callable[[], None]] = []
         self._returns: list[Callable[[], None]] = []
         self._numbers = 0

@@ -291,7 +291,7 @@ class KrakenSession:
     ) -> Any:
         """A call that counts in its pair's counter."""
         bucket = self._client.orders_bucket(self._signer, symbol)
-        self._client.ledger.limit(bucket, self._client.tier.orders)
+        self._client.ledger.limit(bucket, protocol.carefully(self._client.tier.orders))
         draws = (Draw(bucket, cost),) if cost else ()
         return await self._client.private(
             self._signer, method, fields, priority=priority, within=self._within, deadline=deadline, draws=draws
