@@ -15,7 +15,7 @@ from signalist.domain.orders import OrderStatus
 from signalist.venues.base import NetPosition, TellsRights
 from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, Refused
 from signalist.venues.kraken.parse import read
-from signalist.venues.kraken.protocol import Tier
+from signalist.venues.kraken.protocol import Tier, call_cost
 from signalist.venues.kraken.tape import Cursor, Tape
 from signalist.venues.kraken.venue import Key, KrakenVenue
 from signalist.venues.transport.budgets import Budget
@@ -187,6 +187,26 @@ async def test_a_quiet_account_costs_nothing_once_its_stream_is_joined(bench: Kr
     asked = len(bench.server.asked)
     await following.read()
     assert ([fill.quantity for fill in following.fills], bench.server.asked[asked:]) == ([1], ["BalanceEx"])
+
+
+async def test_a_look_at_a_quiet_account_fits_into_the_smallest_tier(bench: KrakenBench) -> None:
+    """Without a stream: what the engine asks every minute, and the rights of the key, where 20 calls come back in a minute."""
+    session = bench.account()
+    following = Following(session)
+    asked = len(bench.server.asked)
+    await following.read()
+    await asyncio.gather(session.open_orders(), session.positions(), session.balance())
+    await following.read()
+    assert isinstance(session, TellsRights)
+    assert (await session.rights()).rights == {"read", "trade"}
+    calls = bench.server.asked[asked:]
+    assert "TradesHistory" not in calls, "nothing was filled"
+    assert sum(call_cost(method) for method in calls if method != "AssetPairs") <= 11, calls
+    await placed(session, request(BUY, "1"))
+    assert len((await following.read()).fills) == 1
+    assert bench.server.asked.count("TradesHistory") == 1
+    await following.read()
+    assert bench.server.asked.count("TradesHistory") == 1, "all that is filled has been told"
 
 
 async def test_an_amendment_off_the_steps_is_refused_before_it_counts(bench: KrakenBench) -> None:
