@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 
 from signalist.accounts import inquiries
-from signalist.accounts.beats import Beat, told
+from signalist.accounts.beats import Beat, plain_words, told
 from signalist.accounts.inquiries import Heard
 from signalist.accounts.models import Inquiry
 from signalist.accounts.sessions import Sessions
@@ -45,7 +45,7 @@ class Inquirer:
                     if monotonic() >= due:
                         await self.note()
                         due = monotonic() + NOTE_EVERY
-                except (OperationalError, InterfaceError) as error:
+                except (DatabaseError, InterfaceError) as error:
                     log.warning("inquiries_not_looked_at", error=str(error).strip())
                 await asyncio.sleep(LOOK_EVERY)
         finally:
@@ -75,7 +75,7 @@ class Inquirer:
         try:
             heard = await self._ask(row)
             await self._engine.database(lambda: inquiries.answered([heard], self._engine.id, utc_now()))
-        except (OperationalError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("inquiry_not_written", error=str(error).strip())
         finally:
             self._in_hand.discard(row.pk)
@@ -107,7 +107,7 @@ async def _everything(session: Session) -> dict[str, Any]:
     """Everything that an account's page shows of its venue, asked one after the other as one key wants it."""
     balance = await session.balance()
     answer: dict[str, Any] = {
-        "currency": balance.currency,
+        "currency": plain_words(balance.currency),
         "total": str(balance.total),
         "available": str(balance.available),
         "open_orders": len(await session.open_orders()),
@@ -115,5 +115,6 @@ async def _everything(session: Session) -> dict[str, Any]:
     }
     if isinstance(session, TellsRights):
         told = await session.rights()
-        answer |= {"rights": sorted(told.rights), "seen_from": told.seen_from}
+        rights = sorted(plain_words(right) for right in told.rights)
+        answer |= {"rights": rights, "seen_from": plain_words(told.seen_from)}
     return answer

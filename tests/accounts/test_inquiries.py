@@ -11,13 +11,17 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 
+from signalist.accounts.beats import Beat, told
 from signalist.accounts.connectors import connectors
+from signalist.accounts.inquiries import note
 from signalist.accounts.jobs import retire_inquiries
 from signalist.accounts.keyholding import Keys
 from signalist.accounts.models import Account, AccountHealth, Inquiry
 from signalist.accounts.sessions import Sessions
-from signalist.clock import utc_now
+from signalist.clock import SystemClock, utc_now
 from signalist.engine.inquiring import Inquirer
+from signalist.venues.errors import BadCredential, NoAnswer
+from signalist.venues.transport.supplies import of_this_process
 from tenants.doors import across_tenants
 from tenants.models import User
 from tests.accounts.loopback import Loopback
@@ -55,7 +59,9 @@ async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_th
     await sync_to_async(connected)(venue, cast)
     account = await in_thread(lambda: Account.objects.get(venue="loopback"))
     keys, desk = Keys(), Holder()
-    served = connectors()["loopback"].venue_with(partial(keys.secrets_of, "loopback"))
+    served = connectors()["loopback"].venue_with(
+        partial(keys.secrets_of, "loopback"), of_this_process("loopback", SystemClock())
+    )
     sessions = Sessions({"loopback": served}, paper=frozenset({"loopback"}))
     inquirer = Inquirer(desk, sessions)  # type: ignore[arg-type]
     desk.held = [account]
@@ -104,6 +110,21 @@ async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_th
         assert "No engine has asked the venue" in await shown(cast.theo, account)
     finally:
         await served.close()  # type: ignore[attr-defined]
+
+
+def test_a_venues_words_are_stored_without_secrets_and_whatever_letters_it_sends(cast: Cast) -> None:
+    now, accounts = utc_now(), []
+    with across_tenants("tests"):
+        for name in ("odd", "secret"):
+            terms = {"venue": "paper", "venue_ref": name, "currency": "USD", "lease_owner": Desk.id}
+            accounts.append(Account.objects.create(tenant=cast.acme, name=name, **terms))
+        errors = (NoAnswer("half a letter \ud83d and \x00 nothing"), BadCredential("wrong api_secret=kQ8vPz3LmW"))
+        why = [told(error) for error in errors]
+        beats = (Beat(now).after(now, said) for said in why)
+        note({account.pk: beat for account, beat in zip(accounts, beats, strict=True)}, Desk.id)
+        said = list(AccountHealth.objects.order_by("account").values_list("problem", flat=True))
+    assert said[0] == "The venue could not be asked: half a letter   and   nothing"
+    assert said[1].startswith("The venue refuses the key: wrong api_secret=") and "kQ8vPz3LmW" not in said[1]
 
 
 def test_what_was_asked_is_kept_for_thirty_days(cast: Cast) -> None:
