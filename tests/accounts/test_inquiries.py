@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from django.test import Client
 
 from signalist.accounts.beats import Beat, told
 from signalist.accounts.connectors import connectors
+from signalist.accounts.health import health
 from signalist.accounts.inquiries import note
 from signalist.accounts.jobs import retire_inquiries
 from signalist.accounts.keyholding import Keys
@@ -125,6 +127,25 @@ def test_a_venues_words_are_stored_without_secrets_and_whatever_letters_it_sends
         said = list(AccountHealth.objects.order_by("account").values_list("problem", flat=True))
     assert said[0] == "The venue could not be asked: half a letter   and   nothing"
     assert said[1].startswith("The venue refuses the key: wrong api_secret=") and "kQ8vPz3LmW" not in said[1]
+
+
+def test_what_an_engine_wrote_that_is_no_more_is_not_said_of_now(cast: Cast) -> None:
+    now = utc_now()
+    with across_tenants("tests"):
+        terms = {"venue": "paper", "venue_ref": "desk", "currency": "USD", "lease_owner": Desk.id}
+        account = Account.objects.create(tenant=cast.acme, name="Desk", **terms)
+
+        def said(beat: Beat) -> tuple[str, bool, str]:
+            note({account.pk: beat}, Desk.id)
+            (found,) = health(now)
+            return found.state, found.since is not None, found.problem
+
+        up = Beat(now - timedelta(hours=1)).after(now, None)
+        assert said(up) == ("Answers", True, "")
+        assert said(replace(up, seen_at=now - timedelta(minutes=5))) == ("Not asked lately", False, "")
+        assert said(up.after(now, "Not now.")) == ("Does not answer", True, "Not now.")
+        Account.objects.update(lease_owner=None)
+        assert said(up) == ("No engine", False, ""), "since when nobody asks is not known, nor whether it still fails"
 
 
 def test_what_was_asked_is_kept_for_thirty_days(cast: Cast) -> None:
