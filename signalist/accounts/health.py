@@ -15,7 +15,6 @@ from signalist.accounts.inquiries import NOBODY, WITHIN
 from signalist.accounts.models import Account, AccountHealth, Inquiry, InquiryState
 from tenants.models import Credential
 
-
 NOTED_WITHIN = timedelta(minutes=3)
 """An engine asks every few seconds and writes once a minute: what it wrote before that says nothing of now."""
 

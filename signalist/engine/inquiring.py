@@ -53,10 +53,11 @@ class Inquirer:
                 task.cancel()
 
     async def look(self) -> None:
-        """Begin with what waits and is not in hand; an account whose venue is slow keeps no other waiting."""
+        """Begin with what waits and is not in hand, of accounts that are listened to: one that is being taken has no keys yet, one that was
+        left is another engine's. An account whose venue is slow keeps no other waiting."""
         found: list[Inquiry] = await self._engine.database(lambda: inquiries.waiting(self._engine.id, utc_now()))
         for row in found:
-            if row.pk not in self._in_hand:
+            if row.pk not in self._in_hand and self._holds(row.account_id):
                 self._in_hand.add(row.pk)
                 task = asyncio.create_task(self._answer(row))
                 self._asking.add(task)
@@ -66,6 +67,8 @@ class Inquirer:
         """Write how venues answer where that has changed, or was last written a minute ago."""
         now = monotonic()
         held = [(account.pk, self._sessions.beat(account)) for account in self._engine.held]
+        # What was written of an account that was left meanwhile, another engine may have written over.
+        self._noted = {key: self._noted[key] for key, _ in held if key in self._noted}
         news = {key: beat for key, beat in held if beat is not None and self._is_news(key, beat, now)}
         if news:
             await self._engine.database(lambda: inquiries.note(news, self._engine.id))
@@ -88,13 +91,21 @@ class Inquirer:
             session = self._sessions.of(account)
             async with asyncio.timeout(self._sessions.capabilities(account.venue).answer_within):
                 answer = await _everything(session)
-            self._sessions.heard(account, well=True)
+            if self._holds(account.pk):
+                self._sessions.heard(account, well=True)
         except Exception as error:  # noqa: BLE001 an adapter that breaks is told of, and stops nobody else
-            self._sessions.doubt(account, error)
-            self._sessions.heard(account, well=False, why=(problem := told(error)))
+            problem = told(error)
+            if self._holds(
+                account.pk
+            ):  # else its session was closed under the question, which says nothing of the venue
+                self._sessions.doubt(account, error)
+                self._sessions.heard(account, well=False, why=problem)
             if not isinstance(error, VenueError | TimeoutError):
                 log.error("inquiry_failed", account=account.pk, error=type(error).__name__)
         return Heard(row.pk, round((monotonic() - begun) * 1000), answer, problem)
+
+    def _holds(self, account_id: int) -> bool:
+        return any(account.pk == account_id for account in self._engine.held)
 
     def _is_news(self, account_id: int, beat: Beat, now: float) -> bool:
         before, at = self._noted.get(account_id, (None, 0.0))

@@ -66,7 +66,6 @@ async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_th
     )
     sessions = Sessions({"loopback": served}, paper=frozenset({"loopback"}))
     inquirer = Inquirer(desk, sessions)  # type: ignore[arg-type]
-    desk.held = [account]
 
     async def comes_round(owner: UUID) -> None:
         await in_thread(lambda: Account.objects.update(lease_owner=owner))
@@ -88,6 +87,11 @@ async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_th
 
         await comes_round(ELSEWHERE)
         assert "Waiting for the venue" in await shown(cast.theo, account), "another engine holds it"
+        await comes_round(Desk.id)
+        assert "Waiting for the venue" in await shown(cast.theo, account), (
+            "it has taken it, and does not listen to it yet"
+        )
+        desk.held = [account]
         await comes_round(Desk.id)
         page = await shown(cast.theo, account)
         assert "5,000.00" in page and "0 positions, 0 orders" in page and "127.0.0.1" in page and "Answers" in page
