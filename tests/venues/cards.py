@@ -168,11 +168,11 @@ class Table:
     def lines(self) -> list[str]:
         """The table, and below it what is inapplicable."""
         width = max(len(text) for text in CARDS.values()) + 4
-        lines = [" " * width + "".join(f"{venue:>18}" for venue in self.venues)]
+        lines = [" " * width + "".join(f"{venue:>20}" for venue in self.venues)]
         notes: dict[str, int] = {}
         for number, text in CARDS.items():
             cells = [self._cell(venue, number, notes) for venue in self.venues]
-            lines.append(f"{number:>2}  {text:<{width - 4}}" + "".join(f"{cell:>18}" for cell in cells))
+            lines.append(f"{number:>2}  {text:<{width - 4}}" + "".join(f"{cell:>20}" for cell in cells))
         lines += ["", "–: not applicable. +: in part, because"]
         return lines + [f"  [{mark}] {reason}" for reason, mark in notes.items()]
 

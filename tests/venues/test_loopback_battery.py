@@ -19,6 +19,10 @@ from tests.venues.wire_battery import WireBattery
 
 NO_MAINTENANCE = {27: "it has no maintenance: what it refuses for a while is card 26"}
 
+SAME_WIRE = dict.fromkeys((2, 3, 4, 26, 29, 30, 32, 33), "the same wire as loopback's") | {
+    28: "in doubt without a name: resolved by the engine, in tests/flows/test_nameless.py"
+}
+
 NAMELESS = replace(CAPABILITIES, order_identity="none")
 
 
@@ -60,7 +64,7 @@ class TestLoopbackVenueThatKnowsNoIdsOfOurs(OverTheWire, NamelessBattery):
     """The same as a venue that tells orders by its own ids only."""
 
     venue_name = "loopback, nameless"
-    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE
+    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE | SAME_WIRE
 
     @pytest.fixture
     async def bench(self) -> AsyncIterator[LoopbackBench]:
