@@ -79,6 +79,8 @@ TRIED_ONCE = (
     "tests/venues/test_loopback",
     "tests/venues/test_rate_ledger.py",
     "tests/venues/test_transport_rules.py",
+    "tests/accounts/test_kraken_connection.py",
+    "tests/flows/test_kraken_replay.py",
     "tests/venues/test_kraken",
 )
 

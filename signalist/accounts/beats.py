@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from signalist.logs import redact_text
 from signalist.venues.errors import BadCredential, NotOpened, VenueError
 
 
@@ -29,12 +30,19 @@ class Beat:
 
 def told(error: Exception) -> str:
     """Why an account's venue could not be asked, as a sentence for whoever owns the account."""
+    words = plain_words(str(error))
     if isinstance(error, NotOpened):
-        return str(error)
+        return words
     if isinstance(error, BadCredential):
-        return f"The venue refuses the key: {error}"
+        return f"The venue refuses the key: {words}"
     if isinstance(error, TimeoutError):
         return "The venue did not answer in time."
     if isinstance(error, VenueError):
-        return f"The venue could not be asked: {str(error) or error.code}"
+        return f"The venue could not be asked: {words or error.code}"
     return "The venue's answer could not be read. It is on record."
+
+
+def plain_words(text: str) -> str:
+    """A venue's text as it may be stored and shown: without what looks like a secret, and without what no database takes (NUL, halves of
+    surrogate pairs), for whoever writes it writes of other accounts in the same statement."""
+    return redact_text("".join(letter if letter.isprintable() else " " for letter in text)).strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import OuterRef, Subquery
@@ -14,6 +14,9 @@ from signalist.accounts.connectors import connectors
 from signalist.accounts.inquiries import NOBODY, WITHIN
 from signalist.accounts.models import Account, AccountHealth, Inquiry, InquiryState
 from tenants.models import Credential
+
+NOTED_WITHIN = timedelta(minutes=3)
+"""An engine asks every few seconds and writes once a minute: what it wrote before that says nothing of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """An account and its venue. `state` and `tone` say in a word and a colour how the venue answers."""
+    """An account and its venue. `state` and `tone` say in a word and a colour how the venue answers; `since` and `problem` are of that
+    state, and of none where no engine says."""
 
     public_id: uuid.UUID
     name: str
@@ -66,7 +70,8 @@ def health(now: datetime, public_id: uuid.UUID | None = None) -> list[Health]:
 
 def _health(row: Account, inquiry: Inquiry | None, venue_name: str, now: datetime) -> Health:
     noted: AccountHealth | None = getattr(row, "health", None)
-    state, tone = _state(row, noted)
+    state, tone = _state(row, noted, now)
+    said = None if tone == "warn" else noted
     return Health(
         public_id=row.public_id,
         name=row.name,
@@ -75,21 +80,23 @@ def _health(row: Account, inquiry: Inquiry | None, venue_name: str, now: datetim
         switch=row.state,
         state=state,
         tone=tone,
-        since=None if noted is None else noted.since,
+        since=None if said is None else said.since,
         seen_at=_seen(noted, inquiry),
-        failures=0 if noted is None else noted.failures,
-        interruptions=0 if noted is None else noted.interruptions,
-        problem="" if noted is None or noted.is_up else noted.problem,
+        failures=0 if said is None else said.failures,
+        interruptions=0 if said is None else said.interruptions,
+        problem="" if said is None or said.is_up else said.problem,
         key=row.credential,
         last=None if inquiry is None else _answer(inquiry, now),
     )
 
 
-def _state(row: Account, noted: AccountHealth | None) -> tuple[str, str]:
+def _state(row: Account, noted: AccountHealth | None, now: datetime) -> tuple[str, str]:
     if row.lease_owner is None:
         return "No engine", "warn"
     if noted is None:
         return "Not asked yet", "warn"
+    if noted.is_up and (noted.seen_at is None or noted.seen_at < now - NOTED_WITHIN):
+        return "Not asked lately", "warn"
     return ("Answers", "ok") if noted.is_up else ("Does not answer", "bad")
 
 

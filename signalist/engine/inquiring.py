@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 
 from signalist.accounts import inquiries
-from signalist.accounts.beats import Beat, told
+from signalist.accounts.beats import Beat, plain_words, told
 from signalist.accounts.inquiries import Heard
 from signalist.accounts.models import Inquiry
 from signalist.accounts.sessions import Sessions
@@ -45,7 +45,7 @@ class Inquirer:
                     if monotonic() >= due:
                         await self.note()
                         due = monotonic() + NOTE_EVERY
-                except (OperationalError, InterfaceError) as error:
+                except (DatabaseError, InterfaceError) as error:
                     log.warning("inquiries_not_looked_at", error=str(error).strip())
                 await asyncio.sleep(LOOK_EVERY)
         finally:
@@ -53,10 +53,11 @@ class Inquirer:
                 task.cancel()
 
     async def look(self) -> None:
-        """Begin with what waits and is not in hand; an account whose venue is slow keeps no other waiting."""
+        """Begin with what waits and is not in hand, of accounts that are listened to: one that is being taken has no keys yet, one that was
+        left is another engine's. An account whose venue is slow keeps no other waiting."""
         found: list[Inquiry] = await self._engine.database(lambda: inquiries.waiting(self._engine.id, utc_now()))
         for row in found:
-            if row.pk not in self._in_hand:
+            if row.pk not in self._in_hand and self._holds(row.account_id):
                 self._in_hand.add(row.pk)
                 task = asyncio.create_task(self._answer(row))
                 self._asking.add(task)
@@ -66,6 +67,8 @@ class Inquirer:
         """Write how venues answer where that has changed, or was last written a minute ago."""
         now = monotonic()
         held = [(account.pk, self._sessions.beat(account)) for account in self._engine.held]
+        # What was written of an account that was left meanwhile, another engine may have written over.
+        self._noted = {key: self._noted[key] for key, _ in held if key in self._noted}
         news = {key: beat for key, beat in held if beat is not None and self._is_news(key, beat, now)}
         if news:
             await self._engine.database(lambda: inquiries.note(news, self._engine.id))
@@ -75,7 +78,7 @@ class Inquirer:
         try:
             heard = await self._ask(row)
             await self._engine.database(lambda: inquiries.answered([heard], self._engine.id, utc_now()))
-        except (OperationalError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("inquiry_not_written", error=str(error).strip())
         finally:
             self._in_hand.discard(row.pk)
@@ -88,13 +91,21 @@ class Inquirer:
             session = self._sessions.of(account)
             async with asyncio.timeout(self._sessions.capabilities(account.venue).answer_within):
                 answer = await _everything(session)
-            self._sessions.heard(account, well=True)
+            if self._holds(account.pk):
+                self._sessions.heard(account, well=True)
         except Exception as error:  # noqa: BLE001 an adapter that breaks is told of, and stops nobody else
-            self._sessions.doubt(account, error)
-            self._sessions.heard(account, well=False, why=(problem := told(error)))
+            problem = told(error)
+            if self._holds(
+                account.pk
+            ):  # else its session was closed under the question, which says nothing of the venue
+                self._sessions.doubt(account, error)
+                self._sessions.heard(account, well=False, why=problem)
             if not isinstance(error, VenueError | TimeoutError):
                 log.error("inquiry_failed", account=account.pk, error=type(error).__name__)
         return Heard(row.pk, round((monotonic() - begun) * 1000), answer, problem)
+
+    def _holds(self, account_id: int) -> bool:
+        return any(account.pk == account_id for account in self._engine.held)
 
     def _is_news(self, account_id: int, beat: Beat, now: float) -> bool:
         before, at = self._noted.get(account_id, (None, 0.0))
@@ -107,7 +118,7 @@ async def _everything(session: Session) -> dict[str, Any]:
     """Everything that an account's page shows of its venue, asked one after the other as one key wants it."""
     balance = await session.balance()
     answer: dict[str, Any] = {
-        "currency": balance.currency,
+        "currency": plain_words(balance.currency),
         "total": str(balance.total),
         "available": str(balance.available),
         "open_orders": len(await session.open_orders()),
@@ -115,5 +126,6 @@ async def _everything(session: Session) -> dict[str, Any]:
     }
     if isinstance(session, TellsRights):
         told = await session.rights()
-        answer |= {"rights": sorted(told.rights), "seen_from": told.seen_from}
+        rights = sorted(plain_words(right) for right in told.rights)
+        answer |= {"rights": rights, "seen_from": plain_words(told.seen_from)}
     return answer

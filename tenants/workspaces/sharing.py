@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, Q
 from guardian.shortcuts import assign_perm
 
 from signalist.audit.writing import record
@@ -72,10 +72,15 @@ def share(by: Membership, thing: Any, user_id: uuid.UUID, right: str) -> Grant:
     if wanted is None or not may_share(by, thing):
         raise NotShared("There is no such right to give here.")
     with acting_for(by.tenant_id), transaction.atomic():
-        # Locked, so that it is not given to somebody who is being taken out.
-        people = Membership.objects.select_for_update(of=("self",)).select_related("user")
-        member = people.filter(user__public_id=user_id, is_active=True).first()
-        if member is None or member.user_id == by.user_id:
+        # Both locked, and looked at again: nothing is given to or by somebody who is being taken out.
+        people = Membership.objects.select_for_update(of=("self",)).select_related("user").order_by("pk")
+        both = Q(pk=by.pk) | Q(user__public_id=user_id)
+        found = {row.user_id: row for row in people.filter(both, is_active=True)}
+        giver = found.pop(by.user_id, None)
+        if giver is None or not may_share(giver, thing):
+            raise NotShared("There is no such right to give here.")
+        member = next(iter(found.values()), None)
+        if member is None:
             raise NotShared("Share it with another member of this workspace.")
         row: Any = assign_perm(wanted.codename, member.user, thing)
         row.given_by = by.user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,13 +12,18 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 
+from signalist.accounts.beats import Beat, told
 from signalist.accounts.connectors import connectors
+from signalist.accounts.health import health
+from signalist.accounts.inquiries import note
 from signalist.accounts.jobs import retire_inquiries
 from signalist.accounts.keyholding import Keys
 from signalist.accounts.models import Account, AccountHealth, Inquiry
 from signalist.accounts.sessions import Sessions
-from signalist.clock import utc_now
+from signalist.clock import SystemClock, utc_now
 from signalist.engine.inquiring import Inquirer
+from signalist.venues.errors import BadCredential, NoAnswer
+from signalist.venues.transport.supplies import of_this_process
 from tenants.doors import across_tenants
 from tenants.models import User
 from tests.accounts.loopback import Loopback
@@ -55,10 +61,11 @@ async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_th
     await sync_to_async(connected)(venue, cast)
     account = await in_thread(lambda: Account.objects.get(venue="loopback"))
     keys, desk = Keys(), Holder()
-    served = connectors()["loopback"].venue_with(partial(keys.secrets_of, "loopback"))
+    served = connectors()["loopback"].venue_with(
+        partial(keys.secrets_of, "loopback"), of_this_process("loopback", SystemClock())
+    )
     sessions = Sessions({"loopback": served}, paper=frozenset({"loopback"}))
     inquirer = Inquirer(desk, sessions)  # type: ignore[arg-type]
-    desk.held = [account]
 
     async def comes_round(owner: UUID) -> None:
         await in_thread(lambda: Account.objects.update(lease_owner=owner))
@@ -80,6 +87,11 @@ async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_th
 
         await comes_round(ELSEWHERE)
         assert "Waiting for the venue" in await shown(cast.theo, account), "another engine holds it"
+        await comes_round(Desk.id)
+        assert "Waiting for the venue" in await shown(cast.theo, account), (
+            "it has taken it, and does not listen to it yet"
+        )
+        desk.held = [account]
         await comes_round(Desk.id)
         page = await shown(cast.theo, account)
         assert "5,000.00" in page and "0 positions, 0 orders" in page and "127.0.0.1" in page and "Answers" in page
@@ -104,6 +116,40 @@ async def test_the_engine_that_holds_the_account_asks_and_the_page_shows_what_th
         assert "No engine has asked the venue" in await shown(cast.theo, account)
     finally:
         await served.close()  # type: ignore[attr-defined]
+
+
+def test_a_venues_words_are_stored_without_secrets_and_whatever_letters_it_sends(cast: Cast) -> None:
+    now, accounts = utc_now(), []
+    with across_tenants("tests"):
+        for name in ("odd", "secret"):
+            terms = {"venue": "paper", "venue_ref": name, "currency": "USD", "lease_owner": Desk.id}
+            accounts.append(Account.objects.create(tenant=cast.acme, name=name, **terms))
+        errors = (NoAnswer("half a letter \ud83d and \x00 nothing"), BadCredential("wrong api_secret=kQ8vPz3LmW"))
+        why = [told(error) for error in errors]
+        beats = (Beat(now).after(now, said) for said in why)
+        note({account.pk: beat for account, beat in zip(accounts, beats, strict=True)}, Desk.id)
+        said = list(AccountHealth.objects.order_by("account").values_list("problem", flat=True))
+    assert said[0] == "The venue could not be asked: half a letter   and   nothing"
+    assert said[1].startswith("The venue refuses the key: wrong api_secret=") and "kQ8vPz3LmW" not in said[1]
+
+
+def test_what_an_engine_wrote_that_is_no_more_is_not_said_of_now(cast: Cast) -> None:
+    now = utc_now()
+    with across_tenants("tests"):
+        terms = {"venue": "paper", "venue_ref": "desk", "currency": "USD", "lease_owner": Desk.id}
+        account = Account.objects.create(tenant=cast.acme, name="Desk", **terms)
+
+        def said(beat: Beat) -> tuple[str, bool, str]:
+            note({account.pk: beat}, Desk.id)
+            (found,) = health(now)
+            return found.state, found.since is not None, found.problem
+
+        up = Beat(now - timedelta(hours=1)).after(now, None)
+        assert said(up) == ("Answers", True, "")
+        assert said(replace(up, seen_at=now - timedelta(minutes=5))) == ("Not asked lately", False, "")
+        assert said(up.after(now, "Not now.")) == ("Does not answer", True, "Not now.")
+        Account.objects.update(lease_owner=None)
+        assert said(up) == ("No engine", False, ""), "since when nobody asks is not known, nor whether it still fails"
 
 
 def test_what_was_asked_is_kept_for_thirty_days(cast: Cast) -> None:

@@ -100,6 +100,10 @@ def test_a_grant_is_one_members_in_one_workspace_and_ends_with_the_membership(ca
                 share(by, mine, user.public_id, right)
         with pytest.raises(NotShared):
             share(theo, mine, cast.vera.public_id, "trade")
+        Membership.objects.filter(pk=by.pk).update(is_active=False, is_owner=False)
+        with pytest.raises(NotShared):
+            share(by, other, cast.vera.public_id, "trade")  # who was taken out while they gave it
+        Membership.objects.filter(pk=by.pk).update(is_active=True, is_owner=True)
     with only_looking():
         assert not permits(vera, "orders.give", mine), "staff that looks as her trades nowhere"
     with across_tenants("tests"):
