@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from signalist.domain.timeframes import timeframe
 from signalist.markets.models import Instrument
-from signalist.markets.service import BASE, Wanted, by_symbol
+from signalist.markets.wanted import BASE, Wanted, by_symbol
 from signalist.strategies.models import Schedule
 
 

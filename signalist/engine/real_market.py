@@ -17,7 +17,7 @@ from signalist.engine.publishing import published
 from signalist.markets import feed_books
 from signalist.markets.feed_models import Feed
 from signalist.markets.models import AssetPair, Instrument
-from signalist.markets.service import BASE
+from signalist.markets.wanted import BASE
 from signalist.strategies.models import Schedule
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.market import KrakenMarket

@@ -32,23 +32,26 @@ log = logger(__name__)
 SKEWED = timedelta(seconds=2)
 """A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
 SUSPECT_EVERY = 300.0
+STOOD_STILL = 0.5
+"""Seconds between two looks at the time after which this process, and not its venue, was late."""
 
 Waiting = tuple[list[Told], set[tuple[int, datetime]], set[str]]
 
 
 @dataclass(slots=True)
 class Unstored:
-    """What is to be stored: closed candles, which of them came behind later ones, and symbols whose price has moved."""
+    """What is to be stored: closed candles, which of them came behind later ones or in order, and symbols whose price has moved."""
 
     told: list[Told] = field(default_factory=list)
     behind: set[tuple[int, datetime]] = field(default_factory=set)
+    ordered: set[tuple[int, datetime]] = field(default_factory=set)
     prices: set[str] = field(default_factory=set)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self) -> Waiting:
         """Everything, which is no longer here."""
-        taken = self.told, self.behind, self.prices
-        self.told, self.behind, self.prices = [], set(), set()
+        taken = self.told, self.behind - self.ordered, self.prices
+        self.told, self.behind, self.ordered, self.prices = [], set(), set(), set()
         return taken
 
     def put_back(self, told: list[Told], behind: set[tuple[int, datetime]], prices: set[str]) -> None:
@@ -87,7 +90,7 @@ class Ear:
         self._of: dict[str, _Connection] = {}
         self._row: FeedSource | None = None
         self._began: tuple[int, int, int] = (0, 0, 0)
-        self.checksums = self.malformed = 0
+        self._passed_at = monotonic()
 
     @property
     def lines(self) -> dict[str, Line]:
@@ -128,8 +131,14 @@ class Ear:
         self._priced(ticker, self._clock.now())
 
     def time_passes(self) -> None:
-        """Close what is over, on lines that live: whatever was said after a close says that its stream was there."""
-        now = self._clock.now()
+        """Close what is over, on lines that live: whatever was said after a close says that its stream was there.
+
+        Not right after the process itself stood still: what was said meanwhile waits to be read, and belongs to the candle.
+        """
+        now, before = self._clock.now(), self._passed_at
+        self._passed_at = monotonic()
+        if self._passed_at - before > STOOD_STILL:
+            return
         for connection in self._connections.values():
             if connection.standing != "open" or connection.heard is None:
                 continue
@@ -208,8 +217,8 @@ class Ear:
                 market.closed(finding.candle.close_time)
                 for key in market.instrument_ids:
                     self._unstored.told.append(Told(key, market.series.frame, finding.candle))
-                    if finding.behind:
-                        self._unstored.behind.add((key, finding.candle.close_time))
+                    come = self._unstored.behind if finding.behind else self._unstored.ordered
+                    come.add((key, finding.candle.close_time))
                 self._unstored.closed.set()
             elif finding.given_up:
                 market.error = f"nothing is known from {finding.first:%Y-%m-%d %H:%M} to {finding.last:%Y-%m-%d %H:%M}"

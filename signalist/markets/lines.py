@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from signalist.clock import monotonic
 from signalist.domain.backoff import TRIES, pause
@@ -18,6 +19,7 @@ from signalist.domain.timeframes import Timeframe
 from signalist.logs import logger
 from signalist.venues.errors import SessionLost, VenueError
 from signalist.venues.market_data import (
+    Channel,
     Heartbeat,
     MarketData,
     Message,
@@ -142,3 +144,20 @@ async def _closed(messages: AsyncIterator[Message]) -> None:
     if aclose is not None:
         with suppress(VenueError, RuntimeError):
             await aclose()
+
+
+def lines_for(
+    source: MarketData, symbols: Sequence[str], frame: Timeframe, hear: Callable[[str, Message], None]
+) -> list[Line]:
+    """One connection for the tickers and candles of `symbols`, or several where one does not take all subscriptions; `hear` is told the
+    line's name as well."""
+    most = source.limits.per_connection
+    at_once = max(len(symbols) if most is None else most // 2, 1)
+    lines = []
+    for start in range(0, len(symbols), at_once):
+        mine = symbols[start : start + at_once]
+        wanted = [Subscription(Channel.TICKER, symbol) for symbol in mine]
+        wanted += [Subscription(Channel.CANDLES, symbol, frame) for symbol in mine]
+        name = f"{source.code}/{start}"
+        lines.append(Line(name, source, wanted, frame, partial(hear, name)))
+    return lines

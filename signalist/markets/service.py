@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError
@@ -27,17 +25,17 @@ from signalist.markets.dated_rates import rates_of, take_rates
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filled, Filler, Hole
 from signalist.markets.hearing import Ear, Unstored
-from signalist.markets.lines import Line
+from signalist.markets.lines import Line, lines_for
 from signalist.markets.settling import Outcome, settle_candles
 from signalist.markets.tracking import Series
+from signalist.markets.wanted import BASE, Wanted
 from signalist.markets.watching import Market
-from signalist.venues.market_data import Channel, MarketData, Subscription
+from signalist.venues.market_data import MarketData
 
 log = logger(__name__)
 
 T = TypeVar("T")
 
-BASE = timeframe("1m")
 PRICES_EVERY, ROWS_EVERY, WANTED_EVERY, TURN = 1.0, 2.0, 5.0, 0.1
 BATCH_EVERY, RATES_EVERY = KEPT, 120.0
 HIGHER_AFTER = timedelta(seconds=5)
@@ -46,14 +44,6 @@ PAST = 300
 """Candles of the past that a market begins with."""
 
 Doing = Callable[[Callable[[], T]], Awaitable[T]]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be fed: the ids of the instruments of each symbol, and the higher timeframes that strategies run on, by symbol."""
-
-    routes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    frames: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class MarketService:
@@ -153,10 +143,11 @@ class MarketService:
         self.markets.clear()
         self.markets.update(fresh)
         self._shown, self.row = wanted, row
-        self._ear.begin(row, self._lines())
+        self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear))
         self._want_higher(now)
         self._tasks = [asyncio.create_task(line.keep()) for line in self._ear.lines.values()]
-        self._tasks += [asyncio.create_task(work) for work in (self._filler.keep(), self._ask_prices())]
+        works = (self._filler.keep(), self._ask_prices(), self._let_time_pass())
+        self._tasks += [asyncio.create_task(work) for work in works]
 
     def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:
         """Go on behind what is stored; where nothing is, or it is long ago, ask for some of the past and go on from here."""
@@ -176,20 +167,6 @@ class MarketService:
                     here = frame.last_close(now)
                     self._filler.want(Hole(symbol, frame, here - frame.length * PAST, here, past=True))
                     self._checked[symbol, code] = here
-
-    def _lines(self) -> list[Line]:
-        """One connection, or several where one does not take all subscriptions."""
-        symbols = sorted(self.markets)
-        most = self.source.limits.per_connection
-        at_once = len(symbols) if most is None else max(most // 2, 1)
-        lines = []
-        for start in range(0, len(symbols), max(at_once, 1)):
-            mine = symbols[start : start + at_once]
-            wanted = [Subscription(Channel.TICKER, symbol) for symbol in mine]
-            wanted += [Subscription(Channel.CANDLES, symbol, BASE) for symbol in mine]
-            name = f"{self.source.code}/{start}"
-            lines.append(Line(name, self.source, wanted, BASE, partial(self._ear.hear, name)))
-        return lines
 
     async def _rest(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -272,6 +249,12 @@ class MarketService:
             if key in absent and frame.code in self.source.limits.frames:
                 self._filler.want(Hole(symbol, frame, first, key[2]))
 
+    async def _let_time_pass(self) -> None:
+        """Close what is over in time, also while the database keeps a round waiting."""
+        while True:
+            await asyncio.sleep(TURN)
+            self._ear.time_passes()
+
     async def _ask_prices(self) -> None:
         """Where the stream is not there, ask for prices, all in one request; once at the beginning, too."""
         while True:
@@ -315,11 +298,3 @@ class MarketService:
             return False
         self._due[what] = monotonic() + every
         return True
-
-
-def by_symbol(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
-    """Routes of (symbol, instrument id) pairs."""
-    found: dict[str, set[int]] = {}
-    for symbol, key in pairs:
-        found.setdefault(symbol, set()).add(key)
-    return {symbol: tuple(sorted(keys)) for symbol, keys in sorted(found.items())}

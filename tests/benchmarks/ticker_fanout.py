@@ -134,7 +134,8 @@ async def measure(seconds: float, rate: int) -> dict[str, Any]:
     """Run the service between the venue and the readers."""
     from signalist.clock import SystemClock
     from signalist.engine.database import Database
-    from signalist.markets.service import MarketService, by_symbol
+    from signalist.markets.service import MarketService
+    from signalist.markets.wanted import by_symbol
     from tests.markets.loopback_feed import FeedClient
 
     database = Database()
@@ -201,6 +202,7 @@ def _report(
         "latest_prices_stored": stored,
         "memory_kb": list(memory),
         "memory_grew_kb": memory[-1] - memory[0],
+        "load_average": os.getloadavg()[0],
         "cpu_seconds": round(sum(os.times()[:2]), 1),
     }
 
@@ -217,7 +219,7 @@ def _engine() -> Any:
 
 
 def _wanted(routes: Any) -> Any:
-    from signalist.markets.service import Wanted
+    from signalist.markets.wanted import Wanted
 
     return Wanted(routes)
 

@@ -19,7 +19,8 @@ from signalist.domain.candles import Candle
 from signalist.markets.feed_models import Feed, FeedSource
 from signalist.markets.models import Candle as CandleRow
 from signalist.markets.models import Instrument
-from signalist.markets.service import MarketService, Wanted
+from signalist.markets.service import MarketService
+from signalist.markets.wanted import Wanted
 from signalist.strategies.models import RunStatus, Schedule, Strategy, StrategyRun, StrategyVersion
 from signalist.strategies.run import claim
 from signalist.strategies.selectors import forget_schedules

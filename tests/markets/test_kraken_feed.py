@@ -50,6 +50,7 @@ async def test_krakens_minutes_are_closed_in_time_and_one_without_trade_is_synth
 
         async def minute(number: int, more: int = 1) -> None:
             clock.advance_to(NOON + number * MINUTE + more * SECOND)
+            await service.turn()
             await asyncio.sleep(0.06)  # a heartbeat of the new minute
             await service.turn()
 
