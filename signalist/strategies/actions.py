@@ -133,7 +133,7 @@ def submit(version: StrategyVersion, by: User, now: datetime) -> None:
 def publish(version: StrategyVersion, by: User, now: datetime, note: str = "") -> None:
     """Offer a version that the gate has passed; whoever follows an older one is asked. Raises Refused.
 
-    `by` is staff, and not the author.
+    `by` is staff, and neither the author nor who has written the version for them.
     """
     _reviewer(version, by)
     report = newest_report(version.pk)
@@ -200,6 +200,9 @@ def _reviewer(version: StrategyVersion, by: User) -> None:
         raise Refused("", "Only staff reviews versions.")
     if version.strategy.author_id == by.pk:
         raise Refused("", "Nobody reviews a strategy of their own.")
+    written = VersionStep.objects.filter(version=version).order_by("pk").first()
+    if written is not None and written.by_id == by.pk:  # the author has shared the strategy with them
+        raise Refused("", "Nobody reviews what they have written themselves.")
 
 
 def _move(version: StrategyVersion, to: VersionState, by: User | None, now: datetime, note: str = "") -> None:

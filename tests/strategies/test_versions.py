@@ -134,6 +134,13 @@ def test_nothing_is_published_past_the_gate_and_the_review(cast: Cast, reviewer:
     cast.theo.is_staff = True
     with pytest.raises(Refused, match="of their own"):
         actions.publish(version, cast.theo, NOW)
+    written = VersionStep.objects.filter(version=version).order_by("pk")[:1]
+    VersionStep.objects.filter(pk__in=written).update(
+        by=reviewer
+    )  # as where the author has shared the strategy with them
+    with pytest.raises(Refused, match="what they have written"):
+        actions.publish(version, reviewer, NOW)
+    VersionStep.objects.filter(pk__in=written).update(by=cast.theo)
     with pytest.raises(Refused, match="Say what is wrong"):
         actions.send_back(version, reviewer, NOW, " ")
     assert not Schedule.objects.filter(version=version).exists()
