@@ -61,6 +61,12 @@ TRIED_ONCE = (
     "tests/flows/test_replay.py::test_another_seed",
     "tests/flows/test_replay.py::test_the_same_input",
     "tests/flows/test_venue_messages.py",
+    "tests/markets/test_batch_prices.py",
+    "tests/markets/test_candle_files.py",
+    "tests/markets/test_indicators.py",
+    "tests/markets/test_kraken_feed.py",
+    "tests/markets/test_lying_feeds.py",
+    "tests/markets/test_recordings.py",
     "tests/people/test_headers.py",
     "tests/people/test_other_provider.py",
     "tests/people/test_second_factors.py",
@@ -73,6 +79,8 @@ TRIED_ONCE = (
     "tests/venues/test_loopback",
     "tests/venues/test_rate_ledger.py",
     "tests/venues/test_transport_rules.py",
+    "tests/accounts/test_kraken_connection.py",
+    "tests/flows/test_kraken_replay.py",
     "tests/venues/test_kraken",
 )
 

@@ -51,6 +51,24 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """A line over the bars: what it is in words, the class that draws it, and a value for each bar, nan where there is none."""
+
+    word: str
+    css: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLine:
+    """A line as path data."""
+
+    word: str
+    css: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A level or a mark where it is drawn, in percent of the plot."""
 
@@ -75,6 +93,7 @@ class CandleChart:
     levels: Sequence[Placed] = ()
     marks: Sequence[Placed] = ()
     beyond: Sequence[Level] = field(default=())
+    lines: Sequence[DrawnLine] = field(default=())
 
     @property
     def empty(self) -> bool:
@@ -87,14 +106,17 @@ def candle_chart(
     word: Callable[[float], str],
     levels: Sequence[Level] = (),
     marks: Sequence[Mark] = (),
+    overlays: Sequence[Overlay] = (),
 ) -> CandleChart:
-    """The chart of `bars` (oldest first). A level farther off than the bars' own height is not drawn: it would flatten them."""
+    """The chart of `bars` (oldest first). A level farther off than the bars' own height is not drawn: it would flatten them; nor is the
+    part of an overlay that is."""
     if not bars:
         return CandleChart(title)
     low, high = min(bar.low for bar in bars), max(bar.high for bar in bars)
     reach = (high - low) or high * 0.01
     near = [level for level in levels if low - reach <= level.price <= high + reach]
-    fits = scale([low, high, *(level.price for level in near)], LINES)
+    lying = [value for each in overlays for value in each.values if low - reach <= value <= high + reach]
+    fits = scale([low, high, *(level.price for level in near), *lying], LINES)
     rising = [(n, bar) for n, bar in enumerate(bars) if bar.close >= bar.open]
     falling = [(n, bar) for n, bar in enumerate(bars) if bar.close < bar.open]
     ticks = fits.ticks
@@ -110,7 +132,20 @@ def candle_chart(
         [Placed("100%", f"{fits.y(level.price):.2f}%", level.word, level.css) for level in near],
         _marks(marks, bars, fits),
         [level for level in levels if level not in near],
+        [DrawnLine(each.word, each.css, _path(each.values, fits)) for each in overlays],
     )
+
+
+def _path(values: Sequence[float], fits: Scale) -> str:
+    """A line from bar to bar; it begins anew after a bar without a value, or with one that lies out of the picture."""
+    parts, pen = [], "M"
+    for n, value in enumerate(values):
+        if fits.low <= value <= fits.high:
+            parts.append(f"{pen}{_middle(n, len(values)):.1f} {fits.y(value):.2f}")
+            pen = "L"
+        else:
+            pen = "M"
+    return "".join(parts)
 
 
 def _middle(n: int, count: int) -> float:

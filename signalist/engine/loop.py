@@ -21,7 +21,7 @@ from signalist.db.wakes import Wakes, wakes
 from signalist.engine.beside import go_on_beside
 from signalist.engine.database import Database
 from signalist.engine.strategies import Answer, StrategyPool
-from signalist.execution import engines, leases, readiness, reconcile, switch_requests
+from signalist.execution import engines, inheriting, leases, readiness, reconcile, switch_requests
 from signalist.execution.compare import Comparer
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
@@ -43,6 +43,7 @@ from signalist.venues.errors import VenueError
 from signalist.venues.transport.fence import Tenure
 
 TURNS = 5
+COMPARE_WAITS = 5
 LAST_WORDS = 5.0
 """Seconds that an engine which stops gives to what is under way at venues."""
 
@@ -83,6 +84,7 @@ class Engine:
         self._heart = database.beside()
         self.comparer: Comparer | None = None
         self._machine = SystemClock()
+        self._put_off = 0
         self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
         self._listening: dict[int, Account] = {}
@@ -148,7 +150,7 @@ class Engine:
         if taken.all:
             # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
             under_way = self._in_hand()
-            await self.database(lambda: reconcile.take_over(taken.all, self.id, self.clock.now(), under_way))
+            await self.database(lambda: inheriting.take_over(taken.all, self.id, self.clock.now(), under_way))
             self._gate.taken(taken.all)
             await self.database(
                 lambda: readiness.recheck(taken.all, self.sessions.capabilities, self.id, self.clock.now())
@@ -202,15 +204,21 @@ class Engine:
     async def poll(self) -> None:
         """The safety net: ask everything, whether rung or not."""
         under_way = self._in_hand()
-        if await self.database(lambda: reconcile.orphaned(self.id, self.clock.now(), under_way=under_way)):
+        if await self.database(lambda: inheriting.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self._adopt_runs({self.id})
         if self._patient:
-            self._dirty |= set(await self.database(lambda: reconcile.accounts_to_watch(self.id)))
+            self._dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))
         if self.comparer is not None:
             await self.comparer.answer()
-            await self.comparer.look()
+            if self._has_time_to_compare():
+                await self.comparer.look()
         self.wakes.ring("switches", "fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
+
+    def _has_time_to_compare(self) -> bool:
+        """What is compared each minute waits while orders are on their way, for so many polls at most: they are a second apart."""
+        self._put_off = self._put_off + 1 if self._in_hand() else 0
+        return self._put_off % COMPARE_WAITS == 0
 
     def _in_hand(self) -> frozenset[int]:
         """The orders that this engine itself is asking its venues about."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from django.conf import settings
+
 from signalist.clock import Clock, utc_now
 from signalist.engine import demo_cast
 from signalist.engine.publishing import published
@@ -20,6 +22,7 @@ from signalist.strategies.models import Schedule
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.market import KrakenMarket
 from signalist.venues.kraken.parse import KRAKEN
+from signalist.venues.kraken.protocol import streams_of
 from signalist.venues.market_data import MarketData
 from signalist.venues.paper.venue import PAPER
 from tenants.models import User
@@ -35,8 +38,8 @@ LEVERAGE = Decimal(5)
 
 
 def source(clock: Clock) -> MarketData:
-    """Kraken's public side."""
-    return KrakenMarket(Client(clock))
+    """Kraken's public side, at the address that the settings name."""
+    return KrakenMarket(Client(clock, base=settings.KRAKEN_URL), streams_of(settings.KRAKEN_URL)[0])
 
 
 def instruments() -> list[Instrument]:

@@ -9,31 +9,28 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
 from signalist.domain.errors import DomainError
-from signalist.domain.money import plain, settle
-from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side, opening_side
-from signalist.domain.rules import Allowed, Decision, Denied, EntryRequest, Numbers, decide_entry
+from signalist.domain.money import settle
+from signalist.domain.orders import Leg, OrderStatus, closing_side, opening_side
+from signalist.domain.rules import Allowed, Decision, Denied, EntryRequest, decide_entry
 from signalist.domain.signals import Direction, Levels, basis, reanchor
 from signalist.domain.sizing import margin
-from signalist.events import outbox
-from signalist.events.outbox import Fact
 from signalist.execution import instructions, leases
 from signalist.execution.cooldowns import since_entry
 from signalist.execution.entries import entry_request
+from signalist.execution.hindrances import WAIT, hindrance
 from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.readiness import Readiness
+from signalist.execution.recording import Outcome, new_order, record, write_outcome
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
 from signalist.markets.selectors import rate
-from signalist.risk.restraints import RULE as KILL_SWITCH
-from signalist.trading.keys import order_ids
 from signalist.trading.models import (
     Execution,
     ExecutionStatus,
@@ -41,9 +38,8 @@ from signalist.trading.models import (
     Order,
     Position,
     Reservation,
-    SubscriptionStatus,
 )
-from signalist.trading.transitions import ORDER_STATE, move
+from signalist.trading.transitions import move
 
 BATCH = 400
 _RANK = "CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END"
@@ -53,22 +49,6 @@ _WAITING = (
 )
 HALTED_AGAIN = timedelta(seconds=15)
 """So soon an exit that a halt keeps waiting is looked at again. Its end asks for them at once (`risk.actions`)."""
-_RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "capital", "plan", "decided_at")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a batch writes; `waiting` are the (subscription, kind) of the exits that it leaves to wait, `put_off` those of them that
-    nothing but the end of a halt lets out."""
-
-    decided: list[Execution] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    reservations: list[Reservation] = field(default_factory=list)
-    closing: list[Position] = field(default_factory=list)
-    withdrawn: list[Order] = field(default_factory=list)
-    waiting: set[tuple[int, str]] = field(default_factory=set)
-    put_off: list[Execution] = field(default_factory=list)
-    replaced: Mapping[int, instructions.Replaced] = field(default_factory=dict)
 
 
 def decide(now: datetime, limit: int = BATCH, engine: uuid.UUID | None = None, gate: Readiness | None = None) -> int:
@@ -108,10 +88,10 @@ def _decide_batch(
                 try:
                     _entry(execution, known, outcome, gate)
                 except DomainError as error:  # what one subscription asks for cannot be: nobody else waits for it
-                    _record(execution, ExecutionStatus.DENIED, "faulty", {"problem": str(error)}, known, outcome)
+                    record(execution, ExecutionStatus.DENIED, "faulty", {"problem": str(error)}, known, outcome)
             else:
                 _exit(execution, known, outcome)
-        _write(outcome, known)
+        write_outcome(outcome, known)
     last = executions[-1]
     left = (int(last.signal_kind.is_entry), last.pk) if len(executions) == limit else None
     return len(outcome.decided), len(executions) - len(outcome.decided), left
@@ -127,9 +107,9 @@ def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
     if position is None and entering:
         _wait(execution, known, outcome)
     elif position is None or position.direction != execution.signal_kind.direction.value:
-        _record(execution, ExecutionStatus.SKIPPED, "no_position", {}, known, outcome)
+        record(execution, ExecutionStatus.SKIPPED, "no_position", {}, known, outcome)
     elif closing or position.is_closing:
-        _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
+        record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
     elif _is_halted(execution, known):
         if _wait(execution, known, outcome):
             execution.not_before = known.now + HALTED_AGAIN
@@ -151,7 +131,7 @@ def _wait(execution: Execution, known: Picture, outcome: Outcome) -> bool:
     place = (execution.subscription_id, execution.kind)
     older = any(key < execution.pk and kind == execution.kind for key, kind in known.exits_waiting.get(place[0], ()))
     if execution.signal is not None and (older or place in outcome.waiting):
-        _record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
+        record(execution, ExecutionStatus.SKIPPED, "already_closing", {}, known, outcome)
         return False
     outcome.waiting.add(place)
     return True
@@ -168,7 +148,7 @@ def _close(execution: Execution, position: Position, orders: Sequence[Order], kn
     price = known.prices.get(position.instrument_id)
     execution.quantity, execution.price = position.quantity, price[0] if price else None
     outcome.orders.append(
-        _order(
+        new_order(
             execution,
             Leg.EXIT,
             known.now,
@@ -177,7 +157,7 @@ def _close(execution: Execution, position: Position, orders: Sequence[Order], kn
             position=position,
         )
     )
-    _record(execution, ExecutionStatus.TAKEN, "", {"quantity": position.quantity}, known, outcome)
+    record(execution, ExecutionStatus.TAKEN, "", {"quantity": position.quantity}, known, outcome)
 
 
 def _withdraw(order: Order, now: datetime) -> None:
@@ -192,12 +172,12 @@ def _withdraw(order: Order, now: datetime) -> None:
 
 def _entry(execution: Execution, known: Picture, outcome: Outcome, gate: Readiness | None) -> None:
     book = known.accounts[execution.account_id]
-    refusal = _hindrance(execution, known, outcome.replaced, gate)
+    refusal = hindrance(execution, known, outcome.replaced, gate)
     if refusal is WAIT:
         return
     if refusal is not None:
         status, rule, numbers = refusal
-        _record(execution, status, rule, numbers, known, outcome)
+        record(execution, status, rule, numbers, known, outcome)
         return
     request = _request(execution, known, book, outcome.replaced)
     decision: Decision = (
@@ -205,58 +185,14 @@ def _entry(execution: Execution, known: Picture, outcome: Outcome, gate: Readine
     )
     if isinstance(decision, Denied) or isinstance(request, Denied):
         assert isinstance(decision, Denied)
-        _record(execution, ExecutionStatus.DENIED, decision.rule, decision.numbers, known, outcome)
+        record(execution, ExecutionStatus.DENIED, decision.rule, decision.numbers, known, outcome)
         return
     _take(execution, request, decision.quantity, known, book, outcome)
     taken = isinstance(decision, Allowed)
     rule = "" if isinstance(decision, Allowed) else decision.rule
-    _record(
+    record(
         execution, ExecutionStatus.TAKEN if taken else ExecutionStatus.RESIZED, rule, decision.numbers, known, outcome
     )
-
-
-Hindrance = tuple[ExecutionStatus, str, Numbers]
-WAIT: Hindrance = (ExecutionStatus.PENDING, "wait", {})
-
-
-def _hindrance(
-    execution: Execution, known: Picture, replaced: Mapping[int, instructions.Replaced], gate: Readiness | None
-) -> Hindrance | None:
-    """What keeps an entry from being sized at all; WAIT while the opposite position is being closed, or the account is not ready."""
-    if execution.deadline is not None and known.now > execution.deadline:
-        late = (known.now - execution.deadline).total_seconds()
-        return ExecutionStatus.SKIPPED, "late", {"seconds_past_deadline": str(late)}
-    restraint = known.restraint(execution)
-    if restraint is not None:
-        return ExecutionStatus.DENIED, KILL_SWITCH, restraint.numbers
-    if (kind := known.difference(execution)) is not None:
-        return ExecutionStatus.DENIED, "difference", {"kind": kind}
-    if execution.subscription.status != SubscriptionStatus.ACTIVE:
-        return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
-    position = known.position_of.get(execution.subscription_id)
-    exiting, entering = exits_and_entries_under_way(known.orders_of[execution.subscription_id])
-    if (old := instructions.replaces(execution, replaced)) is not None:
-        rule = instructions.no_replacement(execution, old, position, exiting=exiting)
-        if rule:
-            return WAIT if rule == instructions.NOT_YET else (ExecutionStatus.SKIPPED, rule, {})
-        return _not_yet(execution, known, gate)
-    if (position is not None and (exiting or position.is_closing)) or execution.subscription_id in known.exits_waiting:
-        return WAIT
-    if position is not None:
-        same = position.direction == execution.signal_kind.direction.value
-        return ExecutionStatus.SKIPPED, "position_open" if same else "opposite_open", {"quantity": position.quantity}
-    if entering:
-        return ExecutionStatus.SKIPPED, "entry_under_way", {}
-    return _not_yet(execution, known, gate)
-
-
-def _not_yet(execution: Execution, known: Picture, gate: Readiness | None) -> Hindrance | None:
-    """WAIT while something stands at the venue that would close what this opens, or the account has not been looked at."""
-    if (execution.account_id, execution.subscription.instrument_id) in known.leftovers:
-        return WAIT
-    if known.accounts[execution.account_id].balance is None:
-        return None  # its venue was never heard: denied by that name, at once
-    return None if gate is None or gate.lets_in(execution.account_id, known) else WAIT
 
 
 def _request(
@@ -315,7 +251,7 @@ def _take(
     execution.price, execution.quantity = request.price, quantity
     execution.stop, execution.target = request.levels.stop, request.levels.target
     execution.capital = request.capital
-    order = _order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
+    order = new_order(execution, Leg.ENTRY, known.now, quantity, side=opening_side(request.direction))
     instructions.shape(order, execution, known.position_of.get(execution.subscription_id))
     notional = settle(quantity * request.price)
     held = fast.new(
@@ -334,70 +270,3 @@ def _take(
     book.slots += 1
     known.orders_of[execution.subscription_id].append(order)
     known.entries_today[execution.subscription_id] = known.entries_today.get(execution.subscription_id, 0) + 1
-
-
-# --- Writing -------------------------------------------------------------------------------------
-
-
-def _order(
-    execution: Execution, leg: Leg, now: datetime, quantity: Decimal, *, side: str, position: Position | None = None
-) -> Order:
-    subscription = execution.subscription
-    held = subscription if position is None else position
-    order_id, tag = order_ids(execution, leg, 0)
-    return fast.new(
-        Order,
-        tenant_id=execution.tenant_id,
-        account_id=execution.account_id,
-        subscription=subscription,
-        instrument_id=held.instrument_id,
-        execution=execution,
-        position=position,
-        leg=leg.value,
-        client_order_id=order_id,
-        tag=tag,
-        side=side,
-        type=OrderType.MARKET.value,
-        quantity=quantity,
-        reduce_only=leg is Leg.EXIT,
-        leverage=held.leverage,
-        reference_price=execution.price,
-        deadline=execution.deadline if leg is Leg.ENTRY else None,
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _record(
-    execution: Execution, status: ExecutionStatus, rule: str, numbers: Numbers, known: Picture, outcome: Outcome
-) -> None:
-    execution.status, execution.rule, execution.decided_at = status, rule, known.now
-    execution.numbers = {name: _plain(value) for name, value in numbers.items()}
-    outcome.decided.append(execution)
-
-
-def _plain(value: Decimal | int | str | None) -> Any:
-    return plain(settle(value)) if isinstance(value, Decimal) else value
-
-
-def _write(outcome: Outcome, known: Picture) -> None:
-    fast.insert(outcome.orders, returning=True)
-    for held in outcome.reservations:
-        held.order_id = held.order.pk
-    fast.write_together(
-        fast.Update(outcome.decided, _RECORD),
-        fast.Update(outcome.put_off, ("not_before",)),
-        fast.Insert(known.new_days, "ON CONFLICT DO NOTHING"),
-        fast.Update(outcome.withdrawn, ORDER_STATE),
-        fast.Update(outcome.closing, ("is_closing",)),
-        fast.Insert(outcome.reservations),
-        outbox.prepared([_decided(execution) for execution in outcome.decided]),
-    )
-    if outcome.orders or outcome.withdrawn:
-        ring_on_commit("place")
-
-
-def _decided(execution: Execution) -> Fact:
-    assert execution.decided_at is not None
-    payload = {"execution": execution.pk, "kind": execution.kind, "status": execution.status, "rule": execution.rule}
-    return Fact("execution_decided", execution.tenant_id, execution.decided_at, payload)

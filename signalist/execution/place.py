@@ -2,7 +2,7 @@
 
 It takes three steps. Claim: what is to be sent is committed as SENDING with its attempt, right before the bytes leave. Call: all
 requests at once, cancels and amendments, then exits, then protection, then entries, each bounded in time. Answers: written back
-together. A placing is never repeated: what had no clear answer is UNKNOWN, and `reconcile` looks it up.
+together (`answered`). A placing is never repeated: what had no clear answer is UNKNOWN, and `reconcile` looks it up.
 A replay does this in rounds (`place`); an engine keeps calls under way and writes what has come (`Placer`).
 """
 
@@ -10,34 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
-from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, monotonic
-from signalist.db import fast
-from signalist.db.units import unit
-from signalist.db.wakes import free_on_commit, ring_on_commit, wakes
-from signalist.domain.money import ZERO, plain
-from signalist.domain.orders import REFUSED, Leg, OrderStatus, OrderType, Side
-from signalist.events import outbox
-from signalist.events.outbox import Fact
-from signalist.execution import leases
-from signalist.execution.claims import BATCH, Errand, Round, claim, order_fact, stopped_entries
+from signalist.db.wakes import wakes
+from signalist.domain.money import ZERO
+from signalist.domain.orders import Leg, OrderType, Side
+from signalist.execution.answered import write_answers
+from signalist.execution.claims import BATCH, Errand, Round, claim, stopped_entries
 from signalist.failpoints import failpoint
-from signalist.logs import redact_text
-from signalist.trading.models import AttemptAction, Order, Position
-from signalist.trading.reservations import release_reservations
-from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed, take_quantity
+from signalist.trading.models import AttemptAction, Order
 from signalist.venues.base import Ack, OrderReport, OrderRequest
-from signalist.venues.errors import Busy, Next, NoAnswer, NotSent, OrderNotOpen, VenueError
+from signalist.venues.errors import Next, NoAnswer, NotSent, VenueError
 from signalist.venues.transport.fence import NEVER, Fence, House, Tenure, fenced
 from signalist.venues.transport.under_way import UnderWay
 
-ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
-LONGEST_PAUSE = 60
 MOST_UNDER_WAY = 1000
 """So many calls at once: what is claimed is in doubt if the process dies, so it is not claimed long before it can leave."""
 MOST_ENTERING = 800
@@ -213,160 +203,3 @@ def _rouse(errands: Sequence[Errand], sessions: Sessions) -> None:
     for errand in errands:
         if errand.order.nameless and errand.attempt.action == AttemptAction.PLACE:
             sessions.rouse(errand.account)
-
-
-# --- Answers -------------------------------------------------------------------------------------
-
-
-def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -> None:
-    """Write the answers back. The orders are read anew: their fills may have been faster than their answers.
-
-    Where the account is another engine's by now, only the attempt learns its answer: whoever holds the account has put its orders in
-    doubt, and looks them up.
-    """
-    with unit("place.answers"):
-        accounts = fast.select_ids(Account, sorted({errand.account.pk for errand in errands}), lock="update")
-        held = leases.mine(accounts, engine)
-        for errand in errands:
-            _complete(errand)
-        lost = [errand.attempt for errand in errands if errand.account.pk not in held]
-        if lost:
-            fast.update(lost, ATTEMPT_ANSWERED)
-        errands = [errand for errand in errands if errand.account.pk in held]
-        if not errands:
-            return
-        ids = sorted(errand.order.pk for errand in errands)
-        fresh = {o.pk: o for o in fast.select_ids(Order, ids, lock="update")}
-        facts: list[Fact] = []
-        for errand in errands:
-            order = fresh[errand.order.pk]
-            order.busy = False
-            order.setbacks = 0 if errand.error is None else order.setbacks + 1
-            if errand.attempt.action == AttemptAction.PLACE:
-                _placed(order, errand, now)
-            else:
-                _changed(order, errand, now)
-            facts.append(order_fact("order_answered", order, now))
-        fast.write_together(
-            fast.Update(list(fresh.values()), ORDER_ANSWERED),
-            fast.Update([e.attempt for e in errands], ATTEMPT_ANSWERED),
-            outbox.prepared(facts),
-        )
-        _after_refusals(list(fresh.values()))
-        ring_on_commit(*_concerned(fresh.values()))
-        free_on_commit(*_freed(fresh.values()))
-
-
-def _concerned(orders: Collection[Order]) -> Iterator[str]:
-    """Who has to look at these orders after their answers. What the venue has taken concerns nobody: its fill is a report. Each stage that
-    is rung for nothing costs a transaction in the middle of a fan-out."""
-    if any(order.state is OrderStatus.CREATED or _has_more_to_ask(order) for order in orders):
-        yield "place"
-    if any(_moves_protection(order) for order in orders):
-        yield "protect"
-    if any(order.state is OrderStatus.UNKNOWN for order in orders):
-        yield "look_up"
-
-
-def _freed(orders: Collection[Order]) -> Iterator[str]:
-    """Who may go on with what it has put off until these orders were answered."""
-    yield "place"
-    if any(order.position_id for order in orders):
-        yield "protect"
-    if any(order.state.is_final for order in orders):
-        yield "decide"
-
-
-def _has_more_to_ask(order: Order) -> bool:
-    return not order.state.is_final and (order.cancel_wanted or order.wanted_quantity is not None)
-
-
-def _moves_protection(order: Order) -> bool:
-    """Whether the position is looked at again (see `_after_refusals`)."""
-    return order.position_id is not None and (order.state.is_final or order.leg == Leg.EXIT)
-
-
-def _complete(errand: Errand) -> None:
-    attempt, error, answer = errand.attempt, errand.error, errand.answer
-    attempt.latency_ms, attempt.success = round(errand.latency_ms, 3), error is None
-    if error is not None:
-        attempt.error_type, attempt.error_message = error.code, redact_text(str(error))[:300]
-    elif isinstance(answer, OrderReport):
-        attempt.response = {
-            "venue_order_id": answer.venue_order_id,
-            "status": answer.status.value,
-            "filled": plain(answer.filled),
-        }
-    elif answer is not None:
-        attempt.response = {"venue_order_id": answer.venue_order_id}
-        if errand.quantity is not None:
-            attempt.response["quantity"] = plain(errand.quantity)
-
-
-def _placed(order: Order, errand: Errand, now: datetime) -> None:
-    if isinstance(errand.answer, Ack):
-        order.venue_order_id = errand.answer.venue_order_id
-        if order.state in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
-            move(order, OrderStatus.WORKING, now)
-        if errand.quantity is not None:
-            take_quantity(order, errand.quantity, now)
-        return
-    error = errand.error
-    assert error is not None
-    reason = f"{error.code}: {redact_text(str(error))}"
-    if error.next is Next.RETRY and order.state is OrderStatus.SENDING:
-        # The venue did not look at it: it may go again, later, and an entry only until its deadline.
-        move(order, OrderStatus.CREATED, now, reason)
-        order.not_before = now + _pause(order, error)
-    elif error.next is Next.FINAL and not errand.opened and order.state is OrderStatus.SENDING:
-        move(order, OrderStatus.DENIED, now, str(error))
-    elif error.next is Next.FINAL:
-        move_if_allowed(order, OrderStatus.REJECTED, now, reason)
-    else:
-        move_if_allowed(order, OrderStatus.UNKNOWN, now, reason)
-
-
-def _changed(order: Order, errand: Errand, now: datetime) -> None:
-    """After a cancel or an amendment. One that came too late leaves the order in doubt until it has been looked up."""
-    asked = errand.order
-    if isinstance(errand.answer, OrderReport):
-        if errand.attempt.action == AttemptAction.CANCEL:
-            move_if_allowed(order, OrderStatus.CANCELLED, now, "cancelled on request")
-            return
-        order.quantity = errand.answer.quantity
-        order.trigger = asked.wanted_trigger or order.trigger
-        if (order.wanted_quantity, order.wanted_trigger) == (asked.wanted_quantity, asked.wanted_trigger):
-            order.wanted_quantity = order.wanted_trigger = None
-        if order.filled >= order.quantity:
-            move_if_allowed(order, OrderStatus.FILLED, now)
-    elif isinstance(errand.error, OrderNotOpen):
-        order.cancel_wanted, order.wanted_quantity, order.wanted_trigger = False, None, None
-        move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))
-    elif errand.error is not None:
-        order.not_before = now + _pause(order, errand.error)
-        order.reason = f"{errand.error.code}: {redact_text(str(errand.error))}"[:200]
-        if errand.error.next is Next.FINAL and errand.attempt.action == AttemptAction.AMEND:
-            # The venue will not amend it: withdraw it, and protection is written anew. An entry stays as it is, and says so.
-            order.wanted_quantity, order.wanted_trigger, order.cancel_wanted = None, None, order.leg != Leg.ENTRY
-
-
-def _pause(order: Order, error: VenueError) -> timedelta:
-    """How long to leave a venue alone that did not take a request: as long as it said, or longer with every attempt, a minute at most."""
-    said = error.after if isinstance(error, Busy) else None
-    return timedelta(seconds=min(2 ** min(order.setbacks, 6) if said is None else said, LONGEST_PAUSE))
-
-
-def _after_refusals(orders: Sequence[Order]) -> None:
-    """A refused entry gives its money back; a position whose stop, target or exit was refused or cancelled is looked at again."""
-    final = [order for order in orders if order.state.is_final]
-    release_reservations([order for order in final if order.leg == Leg.ENTRY])
-    # An exit that the venue has taken and not filled at once is looked at too: it may linger.
-    ids = {order.position_id for order in orders if _moves_protection(order)}
-    if not ids:
-        return
-    refused = {o.position_id for o in final if o.leg == Leg.STOP and o.state in REFUSED}
-    positions = fast.select_ids(Position, sorted(ids), lock="update")
-    for position in positions:
-        position.protection_due = True
-        position.refused_stops += position.pk in refused
-    fast.update(positions, ("protection_due", "refused_stops"))

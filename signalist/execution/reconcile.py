@@ -1,19 +1,19 @@
 """Stage `reconcile`: what the venues say happened becomes rows, and orders in doubt are looked up until it is known what became of them.
 
-Reports are read from each account's cursor, so nothing is missed over a restart and nothing counts twice. An order that a dead
-engine was sending is UNKNOWN: it is looked up, adopted where the venue has it, and given up after several looks where not.
+Reports are read from each account's cursor, so nothing is missed over a restart and nothing counts twice (`reported`). An order that
+a dead engine was sending is UNKNOWN (`inheriting`): it is looked up, adopted where the venue has it, and given up after several looks
+where not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError
 from django.db.models import Q
 
 from signalist.accounts.beats import told
@@ -22,18 +22,17 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock
 from signalist.db import fast
 from signalist.db.units import unit
-from signalist.db.wakes import free_on_commit, ring_on_commit
-from signalist.domain.errors import DomainError
-from signalist.domain.orders import ACTIVE, Leg, OrderStatus
+from signalist.db.wakes import ring_on_commit
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.events.outbox import Fact, emit
 from signalist.execution import doubts, leases, nameless
 from signalist.execution.nameless import Resolved, Sighting
+from signalist.execution.reported import read_up_to, write_reports
 from signalist.failpoints import failpoint
 from signalist.logs import logger
 from signalist.trading import naming
 from signalist.trading.folding import fold_fills, fold_orders
-from signalist.trading.misfits import fold_each
-from signalist.trading.models import AccountBalance, Order, Position
+from signalist.trading.models import Order, Position
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports
@@ -44,8 +43,6 @@ log = logger(__name__)
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 Look = OrderReport | None | VenueError | Sighting
-REPORTED_ANEW = timedelta(minutes=1)
-"""So often it is noted that an account was reported on, though nothing was new."""
 
 
 async def reconcile(
@@ -59,7 +56,7 @@ async def reconcile(
     """Read and fold what these accounts' venues report; returns how many fills were new. `heard` is told whose venue answered."""
     if not account_ids:
         return 0
-    known: list[tuple[Account, str]] = await in_database(lambda: _cursors(account_ids, engine))
+    known: list[tuple[Account, str]] = await in_database(lambda: read_up_to(account_ids, engine))
     answers = await asyncio.gather(*(_reports(sessions, account, cursor) for account, cursor in known))
     reports = {
         account.pk: (cursor, answer)
@@ -124,7 +121,7 @@ class Reconciler:
         asked = [key for key in account_ids if key not in self._reading]
         if not asked:
             return
-        known: list[tuple[Account, str]] = await self._in_database(lambda: _cursors(asked, self._engine))
+        known: list[tuple[Account, str]] = await self._in_database(lambda: read_up_to(asked, self._engine))
         for account, cursor in known:
             self._reading.ask(account.pk, self._read(account, cursor))
 
@@ -217,60 +214,6 @@ def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
 # --- Rows ----------------------------------------------------------------------------------------
 
 
-def _cursors(account_ids: Collection[int], engine: uuid.UUID | None) -> list[tuple[Account, str]]:
-    accounts = leases.mine(fast.select_ids(Account, sorted(account_ids)), engine).values()
-    cursors = {
-        b.account_id: b.cursor for b in fast.select_ids(AccountBalance, sorted(account_ids), column="account_id")
-    }
-    return [(account, cursors.get(account.pk, "")) for account in accounts]
-
-
-def write_reports(reports: dict[int, tuple[str, Reports]], now: datetime, engine: uuid.UUID | None = None) -> int:
-    """Fold the reports of accounts that are still `engine`'s and whose cursor is where they were asked from."""
-    stored = _balances(reports)
-    telling = sorted(key for key, (_, answer) in reports.items() if _tells(answer, stored.get(key), now))
-    if not telling:
-        return 0
-    try:
-        return _folded(telling, reports, now, engine, one_by_one=False)
-    except (DomainError, IntegrityError):
-        return _folded(telling, reports, now, engine, one_by_one=True)
-
-
-def _folded(
-    telling: Sequence[int],
-    reports: Mapping[int, tuple[str, Reports]],
-    now: datetime,
-    engine: uuid.UUID | None,
-    *,
-    one_by_one: bool,
-) -> int:
-    with unit("reconcile.reports"):
-        accounts = leases.mine(fast.select_ids(Account, telling, lock="update"), engine)
-        cursors = {key: balance.cursor for key, balance in _balances(accounts).items()}
-        current = {key: reports[key][1] for key in accounts if cursors.get(key, "") == reports[key][0]}
-        for key in naming.waiting(current, now):
-            del current[key]
-        if not current:
-            return 0
-        fills = fold_each(current, accounts, now, one_by_one=one_by_one)
-        ring_on_commit("protect", "measure")
-        free_on_commit("decide", "place")
-    return fills
-
-
-def _balances(account_ids: Iterable[int]) -> dict[int, AccountBalance]:
-    return {b.account_id: b for b in fast.select_ids(AccountBalance, sorted(account_ids), column="account_id")}
-
-
-def _tells(answer: Reports, stored: AccountBalance | None, now: datetime) -> bool:
-    """Whether a report holds anything new: most of those that are asked for in case a stream was mute hold nothing."""
-    if stored is None or answer.orders or answer.fills or answer.cursor != stored.cursor:
-        return True
-    money = answer.balance
-    return (money.total, money.available) != (stored.total, stored.available) or now - stored.at >= REPORTED_ANEW
-
-
 def _in_doubt(now: datetime, engine: uuid.UUID | None) -> list[tuple[Order, Account]]:
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     orders = (
@@ -344,49 +287,3 @@ def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Ses
 
 def _gone(order: Order, now: datetime) -> Fact:
     return Fact("order_never_arrived", order.tenant_id, now, {"order": order.pk, "leg": order.leg})
-
-
-def take_over(account_ids: Collection[int], engine: uuid.UUID, now: datetime, under_way: Collection[int] = ()) -> int:
-    """Begin with accounts that were another engine's: what it had in hand there is in doubt, and all protection is looked at before
-    anything new. `under_way` as in `orphaned`: what was lost and has come back. Returns how many orders are in doubt or asked again."""
-    if not account_ids:
-        return 0
-    found = orphaned(engine, now, account_ids, under_way)
-    with unit("reconcile.take_over"):
-        Position.objects.filter(is_open=True, account__in=account_ids).update(protection_due=True)
-        ring_on_commit("look_up", "protect", "measure", "decide", "place", "fan_out")
-    return found
-
-
-def orphaned(
-    engine: uuid.UUID, now: datetime, account_ids: Collection[int] | None = None, under_way: Collection[int] = ()
-) -> int:
-    """Orders of these accounts (None: of all that `engine` holds) that somebody had in hand who works on them no more: being sent is in
-    doubt, being cancelled or amended is asked again. `under_way` are those that this engine itself has in hand."""
-    in_hand = Q(busy=True) | Q(status=OrderStatus.SENDING.value)
-    active = [status.value for status in ACTIVE]
-    with unit("reconcile.orphaned"):
-        found = Order.objects.select_for_update(of=("self",)).filter(
-            in_hand, status__in=active, account__lease_owner=engine
-        )
-        if account_ids is not None:
-            found = found.filter(account__in=account_ids)
-        orders = [order for order in found.order_by("pk") if order.pk not in under_way]
-        for order in orders:
-            order.busy = False
-            if order.state is OrderStatus.SENDING:
-                move(order, OrderStatus.UNKNOWN, now, "whoever was sending it is gone")
-        fast.update(orders, ORDER_STATE)
-        if orders:
-            ring_on_commit("look_up", "place")
-    return len(orders)
-
-
-def accounts_to_watch(engine: uuid.UUID) -> list[int]:
-    """The accounts of this engine with something at their venue: an order under way or an open position."""
-    active = [s.value for s in ACTIVE]
-    with_orders = Order.objects.filter(status__in=active, account__lease_owner=engine).values_list(
-        "account_id", flat=True
-    )
-    with_positions = Position.objects.filter(is_open=True, account__lease_owner=engine)
-    return sorted(set(with_orders) | set(with_positions.values_list("account_id", flat=True)))

@@ -24,10 +24,10 @@ class Quote:
 
 @dataclass(eq=False, slots=True)
 class Reader:
-    """Who follows `symbols`."""
+    """Who follows `symbols`. `changed` is what it has not read yet, each with when the first of that was heard."""
 
     symbols: set[str]
-    changed: set[str] = field(default_factory=set)
+    changed: dict[str, float] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -45,7 +45,7 @@ class Board:
             return False
         self.quotes[symbol] = quote
         for reader in self._readers.get(symbol, ()):
-            reader.changed.add(symbol)
+            reader.changed.setdefault(symbol, quote.heard)
             reader.news.set()
         return True
 
@@ -60,11 +60,11 @@ class Board:
         wanted = set(symbols)
         for symbol in reader.symbols - wanted:
             self._readers[symbol].discard(reader)
-            reader.changed.discard(symbol)
+            reader.changed.pop(symbol, None)
         for symbol in wanted - reader.symbols:
             self._readers.setdefault(symbol, set()).add(reader)
             if symbol in self.quotes:
-                reader.changed.add(symbol)
+                reader.changed[symbol] = self.quotes[symbol].heard
                 reader.news.set()
         reader.symbols = wanted
 
@@ -72,9 +72,10 @@ class Board:
         """A reader is gone."""
         self.change(reader, ())
 
-    async def read(self, reader: Reader) -> dict[str, Quote]:
-        """What changed since the last time, waiting for it if nothing did."""
+    async def read(self, reader: Reader) -> dict[str, tuple[Quote, float]]:
+        """What changed since the last time, waiting for it if nothing did: the newest of each, and since when it has waited to be read
+        (monotonic seconds)."""
         await reader.news.wait()
         reader.news.clear()
-        changed, reader.changed = reader.changed, set()
-        return {symbol: self.quotes[symbol] for symbol in sorted(changed)}
+        changed, reader.changed = reader.changed, {}
+        return {symbol: (self.quotes[symbol], since) for symbol, since in sorted(changed.items())}

@@ -6,9 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.db import transaction
+
 from signalist.db import fast
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import Timeframe
+from signalist.events.outbox import Fact, emit
 from signalist.markets import models as rows
 from signalist.markets.feed_models import Feed, FeedSource
 from signalist.markets.filling import Filled
@@ -76,10 +79,15 @@ def _newest(instrument_ids: Sequence[int], frame: Timeframe) -> dict[int, dateti
     return {key: fast.utc(close) for key, close in found if close is not None}
 
 
-def keep_up(source: FeedSource, feeds: Sequence[Feed]) -> None:
-    """Write what the source and these feeds say of themselves now. Two statements."""
-    fast.update([source], OF_SOURCE)
-    fast.update(feeds, KEPT_UP)
+def keep_up(source: FeedSource, feeds: Sequence[Feed], told: str, now: datetime) -> None:
+    """Write what the source and these feeds say of themselves now. Two statements, and an event where somebody must know (`told`, the
+    standing): that it was tried in vain too often, or that it is there again after that."""
+    with transaction.atomic():
+        fast.update([source], OF_SOURCE)
+        fast.update(feeds, KEPT_UP)
+        if told:
+            kind = "feed_failed" if told == "failed" else "feed_restored"
+            emit([Fact(kind, None, now, {"source": source.code, "standing": told, "why": source.why})])
 
 
 def take_filled(filled: Filled, instrument_ids: Sequence[int], now: datetime) -> Outcome:

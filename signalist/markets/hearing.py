@@ -152,7 +152,10 @@ class Ear:
 
     def standing(self, row: FeedSource, now: datetime) -> dict[str, str]:
         """How each market's connection stands; the source's row is brought up to date by it."""
-        order = ("lost", "connecting", "maintenance", "open")
+        order = ("failed", "lost", "connecting", "maintenance", "open")
+        for connection in self._connections.values():
+            if connection.standing == "lost" and connection.line.has_failed:
+                connection.standing = "failed"
         each = sorted(self._connections.values(), key=lambda c: order.index(c.standing))
         if each:
             worst = each[0]

@@ -62,9 +62,15 @@ class Line:
     news_at: float = 0.0
     opened_at: float = 0.0
     is_open: bool = False
+    tries: int = 0
     last_error: str = ""
     _suspected: str = ""
     _patience: asyncio.Timeout | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was tried so often in vain that somebody must know; it is tried on all the same."""
+        return not self.is_open and self.tries >= TRIES
 
     def suspect(self, why: str) -> None:
         """Join anew: the connection keeps something from us."""
@@ -74,7 +80,6 @@ class Line:
 
     async def keep(self) -> None:
         """Be connected until cancelled."""
-        attempt = 0
         while True:
             begun = monotonic()
             try:
@@ -87,10 +92,10 @@ class Line:
             except Exception as error:  # noqa: BLE001  # a client that breaks on what it was sent is joined anew as well
                 log.warning("market_stream_broke", line=self.name, error=f"{type(error).__name__}: {error}")
                 self._lost(f"the client broke: {type(error).__name__}")
-            attempt = 1 if self.opened_at > begun and monotonic() - self.opened_at > STEADY else attempt + 1
-            if attempt == TRIES:
-                log.error("market_stream_failed", line=self.name, error=self.last_error, tries=attempt)
-            await asyncio.sleep(pause(attempt - 1, self.name))
+            self.tries = 1 if self.opened_at > begun and monotonic() - self.opened_at > STEADY else self.tries + 1
+            if self.tries == TRIES:
+                log.error("market_stream_failed", line=self.name, error=self.last_error, tries=self.tries)
+            await asyncio.sleep(pause(self.tries - 1, self.name))
             self.tally.reconnects += 1
 
     def _lost(self, why: str) -> None:

@@ -23,6 +23,7 @@ from signalist.logs import logger
 from signalist.markets import feed_books, feed_lease, feeds
 from signalist.markets.batch_prices import KEPT, BatchPrices
 from signalist.markets.board import Board
+from signalist.markets.dated_rates import rates_of, take_rates
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filled, Filler, Hole
 from signalist.markets.hearing import Ear, Unstored
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 BASE = timeframe("1m")
 PRICES_EVERY, ROWS_EVERY, WANTED_EVERY, TURN = 1.0, 2.0, 5.0, 0.1
-BATCH_EVERY = KEPT
+BATCH_EVERY, RATES_EVERY = KEPT, 120.0
 HIGHER_AFTER = timedelta(seconds=5)
 """So long after a boundary a higher candle must have been made of its parts; then its venue is asked for it."""
 PAST = 300
@@ -124,6 +125,8 @@ class MarketService:
         self._ear.time_passes()
         await self._store()
         await self._look_higher()
+        if self._is_due("rates", RATES_EVERY) and (rates := rates_of(self.board.quotes, self._clock.now())):
+            await self._do(lambda: take_rates(rates, self._clock.now()))
         if self._is_due("rows", ROWS_EVERY):
             await self._keep_rows()
 
@@ -283,6 +286,7 @@ class MarketService:
         """Write how everything stands, what has changed of it."""
         assert self.row is not None
         row, now = self.row, self._clock.now()
+        before = row.standing
         standing = self._ear.standing(row, now)
         if (counts := self.batch.successes.get(self.source.code)) is not None:
             row.batches, row.batches_failed, row.batch_ms = counts.requests, counts.failed, counts.last_ms
@@ -292,7 +296,8 @@ class MarketService:
             for symbol, market in self.markets.items()
             for feed in market.news(standing[symbol], now, waits=self._filler.waits_for(symbol))
         ]
-        await self._do(lambda: feed_books.keep_up(row, changed))
+        told = row.standing if row.standing != before and "failed" in (row.standing, before) else ""
+        await self._do(lambda: feed_books.keep_up(row, changed, told, now))
 
     async def _do(self, function: Callable[[], T]) -> T:
         return await self._database(function)  # type: ignore[return-value]  # what it runs says what it returns

@@ -12,6 +12,7 @@ from signalist.markets.settling import Outcome
 from signalist.markets.tracking import Series
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+TELL_EVERY = timedelta(seconds=10)
 QUIET_AFTER = 3
 """Candles without any word of a market after which it is called quiet."""
 
@@ -33,6 +34,7 @@ class Market:
     error: str = ""
     since: datetime = BEGINNING
     _shown: tuple[object, ...] = ()
+    _tell_at: datetime = BEGINNING
 
     @classmethod
     def of(cls, symbol: str, feeds: Sequence[Feed], series: Series) -> Market:
@@ -85,10 +87,16 @@ class Market:
         counts, state = self.counts(), self.state(standing, now, waits)
         lost = counts["gaps"] - counts["backfilled"] - counts["synthetic"]
         lag = None if self.lag is None else round(self.lag.total_seconds() * 1000)
-        shown = (state, self.last_candle, self.last_ticker, self.heard_at, lag, max(lost, 0), self.error[:200])
-        if (*shown, *counts.values()) == self._shown:
+        matters = (state, self.last_candle, max(lost, 0), self.error[:200], *counts.values())
+        if matters == self._shown and now < self._tell_at:
             return []
-        self._shown = (*shown, *counts.values())
+        if not self._shown:
+            # Prices move all the time: their times are written now and then, each market's in a moment of its own.
+            self._tell_at = now + TELL_EVERY * (sum(self.symbol.encode()) % 10) / 10
+        else:
+            self._tell_at = now + TELL_EVERY
+        self._shown = matters
+        shown = (state, self.last_candle, self.last_ticker, self.heard_at, lag, max(lost, 0), self.error[:200])
         names = ("state", "last_candle", "last_ticker", "heard_at", "lag_ms", "open_gaps", "last_error")
         for feed in self.feeds:
             for name, value in (*zip(names, shown, strict=True), *counts.items()):

@@ -2,7 +2,7 @@
 
 Loaded by path in the sandbox, so it imports only the standard library. What is not named here is refused with EPERM: starting a process
 or a thread, signals, sockets, ptrace, process_vm_*, pidfd, memfd, io_uring, namespaces, shared memory, writing or naming files, asking
-where a link leads or what may be done with a file. The stat family stays, for libraries import parts of themselves late. A call
+of a path whether it is there, where it leads or what may be done with it (shelf.py is what late imports ask instead). A call
 of another architecture's table (32-bit, x32) ends the process. The layout is that of linux/seccomp.h, linux/filter.h and linux/audit.h;
 the numbers are those of asm/unistd_64.h and asm-generic/unistd.h.
 """
@@ -29,7 +29,7 @@ _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 # Reading and writing what is open already, memory of one's own, time, and asking about oneself. A pair is (x86-64, arm64); None: the
 # architecture does not have it.
 _PLAIN: dict[str, tuple[int | None, int | None]] = {
-    "read": (0, 63), "write": (1, 64), "close": (3, 57), "stat": (4, None), "fstat": (5, 80), "lstat": (6, None),
+    "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80),
     "poll": (7, None), "lseek": (8, 62), "munmap": (11, 215), "brk": (12, 214), "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "pread64": (17, 67), "readv": (19, 65), "writev": (20, 66),
     "select": (23, None), "sched_yield": (24, 124), "mremap": (25, 216), "madvise": (28, 233),
@@ -38,16 +38,16 @@ _PLAIN: dict[str, tuple[int | None, int | None]] = {
     "times": (100, 153), "getuid": (102, 174), "getgid": (104, 176), "geteuid": (107, 175), "getegid": (108, 177),
     "getppid": (110, 173), "sigaltstack": (131, 132), "gettid": (186, 178), "time": (201, None), "futex": (202, 98),
     "sched_getaffinity": (204, 123), "getdents64": (217, 61), "restart_syscall": (219, 128), "clock_gettime": (228, 113),
-    "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "exit_group": (231, 94), "newfstatat": (262, 79),
+    "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "exit_group": (231, 94),
     "pselect6": (270, 72), "ppoll": (271, 73), "getcpu": (309, 168),
-    "getrandom": (318, 278), "statx": (332, 291),
+    "getrandom": (318, 278),
 }  # fmt: skip
 # The C library asks for these and goes on without.
 _UNKNOWN: dict[str, tuple[int | None, int | None]] = {"clone3": (435, 435), "openat2": (437, 437), "rseq": (334, 293)}
 
 _OPEN_TO_WRITE = (
-    0o3 | 0o100 | 0o1000 | 0o20000000
-)  # O_WRONLY | O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE without its O_DIRECTORY
+    0o3 | 0o100 | 0o1000 | 0o20000000 | 0o10000000
+)  # O_WRONLY | O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE without its O_DIRECTORY; and O_PATH, which names a file without opening it
 _PROT_WRITE, _PROT_EXEC = 2, 4
 _FCNTL = (0, 1, 2, 3, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: none that sends a signal or locks
 _IOCTL = (0x5401, 0x5451)  # TCGETS (is it a terminal), FIOCLEX

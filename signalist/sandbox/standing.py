@@ -1,12 +1,14 @@
 """The clock of a strategy's process: it stands at the close of the newest candle that the run is given, and nowhere before one is.
 
 Loaded by path in the sandbox, so it imports only the standard library. What a strategy would do at another date it would do unseen by any
-check. Replaced is what Python offers by name: `time`, and `datetime` with its `date`; the word "now" of numpy and pandas is not.
+check. Replaced is what Python offers by name: `time`, `datetime` with its `date`, and the clock of pandas' Timestamp. What
+numpy, and Timestamp itself, make of the word "now" in a text is in their compiled code: the gate refuses the word.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 from typing import Any
 
@@ -67,6 +69,10 @@ def install() -> None:
         made.__name__ = made.__qualname__ = name
         made.__module__ = "datetime"
         setattr(dt, name, made)
+    if "pandas" in sys.modules:
+        stamp = sys.modules["pandas"].Timestamp
+        # Its `today` and `utcnow`, and `to_datetime`, ask this one.
+        stamp.now = classmethod(lambda cls, tz=None: cls(_now, unit="s", tz=tz))
 
 
 def _seconds() -> float:

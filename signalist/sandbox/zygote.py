@@ -37,6 +37,13 @@ PARTS = (
     "numpy.polynomial",
     "numpy.lib.stride_tricks",
     "linecache",
+    # Compiled, which cannot be loaded late. A wall that would stand only because these are missing would be none.
+    "_multiprocessing",
+    "_posixshmem",
+    "_posixsubprocess",
+    "encodings.idna",
+    "fcntl",
+    "mmap",
 )
 EXTRAS = {"lean": (), "pandas": ("pandas",)}
 PACKAGES = ("numpy", "pandas", "dateutil", "tzdata", "six")
@@ -57,13 +64,35 @@ class Ours:
     """Our own files, loaded so that a strategy finds none of them but `signalist_strategy`."""
 
     def __init__(self) -> None:
-        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "standing", "runner"):
+        for name in (
+            "frames",
+            "allowed",
+            "forms",
+            "interface",
+            "seccomp",
+            "landlock",
+            "walls",
+            "standing",
+            "shelf",
+            "runner",
+        ):
             setattr(self, name, load(name, HERE / f"{name}.py"))
         packages = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
         sys.modules.update(packages)
         packages["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
         self.author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
-        for name in ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "standing", "runner"):
+        for name in (
+            "frames",
+            "allowed",
+            "forms",
+            "interface",
+            "seccomp",
+            "landlock",
+            "walls",
+            "standing",
+            "shelf",
+            "runner",
+        ):
             del sys.modules[name]
         for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
             del sys.modules[name]
@@ -278,12 +307,15 @@ def main() -> None:
             importlib.import_module(name)
     for name in EXTRAS[extras]:
         importlib.import_module(name)
+    readable = _libraries()
+    ours.shelf.note(readable)
+    ours.shelf.install()
     ours.standing.install()
     os.environ.clear()
     sys.argv[:] = [ours.interface.STRATEGY]
     ctypes.CDLL(None)
     base = ours.walls.address_space()
-    stand, missing = ours.walls.around_all(_libraries(), ours.landlock, leave_out)
+    stand, missing = ours.walls.around_all(readable, ours.landlock, leave_out)
     ours.walls.tie(parent)
     filters, reason = ours.walls.filters(ours.seccomp, leave_out)
     stand += [ours.walls.LIMITS] + ([ours.walls.SECCOMP] if filters else [])

@@ -141,7 +141,8 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True)
 class PastOrder:
-    """An order as a venue's history tells it, open or over, whoever placed it. `time` is when the venue took it."""
+    """An order as a venue's history tells it, open or over, whoever placed it. `time` is when the venue took it, by our clock: an adapter
+    that knows how far the venue's is off takes that out, because orders in doubt are found by it."""
 
     venue_order_id: str
     symbol: str

@@ -104,6 +104,14 @@
     chart = library.createChart(holder, options());
     series = chart.addSeries(library.CandlestickSeries, candles());
     series.setData(data.candles.map(([time, open, high, low, close]) => ({ time, open, high, low, close })));
+    for (const [title, style, values] of data.lines) {
+      const line = chart.addSeries(library.LineSeries, {
+        color: colour(`series-${["", "two", "three"].indexOf(style) + 1}`), lineWidth: 1, lineStyle: ["", "two", "three"].indexOf(style),
+        priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false, title: "",
+        priceFormat: { type: "price", precision: data.places, minMove: data.tick },
+      });
+      line.setData(values.map((value, n) => (value === null ? { time: data.candles[n][0] } : { time: data.candles[n][0], value })));
+    }
     const colours = { stop: colour("loss"), target: colour("gain"), entry: colour("text-2") };
     for (const [price, title, kind] of data.levels) {
       series.createPriceLine({ price, title, color: colours[kind], lineWidth: 1, lineStyle: kind === "entry" ? 1 : 2 });

@@ -12,7 +12,7 @@ from django.db import OperationalError
 
 from signalist.accounts.models import AccountState, PaperOrder
 from signalist.clock import monotonic
-from signalist.execution import place, reconcile
+from signalist.execution import inheriting, place
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.place import Placer
@@ -92,7 +92,7 @@ def test_an_order_whose_answer_is_being_written_is_no_orphan(scene: Scene) -> No
     found: list[int] = []
 
     async def writing(work: Callable[[], Any]) -> Any:
-        found.append(await way(lambda: reconcile.orphaned(engine, now, under_way=placer.orders)))
+        found.append(await way(lambda: inheriting.orphaned(engine, now, under_way=placer.orders)))
         return await way(work)
 
     async def placed() -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from signalist.accounts.models import Account
 from signalist.clock import ReplayClock
-from signalist.execution import leases, reconcile
+from signalist.execution import inheriting, leases
+from signalist.execution.answered import write_answers
 from signalist.execution.claims import claim
 from signalist.execution.decide import decide
 from signalist.execution.engines import MAY_SEND, SILENT_AFTER, dead_engines, hangs, heartbeat, living_engines
 from signalist.execution.fan_out import fan_out
 from signalist.execution.leases import Taken
 from signalist.execution.models import EngineProcess
-from signalist.execution.place import write_answers
 from signalist.trading.models import Execution, Order, OrderAttempt
 from signalist.venues.base import Ack
 from tests.flows.scene import LONG, Scene, entry, opened
@@ -192,7 +192,7 @@ def test_an_answer_that_comes_after_the_account_has_moved_changes_no_order(scene
     scene.stage(decide)
     (errand,) = claim(frozen, scene.clock.now()).errands
     Account.objects.update(lease_owner=successor)
-    assert reconcile.take_over([theo.account_id], successor, scene.clock.now()) == 1
+    assert inheriting.take_over([theo.account_id], successor, scene.clock.now()) == 1
     assert scene.order(theo, "ENTRY").status == "UNKNOWN"
     write_answers(_taken([errand]), scene.clock.now(), frozen)  # type: ignore[arg-type]
     order = Order.objects.get(pk=errand.order.pk)
@@ -208,6 +208,6 @@ def test_what_is_in_an_engines_own_hands_is_no_orphan(scene: Scene, fleet: Fleet
     scene.stage(fan_out)
     scene.stage(decide)
     (errand,) = claim(engine, scene.clock.now()).errands
-    assert reconcile.orphaned(engine, scene.clock.now(), under_way=[errand.order.pk]) == 0
-    assert reconcile.orphaned(engine, scene.clock.now()) == 1
+    assert inheriting.orphaned(engine, scene.clock.now(), under_way=[errand.order.pk]) == 0
+    assert inheriting.orphaned(engine, scene.clock.now()) == 1
     assert scene.order(theo, "ENTRY").status == "UNKNOWN"

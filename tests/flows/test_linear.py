@@ -15,8 +15,8 @@ from signalist.db.wakes import wakes
 from signalist.domain.orders import Leg, Side
 from signalist.domain.positions import FillFact
 from signalist.execution import claims, decide, leases
+from signalist.execution.answered import write_answers
 from signalist.execution.fan_out import fan_out
-from signalist.execution.place import write_answers
 from signalist.trading import folding
 from signalist.trading.ledgers import Ledger
 from signalist.trading.models import Execution, Order
@@ -34,7 +34,7 @@ NOON = datetime(2022, 1, 1, 12, tzinfo=UTC)
     ("table", "condition", "behind"),
     [
         ("trading_execution", decide._WAITING, (NOON, -1, 0)),
-        ("trading_order", claims._WAITING, (NOON, -1, 0)),
+        ("trading_order", claims._WAITING, (NOON, -1, 0, claims.ENTRIES)),
         ("trading_position", "protection_due AND {mine} ORDER BY opened_at, id LIMIT %s", ()),
     ],
 )

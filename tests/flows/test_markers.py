@@ -92,8 +92,8 @@ PLANTED = {
     ),
     "a second caller past the failpoints": (
         "place.py",
-        "# --- Answers",
-        "async def again(errand, sessions):\n    return await _called(errand, sessions)\n\n\n# --- Answers",
+        "def _rouse(",
+        "async def again(errand, sessions):\n    return await _called(errand, sessions)\n\n\ndef _rouse(",
         "cancel is called without a failpoint before and behind it",
     ),
 }

@@ -26,7 +26,7 @@ from signalist.engine.strategies import StrategyPool
 from signalist.execution.claims import claim
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
-from signalist.execution.reconcile import write_reports
+from signalist.execution.reported import write_reports
 from signalist.strategies.models import Schedule
 from signalist.trading.actions import Terms, subscribe
 from signalist.trading.answers import answer

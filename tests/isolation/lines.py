@@ -26,6 +26,7 @@ commands               GET       member
 quality                GET       member
 instruments            GET       member
 instrument             GET       member              : instrument
+candles_csv            GET       member              : instrument
 feeds                  GET       member
 subscriptions          GET       member
 subscription           GET       member              subscription

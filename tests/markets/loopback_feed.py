@@ -41,7 +41,7 @@ class FeedServer:
         self.prices: dict[str, Decimal] = {}
         self.page, self.asked, self.joined = 100, 0, 0
         self.subscribed: list[list[str]] = []
-        self.is_away = False
+        self.is_away = self.streams_not = False
         self._sockets: set[web.WebSocketResponse] = set()
         self._runner: web.AppRunner | None = None
 
@@ -76,7 +76,7 @@ class FeedServer:
             await socket.close()
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if self.is_away:
+        if self.is_away or self.streams_not:
             raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)

@@ -10,8 +10,10 @@ from decimal import Decimal
 import pytest
 
 from signalist.markets.batch_prices import BatchPrices
+from signalist.markets.models import FxRate
+from signalist.markets.selectors import rate
 from tenants.doors import across_tenants
-from tests.markets.feed_world import story, until, world
+from tests.markets.feed_world import NOON, story, until, world
 from tests.markets.loopback_feed import FeedClient, FeedServer
 
 SYMBOLS = [f"C{number}/USD" for number in range(153)]
@@ -52,6 +54,7 @@ async def test_153_prices_are_one_request_which_others_share_and_another_source_
 def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tests' door, in the loop's own thread."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    monkeypatch.setattr("signalist.markets.service.BATCH_EVERY", 0.05)
     with across_tenants("tests"):
         yield
 
@@ -60,12 +63,20 @@ def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("door")
 @story
 async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
-    async with world() as w:
-        w.server.prices["BTC/USD"] = Decimal(77)
+    async with world("BTC/USD", "USDT/USD") as w:
+        w.server.prices |= {"BTC/USD": Decimal(77), "USDT/USD": Decimal("0.9996")}
+        w.server.streams_not, w.service.batch.kept = True, 0.0
         quotes = w.service.board.quotes
-        await until(lambda: "BTC/USD" in quotes or w.service.batch.successes != {}, "it was asked at the beginning")
-        w.service.batch.kept = 0.0
-        said = await w.service.batch.prices(["BTC/USD"])
-        assert said.tickers["BTC/USD"].last == 77
+        assert not quotes
+        await w.server.drop()
+        await until(lambda: len(quotes) == 2, "the prices are asked for")
+        assert quotes["BTC/USD"].price == 77
+        for _ in range(2):
+            w.service.due_now("rates")
+            await w.service.turn()
+        assert (
+            rate("USDT", "USD", NOON) == Decimal("0.9996") and FxRate.objects.count() == 1
+        )  # money for money, once an hour
         await w.shown()
-        assert w.source().batches >= 1 and w.source().batch_asked == 1
+        assert w.source().batches >= 1 and (w.source().batch_asked, w.source().batch_got) == (2, 2)
+        assert w.feed().last_ticker is not None and w.feed().state == "lost"

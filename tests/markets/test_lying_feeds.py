@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from signalist.domain.backoff import TRIES
+from signalist.events.models import Event
 from signalist.markets.feed_models import CandleCorrection
 from tenants.doors import across_tenants
 from tests.markets.feed_world import MINUTE, NOON, SECOND, candle, story, until, world
@@ -177,7 +179,9 @@ async def test_a_price_of_the_future_is_taken_as_of_now_and_the_clocks_are_calle
 async def test_in_maintenance_nothing_is_invented_and_after_it_history_says_what_there_was() -> None:
     async with world() as w:
         await w.say(say="maintenance", why="until 12:03")
-        await w.at(NOON + 2 * MINUTE + SECOND)
+        w.clock.advance_to(NOON + 2 * MINUTE + 8 * SECOND)
+        await w.say(say="beat")  # the connection lives, and still nothing is concluded from its silence
+        await w.turn()
         await w.shown()
         assert (
             w.stored() == [(0, 100, False)] and w.source().standing == "maintenance" and w.feed().state == "maintenance"
@@ -202,10 +206,15 @@ async def test_a_lost_connection_is_seen_and_a_candle_of_it_is_not_called_closed
         assert w.stored() == [(0, 100, False)] and w.ran == []
         await w.shown()
         assert w.source().standing == "lost" and w.feed().state == "lost"
+        next(iter(w.service.lines().values())).tries = TRIES  # as after ten times in vain
+        await w.shown()
+        assert w.source().standing == "failed" and Event.objects.filter(kind="feed_failed").count() == 1
         w.server.is_away, w.server.past["BTC/USD", "1m"] = False, [candle(1, 107, 9)]
         await until(lambda: w.server.joined == 2, "it is back")
         await w.at(NOON + MINUTE + 2 * SECOND)
         await until(lambda: len(w.stored()) == 2)
         assert w.stored()[-1] == (1, 107, False)
         await w.turn()
+        await w.shown()
+        assert w.source().standing == "open" and Event.objects.filter(kind="feed_restored").exists()
         assert w.runs() == [NOON, NOON + MINUTE]

@@ -107,6 +107,10 @@ FILES = {
     "asks where a link leads": _forbidden("escaped(os.readlink('/proc/self/exe'))"),
     "asks by number what it may do with a file": _call(269, 48, "-100", "b'/etc/passwd'", "0"),
     "asks anew what it may do with a file": _call(439, 439, "-100", "b'/etc/passwd'", "0", "0"),
+    "asks whether a file is there": _forbidden("escaped(os.stat('/etc/passwd'))"),
+    "asks about a link": _forbidden("escaped(os.lstat('/etc/localtime'))"),
+    "asks by number about a file": _call(262, 79, "-100", "b'/etc/passwd'", "ctypes.create_string_buffer(256)", "0x1000"),
+    "asks anew about a file": _call(332, 291, "-100", "b'/etc/passwd'", "0", "0x7ff", "ctypes.create_string_buffer(256)"),
     "reads our settings": _forbidden("escaped(opened('{root}/signalist/settings.py').read())"),
     "reads our database": _forbidden("escaped(opened('{canary}').read())"),
     "reads the database's library": _raised("escaped(real('sqlite3').connect('{canary}').execute('select 1'))"),
@@ -256,7 +260,7 @@ OTHERS = {
     ),
     "looks for descriptors": _raised(
         "for n in range(4, 64):\n"
-        "    try: os.fstat(n)\n"
+        "    try: os.get_inheritable(n)\n"
         "    except OSError: continue\n"
         "    escaped(n)\n"
         "int('nothing')", "invalid literal",

@@ -10,7 +10,7 @@ import pytest
 
 from signalist.domain.orders import OrderStatus
 from signalist.engine.simulation.story import simulate
-from signalist.execution import claims, decide, place, protect, watching
+from signalist.execution import answered, claims, decide, protect, watching
 from signalist.trading import folding
 from signalist.venues.errors import Next
 
@@ -20,7 +20,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def a_placing_is_repeated_after_no_answer(patch: pytest.MonkeyPatch) -> None:
-    placed = place._placed
+    placed = answered._placed
 
     def again(order: Any, errand: Any, now: Any) -> None:
         if errand.error is not None and errand.error.next is Next.UNKNOWN and order.state is OrderStatus.SENDING:
@@ -28,7 +28,7 @@ def a_placing_is_repeated_after_no_answer(patch: pytest.MonkeyPatch) -> None:
         else:
             placed(order, errand, now)
 
-    patch.setattr(place, "_placed", again)
+    patch.setattr(answered, "_placed", again)
 
 
 def protection_is_not_resized(patch: pytest.MonkeyPatch) -> None:

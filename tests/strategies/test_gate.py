@@ -233,6 +233,13 @@ def test_all_runs_together_have_a_budget_and_the_refusal_says_so() -> None:
     assert BUDGET < GATE_SECONDS < settings.Q_CLUSTER["retry"]
 
 
+def test_the_word_that_numpy_reads_as_the_true_time_is_refused_with_its_line() -> None:
+    for way in ("np.datetime64('now')", "np.array(['Today '], dtype='M8[D]')"):
+        with pytest.raises(Refused, match="true time") as refused:
+            imports(Subject(f"import numpy as np\nx = {way}\n", {}, made_up_candles(10, 60), 60))
+        assert refused.value.line == 2
+
+
 def test_a_module_s_inside_is_refused_with_its_line() -> None:
     for way, said in (("random._os.getpid()", "random._os"), ("statistics.sys.modules", "statistics.sys")):
         subject = Subject(f"import random, statistics\nx = {way}\n", {}, made_up_candles(10, 60), 60)
@@ -243,12 +250,15 @@ def test_a_module_s_inside_is_refused_with_its_line() -> None:
 
 def test_the_clock_stands_at_the_newest_candle() -> None:
     body = """import datetime, time
+import pandas as pd
 history = 1 if time.time() == 946684800 else 5000
 def signals(candles, parameters):
     here = time.time() == time.monotonic() == candles.time[-1] == time.time_ns() // 10**9
     same = datetime.datetime.now(datetime.UTC).timestamp() == datetime.datetime.utcnow().replace(tzinfo=datetime.UTC).timestamp()
     assert here and same and isinstance(datetime.datetime.now(), datetime.datetime) and datetime.date.today().year == time.gmtime().tm_year
     datetime.datetime.strptime("2024-01-01", "%Y-%m-%d")
+    stamps = pd.Timestamp.now(), pd.Timestamp.today(), pd.Timestamp.now("UTC"), pd.to_datetime("".join(("no", "w")))
+    assert {stamp.timestamp() for stamp in stamps} == {candles.time[-1]}
     return Signals()
 """
     subject = _subject("from signalist_strategy import Signals\n" + body)

@@ -12,6 +12,7 @@ import pytest
 import signalist.domain.rules
 import signalist.execution.actions
 import signalist.execution.decide
+import signalist.execution.hindrances
 from signalist.trading.decision_words import Facts, reason
 from signalist.trading.labels import Market
 
@@ -115,7 +116,8 @@ def test_a_rule_is_told_in_a_sentence_with_its_numbers(
 
 def rules_in_the_code() -> set[str]:
     """Every rule that the code names, where it decides and where it takes back."""
-    modules = (signalist.domain.rules, signalist.execution.decide, signalist.execution.actions)
+    stages = (signalist.execution.decide, signalist.execution.hindrances, signalist.execution.actions)
+    modules = (signalist.domain.rules, *stages)
     source = "".join(Path(module.__file__ or "").read_text() for module in modules)
     named = re.findall(r'(?:Denied\(\s*|Denied\(rule if bound else |SKIPPED, |DENIED, |rule=)"(\w+[a-z])"', source)
     capped = re.findall(r'caps(?: = \{|\[)"(\w+)"', source)

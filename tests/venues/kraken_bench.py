@@ -69,7 +69,7 @@ LISTED = {
     "XBTEUR": BITCOIN | {"altname": "XBTEUR", "wsname": "XBT/EUR", "quote": "ZEUR"},
 }
 ROOMY = Tier("bench", Budget(1e6, 1e6), Budget(1e6, 1e6), 1000)
-QUICK = LinkTerms(first=0.01, pause=0.02, longest_pause=0.1, silence=1.0, patience=0.3, settled=0.3, answer_within=1.0)
+QUICK = LinkTerms(pace=0.02, silence=1.0, patience=0.3, settled=0.3, answer_within=1.0)
 
 
 class OnRecord:
@@ -101,8 +101,6 @@ class KrakenBench:
         self.others: list[KrakenVenue] = []
         self.venue = self.another()
         self._opened = 0
-        server.house.prices[SPOT.symbol] = D(1000)
-        server.market.traded(SPOT.symbol, D(1000))
 
     @property
     def stream_at(self) -> str:
@@ -193,6 +191,8 @@ async def served(terms: Terms = paper_bench.TERMS, tier: Tier = ROOMY) -> AsyncI
     server = Server(LISTED, terms, tier, clock.now)
     async with serving(server) as address:
         bench = KrakenBench(server, address, clock, terms, tier)
+        server.house.prices[SPOT.symbol] = D(1000)
+        server.market.traded(SPOT.symbol, D(1000))
         try:
             yield bench
         finally:

@@ -15,7 +15,7 @@ from signalist.domain.orders import OrderStatus
 from signalist.venues.base import NetPosition, TellsRights
 from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, Refused
 from signalist.venues.kraken.parse import read
-from signalist.venues.kraken.protocol import Tier
+from signalist.venues.kraken.protocol import Tier, call_cost
 from signalist.venues.kraken.tape import Cursor, Tape
 from signalist.venues.kraken.venue import Key, KrakenVenue
 from signalist.venues.transport.budgets import Budget
@@ -63,7 +63,7 @@ async def test_a_key_that_is_none_is_said_so_before_anything_is_asked(bench: Kra
 
 async def test_a_tiers_limits_are_waited_for_and_never_reached() -> None:
     """Both sides count as Kraken does: 12 orders in one pair, each cancelled while it is fresh, cost 12 × (1 + 8) where 60 go at once."""
-    quick = Tier("quick", Budget(15, 150.0), Budget(60, 150.0, 0.3), 60)
+    quick = Tier("quick", Budget(15, 60.0), Budget(60, 60.0, 0.3), 60)
     async with served(tier=quick) as bench:
         session = bench.account()
         begun = monotonic()
@@ -71,7 +71,7 @@ async def test_a_tiers_limits_are_waited_for_and_never_reached() -> None:
         await asyncio.gather(*(session.cancel(order) for order in orders))
         assert await session.open_orders() == ()
         assert bench.server.refused == []
-        assert monotonic() - begun > (12 * 9 - 60) / 150, "it was waited for"
+        assert monotonic() - begun > (12 * 9 - 60) / 60, "it was waited for"
 
 
 async def test_who_is_told_that_it_asks_too_much_keeps_still(bench: KrakenBench) -> None:
@@ -80,12 +80,25 @@ async def test_who_is_told_that_it_asks_too_much_keeps_still(bench: KrakenBench)
     with pytest.raises(Busy) as caught:
         await session.balance()
     assert caught.value.after == 900
+    await bench.venue.client.pairs()
     asked = len(bench.server.asked)
     impatient = bench.venue.open("account-1")
     impatient._within = 0.05  # type: ignore[attr-defined]
-    with pytest.raises(Busy):
-        await impatient.balance()
+    for attempt in (impatient.balance(), impatient.place(request(BUY, "1"))):
+        with pytest.raises(Busy):
+            await attempt
     assert len(bench.server.asked) == asked, "nothing was sent"
+
+
+async def test_a_pair_whose_counter_is_full_is_left_alone_and_questions_go_on(bench: KrakenBench) -> None:
+    session = bench.account()
+    bench.server.faults.add("error", "AddOrder", text="EOrder:Rate limit exceeded")
+    with pytest.raises(Busy):
+        await session.place(request(BUY, "1"))
+    client = bench.venue.client
+    bucket = client.orders_bucket(session._signer, SPOT.symbol)  # type: ignore[attr-defined]
+    assert client.ledger._buckets[bucket].level(monotonic()) < client.tier.orders.size
+    assert (await session.balance()).total == D(10_000)
 
 
 async def test_an_account_in_euros_has_its_money_and_its_pairs_in_euros(bench: KrakenBench) -> None:
@@ -174,6 +187,26 @@ async def test_a_quiet_account_costs_nothing_once_its_stream_is_joined(bench: Kr
     asked = len(bench.server.asked)
     await following.read()
     assert ([fill.quantity for fill in following.fills], bench.server.asked[asked:]) == ([1], ["BalanceEx"])
+
+
+async def test_a_look_at_a_quiet_account_fits_into_the_smallest_tier(bench: KrakenBench) -> None:
+    """Without a stream: what the engine asks every minute, and the rights of the key, where 20 calls come back in a minute."""
+    session = bench.account()
+    following = Following(session)
+    asked = len(bench.server.asked)
+    await following.read()
+    await asyncio.gather(session.open_orders(), session.positions(), session.balance())
+    await following.read()
+    assert isinstance(session, TellsRights)
+    assert (await session.rights()).rights == {"read", "trade"}
+    calls = bench.server.asked[asked:]
+    assert "TradesHistory" not in calls, "nothing was filled"
+    assert sum(call_cost(method) for method in calls if method != "AssetPairs") <= 11, calls
+    await placed(session, request(BUY, "1"))
+    assert len((await following.read()).fills) == 1
+    assert bench.server.asked.count("TradesHistory") == 1
+    await following.read()
+    assert bench.server.asked.count("TradesHistory") == 1, "all that is filled has been told"
 
 
 async def test_an_amendment_off_the_steps_is_refused_before_it_counts(bench: KrakenBench) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 
 from signalist.domain.backtest.bars import Bars, Ticks
 from signalist.domain.backtest.entries import FIRST_LOOK, Entries
-from signalist.domain.backtest.fills import ExitReason, Fill
+from signalist.domain.backtest.fills import ExitReason, Fill, Fills
 from signalist.domain.backtest.plan import Plan
 from signalist.domain.backtest.terms import BacktestTerms, Costs, Grid, Ratio, Sizer
 from signalist.domain.errors import DomainError
@@ -44,7 +44,7 @@ class Outcome:
     grid: Grid
     bars: Bars
     capital: int
-    fills: tuple[Fill, ...]
+    fills: Fills
     passed_over: dict[str, int]
 
     def begun(self, fill: Fill) -> int:
@@ -156,16 +156,9 @@ class _Run:
             return missing * self.kept.bottom // (held * (self.kept.bottom - self.kept.top)) or None
         return -(-(held * entry + cash) * self.kept.bottom // (held * (self.kept.bottom + self.kept.top)))
 
-    def _together(self, plan: Plan) -> tuple[Fill, ...]:
+    def _together(self, plan: Plan) -> Fills:
         """The round trips in order: the planned ones, with those that were worked out one by one where they came."""
-        made = plan.fills(self.planned)
-        if not self.fills:
-            return tuple(made)
-        fills, done = [], 0
-        for before, fill in self.fills:
-            fills += [*made[done:before], fill]
-            done = before
-        return (*fills, *made[done:])
+        return plan.fills(self.planned).with_these(self.fills)
 
     # --- Exits -----------------------------------------------------------------------------------
 

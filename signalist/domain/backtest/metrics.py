@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from signalist.domain.backtest.fills import Fill
 from signalist.domain.backtest.kernel import Outcome
 from signalist.domain.money import ZERO, settle
 from signalist.domain.signals import Direction
@@ -81,7 +79,9 @@ def metrics(outcome: Outcome, curve: Floats | None = None) -> Metrics:
     """The core metrics; `curve` is `equity(outcome)` where it is at hand."""
     curve = equity(outcome) if curve is None else curve
     grid, fills = outcome.grid, outcome.fills
-    begun, ended, entry_fees, exit_fees, results = (_column(fills, place) for place in (1, 2, 6, 7, 8))
+    begun, ended, entry_fees, exit_fees, results = map(
+        fills.column, ("entry_bar", "exit_bar", "entry_fee", "exit_fee", "pnl")
+    )
     wins, losses = [pnl for pnl in results if pnl > 0], [pnl for pnl in results if pnl < 0]
     net = sum(results)
     fall, fraction = drawdown(curve, float(grid.amount(outcome.capital)))
@@ -89,7 +89,7 @@ def metrics(outcome: Outcome, curve: Floats | None = None) -> Metrics:
     total = net / outcome.capital
     times = outcome.bars.time
 
-    def mean(values: list[int]) -> Decimal | None:
+    def mean(values: Sequence[int]) -> Decimal | None:
         return settle(grid.amount(sum(values)) / len(values)) if values else None
 
     return Metrics(
@@ -166,11 +166,6 @@ def _last_of_days(times: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.unique(np.append(np.searchsorted(times, midnights, side="right"), len(times))) - 1
 
 
-def _column(fills: Sequence[Fill], place: int) -> list[Any]:
-    """One field of each."""
-    return list(map(itemgetter(place), fills))
-
-
 class _Held(NamedTuple):
     """At each bar's close, shape (n,): the cash in the quote currency, the signed lots that are held and the price of their entry."""
 
@@ -182,18 +177,18 @@ class _Held(NamedTuple):
 def _held(outcome: Outcome, n: int) -> _Held:
     """What is held between the bars at which something changes; there is a fill."""
     scale = 10**outcome.grid.places
-    columns = [_column(outcome.fills, place) for place in range(len(Fill._fields))]
-    begin, end, price = (np.array(columns[place], dtype=np.int64) for place in (1, 2, 4))
-    signs = np.array([1.0 if direction is Direction.LONG else -1.0 for direction in columns[0]])
+    column = outcome.fills.column
+    begin, end, price = (np.array(column(name), dtype=np.int64) for name in ("entry_bar", "exit_bar", "entry"))
+    signs = np.array([1.0 if direction is Direction.LONG else -1.0 for direction in column("direction")])
     # Before the first entry, then by turns after an entry and after its exit; of changes at one bar the last counts.
     lasting = np.diff(np.concatenate(([0], np.column_stack((begin, end)).ravel(), [n])))
     lots, entries = np.zeros(len(lasting)), np.zeros(len(lasting), dtype=np.int64)
-    lots[1::2], entries[1::2] = np.array(columns[3], dtype=np.float64) * signs, price
+    lots[1::2], entries[1::2] = np.array(column("lots"), dtype=np.float64) * signs, price
     # Summed in whole numbers and divided once, so that no bar's value has drifted.
-    after = list(accumulate(columns[8], initial=outcome.capital))
+    after = list(accumulate(column("pnl"), initial=outcome.capital))
     cash = np.empty(len(lasting))
     cash[0::2] = [units / scale for units in after]
-    cash[1::2] = [(units - fee) / scale for units, fee in zip(after, columns[6], strict=False)]
+    cash[1::2] = [(units - fee) / scale for units, fee in zip(after, column("entry_fee"), strict=False)]
     return _Held(np.repeat(cash, lasting), np.repeat(lots, lasting), np.repeat(entries, lasting))
 
 
@@ -210,8 +205,8 @@ def _average_duration(outcome: Outcome) -> float | None:
     if not outcome.fills:
         return None
     times, seconds = outcome.bars.time, outcome.bars.seconds
-    begin, end = np.array(_column(outcome.fills, 1)), np.array(_column(outcome.fills, 2))
+    begin, end = (np.array(outcome.fills.column(name)) for name in ("entry_bar", "exit_bar"))
     # Each begins at its bar's open, and those that end at a bar's open end a bar's length before its close.
-    at_open: int = sum(_column(outcome.fills, 10))
+    at_open: int = sum(outcome.fills.column("exit_at_open"))
     whole = int((times[end] - times[begin]).sum()) + seconds * (len(outcome.fills) - at_open)
     return whole / len(outcome.fills)

@@ -6,7 +6,6 @@ That is what it does come to while the account holds `needs` or more; below, the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from signalist.domain.backtest.bars import Bars, Ticks
 from signalist.domain.backtest.ends import NOT_KNOWN, REASONS, Ends
 from signalist.domain.backtest.entries import FARTHEST, Entries
-from signalist.domain.backtest.fills import Fill
+from signalist.domain.backtest.fills import Fill, Fills
 from signalist.domain.backtest.terms import BacktestTerms, Costs, Grid, Ratio, Sizer
 from signalist.domain.signals import Direction
 
@@ -70,18 +69,17 @@ class Plan:
         size = len(entries.bar)
         return cls([np.inf] * size, [0] * size, entries.rule.tolist(), [0] * size, (), entries, ends)
 
-    def fills(self, indices: list[int]) -> list[Fill]:
+    def fills(self, indices: list[int]) -> Fills:
         """The round trips of the entries `indices`, as planned."""
         if not indices:
-            return []
+            return Fills([()] * len(Fill._fields))
         at = np.array(indices)
         lots, entry, left, entry_fee, exit_fee, pnl = (column[at].tolist() for column in self._columns)
-        reasons = [REASONS[reason] for reason in self._ends.reason[at].tolist()]
-        bars = self._entries.begins[at].tolist(), self._ends.bar[at].tolist()
-        at_open = self._ends.at_open[at].tolist()
         directions = [Direction.LONG if long else Direction.SHORT for long in self._entries.long[at].tolist()]
-        rows = zip(directions, *bars, lots, entry, left, entry_fee, exit_fee, pnl, reasons, at_open, strict=True)
-        return list(map(partial(tuple.__new__, Fill), rows))
+        bars = self._entries.begins[at].tolist(), self._ends.bar[at].tolist()
+        reasons = [REASONS[reason] for reason in self._ends.reason[at].tolist()]
+        at_open = self._ends.at_open[at].tolist()
+        return Fills((directions, *bars, lots, entry, left, entry_fee, exit_fee, pnl, reasons, at_open))
 
 
 def _fits(highest: int, terms: BacktestTerms, sizer: Sizer, costs: Costs) -> bool:

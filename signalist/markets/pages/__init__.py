@@ -12,6 +12,7 @@ from signalist.display.charts import spark
 from signalist.display.listing import page_of
 from signalist.execution.health import present
 from signalist.markets.feed_status import followed
+from signalist.markets.indicators import chosen
 from signalist.markets.models import Instrument
 from signalist.markets.overview import Glance, glances
 from signalist.markets.pages.candles import shown
@@ -52,6 +53,13 @@ def instrument(request: MemberRequest, key: int) -> HttpResponse:
         "instrument": found,
         "followed": followed(found),
         "running": running_on([key]).get(key, []),
-        **shown(found, request.GET.get("timeframe", ""), present()),
+        **shown(
+            found, request.GET.get("timeframe", ""), present(), chosen(request.GET.getlist("with")), _bars(request)
+        ),
     }
     return render(request, "markets/instrument.html", context)
+
+
+def _bars(request: MemberRequest) -> int:
+    asked = request.GET.get("bars", "")
+    return int(asked) if asked.isdecimal() and len(asked) < 5 else 0

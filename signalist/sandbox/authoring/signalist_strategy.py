@@ -39,7 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from signalist.domain import indicator_library as indicators
 
-__all__ = ["Candles", "Parameter", "Parameters", "Signal", "Signals", "indicators"]
+__all__ = ["Candles", "Parameter", "Parameters", "Signal", "Signals", "indicators", "protected", "protection"]
 
 
 @dataclass(frozen=True)
@@ -129,3 +129,46 @@ class Signal:
     target: float | None = None
     strength: float | None = None
     confidence: float | None = None
+
+
+def protection(atr: int = 14, stop: float = 2.0, target: float = 4.0) -> dict[str, Parameter]:
+    """The parameters that `protected` reads, with these defaults: `parameters = {"period": ..., **protection()}`."""
+    away = "from the close, in average true ranges."
+    return {
+        "atr": Parameter(int, atr, min=1, max=500, help="Bars of the average true range."),
+        "stop_atr": Parameter(float, stop, min=0.1, max=20, help=f"Distance of the stop {away}"),
+        "target_atr": Parameter(float, target, min=0.1, max=40, help=f"Distance of the target {away}"),
+        "shorts": Parameter(bool, True, help="Whether to sell short as well."),
+    }
+
+
+def protected(
+    candles: Candles,
+    parameters: Parameters,
+    *,
+    enter_long: NDArray[np.bool_],
+    exit_long: NDArray[np.bool_],
+    enter_short: NDArray[np.bool_],
+    exit_short: NDArray[np.bool_],
+    strength: NDArray[np.float64] | None = None,
+    confidence: NDArray[np.float64] | None = None,
+) -> Signals:
+    """Signals whose entries have a stop and a target, a multiple of the average true range from the close: by the parameters of
+    `protection()`, which need `parameters.atr + 1` candles.
+
+    Where nothing has moved yet, or a level would lie below zero, there is no entry; shorts are entered where `shorts` says so.
+    """
+    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
+    stop, target, moves = parameters.stop_atr * atr, parameters.target_atr * atr, atr > 0
+    return Signals(
+        enter_long=enter_long & moves & (stop < candles.close),
+        exit_long=exit_long,
+        enter_short=enter_short & moves & (target < candles.close) & parameters.shorts,
+        exit_short=exit_short,
+        stop_long=candles.close - stop,
+        target_long=candles.close + target,
+        stop_short=candles.close + stop,
+        target_short=candles.close - target,
+        strength=strength,
+        confidence=confidence,
+    )

@@ -13,6 +13,7 @@ from signalist.strategies.gate.values import Broke, Refused
 LARGEST_SOURCE = 200_000
 # What modules that may be imported have imported themselves.
 INSIDES = ("sys", "os", "builtins", "modules")
+NOW = ("now", "today")
 
 
 def parse(subject: Subject) -> str:
@@ -55,6 +56,7 @@ def imports(subject: Subject) -> str:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NO_BUILTINS:
             raise Refused(f"A strategy may not call {node.func.id}().", node.lineno)
     _no_way_out(subject.source, modules)
+    _no_word_for_now(subject.source)
     return f"It imports {', '.join(sorted({name.partition('.')[0] for name in names} - {'__future__'})) or 'nothing'}."
 
 
@@ -69,6 +71,17 @@ def _no_way_out(source: str, modules: set[str]) -> None:
         of_module = isinstance(root, ast.Name) and root.id in modules
         if of_module and (node.attr.startswith("_") or node.attr in INSIDES):
             raise Refused(f"A strategy may not use {ast.unparse(node)}: that is the module's own.", node.lineno)
+
+
+def _no_word_for_now(source: str) -> None:
+    """No text that numpy and pandas read as the true time, which no strategy gets. Raises Refused with the first line."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip().lower() in NOW:
+            raise Refused(
+                f"A strategy may not hold the text {node.value!r}, which numpy and pandas read as the true time; its time is that of its "
+                "newest candle.",
+                node.lineno,
+            )
 
 
 def _refusal(name: str) -> str | None:

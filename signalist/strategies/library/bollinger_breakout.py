@@ -7,7 +7,7 @@ target lie a multiple of the average true range from the close.
 
 from __future__ import annotations
 
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "period": Parameter(int, 20, min=2, max=500, help="Bars of the average and of the deviation around it."),
@@ -15,14 +15,7 @@ parameters = {
     "window": Parameter(int, 100, min=2, max=2000, help="Bars over which the widest bands are looked for."),
     "squeeze": Parameter(float, 0.35, min=0.01, max=1, help="Bands count as tight below this share of the widest."),
     "fresh": Parameter(int, 5, min=1, max=200, help="For how many bars the tightness counts."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 4.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short as well."),
+    **protection(),
 }
 
 
@@ -39,16 +32,11 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     ready = indicators.within(indicators.previous(tight) == 1, parameters.fresh)
     rising = indicators.crossed_above(candles.close, upper) & ready
     falling = indicators.crossed_below(candles.close, lower) & ready
-
-    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    return Signals(
-        enter_long=rising & (atr > 0) & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=rising,
         exit_long=indicators.crossed_below(candles.close, average),
-        enter_short=falling & (atr > 0) & (target < candles.close) & parameters.shorts,
+        enter_short=falling,
         exit_short=indicators.crossed_above(candles.close, average),
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
     )

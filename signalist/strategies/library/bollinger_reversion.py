@@ -9,7 +9,7 @@ range from the close.
 from __future__ import annotations
 
 import numpy as np
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "period": Parameter(int, 30, min=2, max=500, help="Bars of the average and of the deviation around it."),
@@ -17,14 +17,7 @@ parameters = {
     "calm": Parameter(
         float, 3.0, min=0, max=100, help="How far the average may have moved over its length, in average true ranges."
     ),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 3.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short from above the upper band."),
+    **protection(target=3.0),
 }
 
 
@@ -44,14 +37,11 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     rising = indicators.crossed_above(candles.close, average - spread) & (candles.close < average)
     falling = indicators.crossed_below(candles.close, average + spread) & (candles.close > average)
 
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    return Signals(
-        enter_long=rising & calm & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=rising & calm,
         exit_long=indicators.crossed_above(candles.close, average),
-        enter_short=falling & calm & (target < candles.close) & parameters.shorts,
+        enter_short=falling & calm,
         exit_short=indicators.crossed_below(candles.close, average),
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
     )

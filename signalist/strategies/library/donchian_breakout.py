@@ -8,7 +8,7 @@ range from the close.
 
 from __future__ import annotations
 
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "entry": Parameter(int, 15, min=2, max=1000, help="Bars of the channel that a close must leave."),
@@ -16,14 +16,7 @@ parameters = {
     "width": Parameter(
         float, 2.0, min=0, max=50, help="The least width of the channel that is left, in average true ranges."
     ),
-    "atr": Parameter(int, 20, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 3.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 8.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short when the market leaves its range downwards."),
+    **protection(atr=20, stop=3.0, target=8.0),
 }
 
 
@@ -42,18 +35,12 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     floor = indicators.previous(indicators.rolling_min(candles.low, parameters.exit))
 
     atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
     wide = (atr > 0) & (top - bottom >= parameters.width * atr)
-    return Signals(
-        enter_long=indicators.crossed_above(candles.close, top) & wide & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=indicators.crossed_above(candles.close, top) & wide,
         exit_long=indicators.crossed_below(candles.close, floor),
-        enter_short=indicators.crossed_below(candles.close, bottom)
-        & wide
-        & (target < candles.close)
-        & parameters.shorts,
+        enter_short=indicators.crossed_below(candles.close, bottom) & wide,
         exit_short=indicators.crossed_above(candles.close, ceiling),
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
     )

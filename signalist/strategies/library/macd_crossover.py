@@ -7,21 +7,14 @@ Enters long when the line crosses above its signal below zero, where a rise has 
 from __future__ import annotations
 
 import numpy as np
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "fast": Parameter(int, 12, min=2, max=200, help="Bars of the fast average."),
     "slow": Parameter(int, 26, min=3, max=400, help="Bars of the slow average; more than the fast one's."),
     "signal": Parameter(int, 9, min=1, max=200, help="Bars of the signal line."),
     "anywhere": Parameter(bool, False, help="Whether a cross counts on either side of zero."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 4.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short as well."),
+    **protection(),
 }
 
 
@@ -38,20 +31,11 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     moved = np.abs(line - signal) > 1e-9 * candles.close
     above = indicators.crossed_above(line, signal) & moved
     below = indicators.crossed_below(line, signal) & moved
-
-    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    return Signals(
-        enter_long=above & (parameters.anywhere | (line < 0)) & (atr > 0) & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=above & (parameters.anywhere | (line < 0)),
         exit_long=below,
-        enter_short=below
-        & (parameters.anywhere | (line > 0))
-        & (atr > 0)
-        & (target < candles.close)
-        & parameters.shorts,
+        enter_short=below & (parameters.anywhere | (line > 0)),
         exit_short=above,
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
     )

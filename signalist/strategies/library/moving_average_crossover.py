@@ -6,19 +6,12 @@ leaves. Stop and target lie a multiple of the average true range from the close,
 
 from __future__ import annotations
 
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "fast": Parameter(int, 10, min=1, max=500, help="Bars of the fast average."),
     "slow": Parameter(int, 30, min=2, max=1000, help="Bars of the slow average; more than the fast one's."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 4.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short on the cross below."),
+    **protection(),
 }
 
 
@@ -35,18 +28,11 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     slow = indicators.sma(candles.close, parameters.slow)
     above = indicators.crossed_above(fast, slow)
     below = indicators.crossed_below(fast, slow)
-
-    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    long_ready = (atr > 0) & (stop < candles.close)
-    short_ready = (atr > 0) & (target < candles.close) & parameters.shorts
-    return Signals(
-        enter_long=above & long_ready,
+    return protected(
+        candles,
+        parameters,
+        enter_long=above,
         exit_long=below,
-        enter_short=below & short_ready,
+        enter_short=below,
         exit_short=above,
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
     )

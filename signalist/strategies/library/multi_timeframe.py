@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 # An exponential average is cut after this many times its candles, so that an hour's fits into a history of minutes.
 WINDOW = 3
@@ -27,14 +27,7 @@ parameters = {
     "slow": Parameter(int, 26, min=3, max=200, help="Candles of its slow average; more than the fast one's."),
     "signal": Parameter(int, 9, min=1, max=100, help="Candles of its signal line."),
     "ema": Parameter(int, 20, min=2, max=200, help="Candles of the exponential average."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 4.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short as well."),
+    **protection(),
 }
 
 
@@ -74,18 +67,13 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     rising = known & indicators.crossed_above(up, parameters.least - 0.5)
     falling = known & indicators.crossed_below(-down, 0.5 - parameters.least)
     agreed = np.where(up >= down, (votes == 1).mean(axis=(0, 1)), (votes == -1).mean(axis=(0, 1)))
-
-    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    return Signals(
-        enter_long=rising & (atr > 0) & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=rising,
         exit_long=known & (up == 0),
-        enter_short=falling & (atr > 0) & (target < candles.close) & parameters.shorts,
+        enter_short=falling,
         exit_short=known & (down == 0),
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
         strength=np.maximum(up, down) / 3,
         confidence=agreed,
     )

@@ -8,21 +8,14 @@ true range from the close.
 from __future__ import annotations
 
 import numpy as np
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "period": Parameter(int, 14, min=2, max=500, help="Bars of the relative strength index."),
     "oversold": Parameter(float, 30.0, min=1, max=49, help="The index counts as oversold below this."),
     "overbought": Parameter(float, 70.0, min=51, max=99, help="The index counts as overbought above this."),
     "middle": Parameter(float, 50.0, min=49, max=51, help="Positions are left when the index reaches this."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 3.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short when the market was overbought."),
+    **protection(target=3.0),
 }
 
 
@@ -37,24 +30,17 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     before = indicators.previous(rsi)
     rising = indicators.crossed_above(rsi, parameters.oversold) & (rsi < parameters.middle)
     falling = indicators.crossed_below(rsi, parameters.overbought) & (rsi > parameters.middle)
-
-    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    long_ready = (atr > 0) & (stop < candles.close)
-    short_ready = (atr > 0) & (target < candles.close) & parameters.shorts
     depth = np.where(
         rising,
         1 - before / parameters.oversold,
         np.where(falling, 1 - (100 - before) / (100 - parameters.overbought), np.nan),
     )
-    return Signals(
-        enter_long=rising & long_ready,
+    return protected(
+        candles,
+        parameters,
+        enter_long=rising,
         exit_long=indicators.crossed_above(rsi, parameters.middle),
-        enter_short=falling & short_ready,
+        enter_short=falling,
         exit_short=indicators.crossed_below(rsi, parameters.middle),
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
         strength=depth,
     )

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "period": Parameter(int, 50, min=2, max=1000, help="Bars of the average."),
     "closes": Parameter(int, 3, min=1, max=20, help="How many closes in a row confirm."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 4.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short as well."),
+    **protection(),
 }
 
 
@@ -41,16 +34,11 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     over, under = candles.close > average, candles.close < average
     rising = _begins(over, parameters.closes) & (average > indicators.previous(average))
     falling = _begins(under, parameters.closes) & (average < indicators.previous(average))
-
-    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    return Signals(
-        enter_long=rising & (atr > 0) & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=rising,
         exit_long=under,
-        enter_short=falling & (atr > 0) & (target < candles.close) & parameters.shorts,
+        enter_short=falling,
         exit_short=over,
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
     )

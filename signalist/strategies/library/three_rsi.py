@@ -7,7 +7,7 @@ Leaves when the middle index crosses 50. Stop and target lie a multiple of the a
 
 from __future__ import annotations
 
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 parameters = {
     "short": Parameter(int, 5, min=2, max=500, help="Bars of the shortest index."),
@@ -15,14 +15,7 @@ parameters = {
     "long": Parameter(int, 28, min=2, max=1000, help="Bars of the longest index."),
     "oversold": Parameter(float, 25.0, min=1, max=49, help="The shortest index counts as oversold below this."),
     "agree": Parameter(float, 45.0, min=1, max=50, help="The middle index agrees below this, and above 100 less this."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 3.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short as well."),
+    **protection(target=3.0),
 }
 
 
@@ -42,16 +35,11 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     falling = (
         indicators.crossed_below(short, 100 - parameters.oversold) & (middle > 100 - parameters.agree) & (long > 50)
     )
-
-    atr = indicators.atr(candles.high, candles.low, candles.close, parameters.atr)
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    return Signals(
-        enter_long=rising & (atr > 0) & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=rising,
         exit_long=indicators.crossed_above(middle, 50),
-        enter_short=falling & (atr > 0) & (target < candles.close) & parameters.shorts,
+        enter_short=falling,
         exit_short=indicators.crossed_below(middle, 50),
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators
+from signalist_strategy import Candles, Parameter, Parameters, Signals, indicators, protected, protection
 
 # How many times the bars of the average true range make the usual one.
 USUAL = 10
@@ -33,14 +33,7 @@ parameters = {
         float, 3.0, min=1, max=100, help="Nothing is entered while bars are this many times as long as usual."
     ),
     "cooldown": Parameter(int, 5, min=1, max=1000, help="Bars without a new entry after a cross."),
-    "atr": Parameter(int, 14, min=1, max=500, help="Bars of the average true range."),
-    "stop_atr": Parameter(
-        float, 2.0, min=0.1, max=20, help="Distance of the stop from the close, in average true ranges."
-    ),
-    "target_atr": Parameter(
-        float, 4.0, min=0.1, max=40, help="Distance of the target from the close, in average true ranges."
-    ),
-    "shorts": Parameter(bool, True, help="Whether to sell short as well."),
+    **protection(),
 }
 
 
@@ -83,16 +76,13 @@ def signals(candles: Candles, parameters: Parameters) -> Signals:
     calm = (atr <= p.wild * usual) & (agree >= p.confidence)
     quiet = ~indicators.within(indicators.previous(above | below) == 1, p.cooldown)
 
-    stop, target = parameters.stop_atr * atr, parameters.target_atr * atr
-    return Signals(
-        enter_long=above & calm & quiet & (atr > 0) & (stop < candles.close),
+    return protected(
+        candles,
+        parameters,
+        enter_long=above & calm & quiet,
         exit_long=indicators.crossed_below(score, 0),
-        enter_short=below & calm & quiet & (atr > 0) & (target < candles.close) & parameters.shorts,
+        enter_short=below & calm & quiet,
         exit_short=indicators.crossed_above(score, 0),
-        stop_long=candles.close - stop,
-        target_long=candles.close + target,
-        stop_short=candles.close + stop,
-        target_short=candles.close - target,
         strength=np.abs(score),
         confidence=agree,
     )

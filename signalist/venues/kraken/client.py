@@ -70,11 +70,21 @@ class Client:
         self._epoch = clock.now().timestamp() - monotonic()
         self._pairs: tuple[float, Pairs] | None = None
         self.ledger.limit(self.public_bucket, public)
+        self.ledger.limit(self.connections_bucket, protocol.CONNECTIONS)
 
     @property
     def public_bucket(self) -> tuple[str, ...]:
         """What public calls draw on: our address."""
         return self._supplies.address
+
+    @property
+    def connections_bucket(self) -> tuple[str, ...]:
+        """What connections to the streams draw on: our address, too."""
+        return (*self._supplies.address, "connections")
+
+    async def may_connect(self) -> None:
+        """Wait until another connection to a stream may be opened."""
+        await self.ledger.admit((Draw(self.connections_bucket),), Priority.PROTECTION)
 
     def calls_bucket(self, signer: Signer) -> tuple[str, ...]:
         """What a key's calls draw on."""
@@ -141,12 +151,12 @@ class Client:
     ) -> Any:
         path, cost, source = PRIVATE + method, protocol.call_cost(method), self._source(signer)
         calls = self.calls_bucket(signer)
-        self.ledger.limit(calls, self.tier.calls)
+        self.ledger.limit(calls, protocol.carefully(self.tier.calls))
         call = Call(
             "POST",
             path,
             priority=priority,
-            draws=(*((Draw(calls, cost),) if cost else ()), *draws),
+            draws=(Draw(signer.key), *((Draw(calls, cost),) if cost else ()), *draws),
             within=within,
             deadline=deadline,
             who=signer.key,
@@ -154,9 +164,12 @@ class Client:
             sign=lambda nonce: signed(signer, nonce, path, fields),
         )
         try:
-            return self._result(await self.http.send(call), calls)
+            return self._result(await self.http.send(call))
         except WrongNonce:
             source.renew()
+            raise
+        except Busy as busy:
+            self._keep_still(str(busy), busy.after, signer, draws)
             raise
 
     def opened(self, signer: Signer) -> None:
@@ -177,21 +190,23 @@ class Client:
         """Close all connections."""
         await self.http.close()
 
-    def _result(self, answer: Answer, calls: tuple[str, ...] | None = None) -> Any:
-        """Read an answer; whoever is told that it asks too much keeps still for a while."""
+    def _result(self, answer: Answer) -> Any:
+        """Read an answer."""
         self._heard_the_time(answer)
         try:
             return parse.result(answer.said, self.clock.now().timestamp())
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's answer was none of its protocol (status {answer.status}).") from error
-        except Busy as busy:
-            if calls is not None and not isinstance(busy, WrongNonce | protocol.Closed):
-                full = self.tier.calls
-                if str(busy).startswith(("EAPI:Rate limit", "EGeneral:Too many")):
-                    self.ledger.used(calls, full.size)
-                elif busy.after:
-                    self.ledger.close(calls, busy.after)
-            raise
+
+    def _keep_still(self, said: str, after: float | None, signer: Signer, draws: Sequence[Draw]) -> None:
+        """Whoever is told that it asks too much keeps still: until its counter has room, or for as long as it was told."""
+        if said.startswith(("EAPI:Rate limit", "EGeneral:Too many")):
+            self.ledger.used(self.calls_bucket(signer), self.tier.calls.size)
+        elif said.startswith("EOrder:Rate limit"):
+            for draw in draws:
+                self.ledger.used(draw.key, self.tier.orders.size)
+        elif said.startswith(("EGeneral:Temporary lockout", "EService:Throttled")) and after:
+            self.ledger.close(signer.key, after)
 
     def _heard_the_time(self, answer: Answer) -> None:
         """Every answer names Kraken's time, to the second (RFC 9110, 6.6.1)."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from signalist.clock import monotonic
@@ -38,7 +40,7 @@ class Desk:
         self.placing: set[str] = set()
         """Our ids that are on their way."""
         self.state, self.why = Link.CLOSED, ""
-        self._kept = KeptUp(url, self, terms, seed=signer.key)
+        self._kept = KeptUp(url, self, terms, who=signer.key, admit=client.may_connect)
         self._wakes: list[Callable[[], None]] = []
         self._returns: list[Callable[[], None]] = []
         self._numbers = 0
@@ -47,6 +49,9 @@ class Desk:
         self._joined = self._whole = self._broken = False
         self._joins = 0
         self._asked_at = 0.0
+        self._asking: dict[str, asyncio.Future[Any]] = {}
+        self.allowed: dict[str, float] = {}
+        """When what was last answered, by method."""
         self._awaited_until: float | None = None
         self._money: Balance | None = None
         self._terms = terms
@@ -73,15 +78,20 @@ class Desk:
         return Reports(tuple(told.values()), tuple(row for row in rows if isinstance(row, FillReport)), money, place)
 
     async def read(self, since: datetime, within: float) -> None:
-        """Ask for all orders and fills since a moment, orders first: whatever is filled then has its fills."""
+        """Ask for all orders and fills since a moment, orders first: whatever is filled then has its fills. The history of fills, which
+        costs most, is asked for only where an order has filled more than was told."""
         begun, now, joined = monotonic(), self._now(), self._joins if self._joined else 0
         known, tape = await self.client.pairs(), self.tape
         start: dict[str, object] = {"start": f"{since.timestamp():.6f}"}
-        opened = (await self._ask("OpenOrders", within))["open"]
+        opened = (await self.ask("OpenOrders", within))["open"]
         closed = await self._pages("ClosedOrders", "closed", start | {"closetime": "close"}, within)
-        trades = await self._pages("TradesHistory", "trades", start, within)
         try:
-            for order_id, row in sorted({**opened, **closed}.items(), key=lambda one: float(one[1]["opentm"])):
+            rows = sorted({**opened, **closed}.items(), key=lambda one: float(one[1]["opentm"]))
+            told = [(orders.report(order_id, row), order_id, row) for order_id, row in rows]
+            trades = {}
+            if tape.lacks_fills(report for report, *_ in told):
+                trades = await self._pages("TradesHistory", "trades", start, within)
+            for _, order_id, row in told:
                 self.learn(order_id, row, known)
             for trade_id, row in sorted(trades.items(), key=lambda one: float(one[1]["time"])):
                 tape.tell_fill(orders.fill(trade_id, row, "", known))
@@ -103,10 +113,20 @@ class Desk:
     async def balance(self, within: float) -> Balance:
         """The account's money: what was told last, where nothing has happened since."""
         if self._money is None or not self._is_trusted():
-            money = await self._ask("BalanceEx", within)
-            held = orders.holdings(money, await self.client.pairs())
-            self._money = Balance(self.currency, *held.get(self.currency, (ZERO, ZERO)))
+            self._money = self.money_of(await self.holdings(within))
         return self._money
+
+    def money_of(self, held: Mapping[str, tuple[Decimal, Decimal]]) -> Balance:
+        """The account's currency among what is held."""
+        return Balance(self.currency, *held.get(self.currency, (ZERO, ZERO)))
+
+    async def holdings(self, within: float) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """What is held of each asset, and what of it is free. Raises NoAnswer for what is none of the protocol."""
+        said, pairs = await self.ask("BalanceEx", within), await self.client.pairs()
+        try:
+            return orders.holdings(said, pairs)
+        except (ValueError, KeyError, TypeError) as error:
+            raise NoAnswer(f"The venue's answer was none of its protocol ({type(error).__name__}).") from error
 
     def touched(self) -> None:
         """Something has been done in the account: what was known of its money is old, and the stream must tell of it soon."""
@@ -118,15 +138,28 @@ class Desk:
         """All rows of a history, newest pages first."""
         found: dict[str, Any] = {}
         for page in range(PAGES):
-            said = await self._ask(method, within, fields | ({"ofs": page * PAGE} if page else {}))
+            said = await self.ask(method, within, fields | ({"ofs": page * PAGE} if page else {}))
             rows = said[name]
             found |= rows
             if len(rows) < PAGE:
                 break
         return found
 
-    async def _ask(self, method: str, within: float, fields: dict[str, object] | None = None) -> Any:
-        return await self.client.private(self.signer, method, fields, within=within)
+    async def ask(self, method: str, within: float, fields: Mapping[str, object] | None = None) -> Any:
+        """Ask for something in the account's name. The same question at the same time is asked once, for who looks at an account looks at
+        its orders, its money and what it holds together; and what is answered shows that the key may ask it."""
+        if fields:
+            answer = await self.client.private(self.signer, method, fields, within=within)
+        else:
+            if method not in self._asking:
+                question = self.client.private(self.signer, method, within=within)
+                self._asking[method] = task = asyncio.ensure_future(question)
+                task.add_done_callback(lambda _: self._asking.pop(method, None))
+                task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+            # Who gives up waiting takes nothing away from the others.
+            answer = await asyncio.shield(self._asking[method])
+        self.allowed[method] = monotonic()
+        return answer
 
     def _is_trusted(self) -> bool:
         now = monotonic()
@@ -163,7 +196,7 @@ class Desk:
 
     async def opened(self, send: Callable[[str], Awaitable[None]]) -> None:
         """The stream is up: subscribe with a fresh token."""
-        token = str((await self._ask("GetWebSocketsToken", self._terms.answer_within))["token"])
+        token = str((await self.ask("GetWebSocketsToken", self._terms.answer_within))["token"])
         for channel in ({"channel": "executions", "snap_orders": True, "snap_trades": False}, {"channel": "balances"}):
             self._numbers += 1
             self._answers[self._numbers] = monotonic() + self._terms.answer_within

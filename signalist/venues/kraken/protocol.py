@@ -15,7 +15,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from urllib.parse import quote, urlsplit
 
@@ -221,14 +221,28 @@ class Tier:
     open_orders: int
 
 
+def _calls(size: float, per_second: float) -> Budget:
+    """A key's counter. Orders and cancels do not count in it, so questions need not leave room for them."""
+    return Budget(size, per_second, 0.0, 0.1)
+
+
 TIERS: Mapping[str, Tier] = {
     tier.name: tier
     for tier in (
-        Tier("starter", Budget(15, 0.33), Budget(60, 1.0, 0.3), 60),
-        Tier("intermediate", Budget(20, 0.5), Budget(125, 2.34, 0.3), 80),
-        Tier("pro", Budget(20, 1.0), Budget(180, 3.75, 0.3), 225),
+        Tier("starter", _calls(15, 0.33), Budget(60, 1.0, 0.3), 60),
+        Tier("intermediate", _calls(20, 0.5), Budget(125, 2.34, 0.3), 80),
+        Tier("pro", _calls(20, 1.0), Budget(180, 3.75, 0.3), 225),
     )
 }
+
+CARE = 0.9
+"""How much of a counter we use: requests arrive closer together than they were sent."""
+
+
+def carefully(budget: Budget) -> Budget:
+    """What we allow ourselves of what Kraken allows."""
+    return replace(budget, size=budget.size * CARE)
+
 
 PUBLIC_CALLS = Budget(5, 1.0)
 """Of our address: about one call a second is safe; Kraken publishes no number."""

@@ -80,6 +80,7 @@ class PublicStream:
     async def messages(self) -> AsyncIterator[Message]:
         """See `MarketData.stream`."""
         refused = self._prepare(await self._client.pairs())
+        await self._client.may_connect()
         async with connected(self._url, self._terms, lambda: request("ping", next(self._numbers))) as wire:
             await self._say(wire)
             yield StreamState(Standing.OPEN)

@@ -7,7 +7,7 @@ what lies around that moment is then told again, and whoever reads knows fills b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -82,6 +82,8 @@ class Tape:
     names: dict[str, str] = field(default_factory=dict)
     """The venue's ids by ours."""
     fills: set[str] = field(default_factory=set)
+    filled: dict[str, Decimal] = field(default_factory=dict)
+    """By order, how much of it the fills that were told add up to."""
 
     @property
     def head(self) -> int:
@@ -106,6 +108,10 @@ class Tape:
     def order(self, client_order_id: str) -> Known | None:
         """An order under our id, as far as it is known."""
         return self.orders.get(self.names.get(client_order_id, ""))
+
+    def lacks_fills(self, reports: Iterable[OrderReport]) -> bool:
+        """Whether any of these orders has filled more than its fills that were told."""
+        return any(report.filled > self.filled.get(report.venue_order_id, ZERO) for report in reports)
 
     def is_whole(self, since: datetime | None, until: datetime) -> None:
         """Everything between these moments has been told (`since` None: from where it was whole already)."""
@@ -159,6 +165,7 @@ class Tape:
         if fill.venue_fill_id in self.fills:
             return
         self.fills.add(fill.venue_fill_id)
+        self.filled[fill.venue_order_id] = self.filled.get(fill.venue_order_id, ZERO) + fill.quantity
         known = self.orders.get(fill.venue_order_id)
         if not fill.client_order_id and known is not None:
             fill = replace(fill, client_order_id=known.report.client_order_id)
@@ -220,5 +227,7 @@ class Tape:
         """Forget what a row told, where it is over."""
         if isinstance(row, FillReport):
             self.fills.discard(row.venue_fill_id)
-        elif row.status.is_final and (known := self.orders.pop(row.venue_order_id, None)) is not None:
-            self.names.pop(known.report.client_order_id, None)
+        elif row.status.is_final:
+            self.filled.pop(row.venue_order_id, None)
+            if (known := self.orders.pop(row.venue_order_id, None)) is not None:
+                self.names.pop(known.report.client_order_id, None)

@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from signalist.clock import monotonic
-from signalist.domain.money import ZERO
 from signalist.domain.orders import OrderType
 from signalist.venues.base import (
     Ack,
@@ -52,6 +51,8 @@ CAPABILITIES = Capabilities(
     reserves_exits=True,
 )
 T = TypeVar("T")
+JUST_NOW = 30.0
+"""Seconds for which an answer shows that the key may ask so."""
 NOWHERE = "O00000-00000-000000"
 """An order id that is nobody's."""
 
@@ -205,13 +206,12 @@ class KrakenSession:
         return await self._desk.reports(after, self._within)
 
     async def balance(self) -> Balance:
-        total, free = (await self._holdings()).get(self._desk.currency, (ZERO, ZERO))
-        return Balance(self._desk.currency, total, free)
+        return self._desk.money_of(await self._desk.holdings(self._within))
 
     async def positions(self) -> tuple[NetPosition, ...]:
         """What is held of assets that are traded against the account's currency; how it came there is not asked."""
         pairs, currency = await self._client.pairs(), self._desk.currency
-        held = await self._holdings()
+        held = await self._desk.holdings(self._within)
         traded = {pair.spec.base: pair.symbol for pair in pairs.all if pair.spec.quote == currency}
         return tuple(
             NetPosition(traded[asset], total) for asset, (total, _) in held.items() if total and asset in traded
@@ -254,9 +254,12 @@ class KrakenSession:
         return _read(lambda: self._desk.learn(order_id, row, pairs))
 
     async def _may(self, method: str, fields: Mapping[str, object] | None = None) -> bool:
-        """Whether the key may call this: whatever else is refused about it, it was not the right."""
+        """Whether the key may call this: whatever else is refused about it, it was not the right. What was answered just now need not be
+        asked."""
+        if monotonic() < self._desk.allowed.get(method, float("-inf")) + JUST_NOW:
+            return True
         try:
-            await self._ask(method, fields)
+            await self._client.private(self._signer, method, fields, within=self._within)
         except NoRight:
             return False
         except BadCredential:
@@ -291,18 +294,14 @@ class KrakenSession:
     ) -> Any:
         """A call that counts in its pair's counter."""
         bucket = self._client.orders_bucket(self._signer, symbol)
-        self._client.ledger.limit(bucket, self._client.tier.orders)
+        self._client.ledger.limit(bucket, protocol.carefully(self._client.tier.orders))
         draws = (Draw(bucket, cost),) if cost else ()
         return await self._client.private(
             self._signer, method, fields, priority=priority, within=self._within, deadline=deadline, draws=draws
         )
 
     async def _ask(self, method: str, fields: Mapping[str, object] | None = None) -> Any:
-        return await self._client.private(self._signer, method, fields, within=self._within)
-
-    async def _holdings(self) -> dict[str, tuple[Decimal, Decimal]]:
-        said, pairs = await self._ask("BalanceEx"), await self._client.pairs()
-        return _read(lambda: orders.holdings(said, pairs))
+        return await self._desk.ask(method, self._within, fields)
 
     def _now(self) -> datetime:
         return self._client.venue_time(self._client.clock.now())

@@ -112,6 +112,11 @@ class Client:
         self._notice_steps()
         return moment + timedelta(seconds=self._venue_clock.ahead)
 
+    def our_time(self, moment: datetime) -> datetime:
+        """A moment of the venue's clock as ours showed it."""
+        self._notice_steps()
+        return moment - timedelta(seconds=self._venue_clock.ahead)
+
     def _heard_the_time(self, answer: Answer) -> None:
         said = answer.headers.get(TIME_HEADER)
         if said is not None:

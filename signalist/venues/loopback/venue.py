@@ -186,7 +186,8 @@ class NamelessLoopbackSession(LoopbackSession):
 
     async def history(self, symbol: str, since: datetime) -> tuple[PastOrder, ...]:
         said = {"symbol": symbol, "since": self._client.venue_time(since).isoformat()}
-        return parse.past_orders(await self._client.ask(self._signer, protocol.HISTORY, said, within=self._within))
+        told = parse.past_orders(await self._client.ask(self._signer, protocol.HISTORY, said, within=self._within))
+        return tuple(replace(past, time=self._client.our_time(past.time)) for past in told)
 
     @staticmethod
     def _name(order_id: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ import ssl
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -33,12 +33,15 @@ from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.lanes import Lanes
 from signalist.venues.transport.ledger import Draw, RateLedger
 from signalist.venues.transport.nonces import NonceSource
+from signalist.venues.transport.punctual import Punctual, TooLate, Writing, writing
 
 ALL_TOGETHER = 4
 """A venue counts as silent after so many times the failures in a row that silence a credential: one that hangs is not the venue."""
 KEPT_FREE = 0.2
 """Of the connections, for what protects."""
 USUAL_BREAKER = BreakerTerms()
+MOST_ADDRESSES = 200
+"""Kept ready; what is asked with parameters has one for each."""
 LONGEST_ANSWER = 8 * 1024 * 1024
 
 
@@ -99,6 +102,7 @@ class Http:
         self._all_together = together or replace(breaker, failures=breaker.failures * ALL_TOGETHER)
         self._breakers: dict[Hashable | None, Breaker] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._addresses: dict[str, URL] = {}
         self._lanes = Lanes(size - int(size * KEPT_FREE))
 
     async def send(self, call: Call) -> Answer:
@@ -168,41 +172,43 @@ class Http:
 
     async def _in_turn(self, call: Call) -> Answer:
         """Send it when a connection may be had for it, with the nonce that it wants."""
+        if call.sign is None and self._lanes.take_now(call.priority):
+            return await self._sent_in_its_lane(call)
         async with AsyncExitStack() as held:
-            if call.sign is not None or not self._lanes.take_now(call.priority):
-                call = await self._its_turn(call, held)
-            held.callback(self._lanes.give_back, call.priority)
-            return await self._sent(call)
+            try:
+                async with asyncio.timeout(_left(call)):
+                    if call.nonces is not None and call.sign is not None:
+                        nonce = await held.enter_async_context(call.nonces.turn(call.priority))
+                        body, headers = call.sign(nonce)
+                        call = replace(call, body=body, headers=headers)
+                    await self._lanes.take(call.priority)
+            except TimeoutError:
+                raise NotSent("Its time or deadline passed while requests before it were under way.") from None
+            return await self._sent_in_its_lane(call)
 
-    async def _its_turn(self, call: Call, held: AsyncExitStack) -> Call:
+    async def _sent_in_its_lane(self, call: Call) -> Answer:
         try:
-            async with asyncio.timeout(_left(call)):
-                if call.nonces is not None and call.sign is not None:
-                    nonce = await held.enter_async_context(call.nonces.turn(call.priority))
-                    body, headers = call.sign(nonce)
-                    call = replace(call, body=body, headers=headers)
-                await self._lanes.take(call.priority)
-        except TimeoutError:
-            raise NotSent("Its time or deadline passed while requests before it were under way.") from None
-        return call
+            return await self._sent(call)
+        finally:
+            self._lanes.give_back(call.priority)
 
     # --- The bytes -------------------------------------------------------------------------------
 
     async def _sent(self, call: Call) -> Answer:
-        wrote = SimpleNamespace(deadline=call.deadline, at=None)
+        wrote = Writing(call.deadline)
+        writing.set(wrote)
         try:
             async with self._opened().request(
                 call.method,
-                URL(str(self.base).rstrip("/") + call.target, encoded=True),
+                self._address(call.target),
                 data=call.body or None,
                 headers=call.headers,
-                timeout=aiohttp.ClientTimeout(total=call.within),
+                timeout=_within(call.within),
                 allow_redirects=False,
-                trace_request_ctx=wrote,
             ) as response:
                 body = await _whole(response)
                 return self._read(call, response, body, monotonic() - (wrote.at or monotonic()))
-        except _TooLate:
+        except TooLate:
             fence.check()
             raise NotSent("Its deadline had passed before it could be sent.") from None
         except (aiohttp.ClientConnectorError, aiohttp.ServerFingerprintMismatch) as error:
@@ -232,13 +238,19 @@ class Http:
             raise NoAnswer(f"The venue's answer was malformed (status {response.status}).") from None
         return Answer(response.status, said, response.headers, took)
 
+    def _address(self, target: str) -> URL:
+        """As it is signed, byte for byte."""
+        url = self._addresses.get(target)
+        if url is None:
+            url = URL(str(self.base).rstrip("/") + target, encoded=True)
+            if len(self._addresses) < MOST_ADDRESSES:
+                self._addresses[target] = url
+        return url
+
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_create_end.append(_in_time)
-            trace.on_connection_reuseconn.append(_in_time)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=Punctual(
                     limit=self._size,
                     keepalive_timeout=self._keep_alive,
                     ttl_dns_cache=300,
@@ -246,25 +258,10 @@ class Http:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
-                trace_configs=[trace],
             )
             # Nothing of ours is sent twice. It would repeat a GET, PUT or DELETE on a connection that the venue had just closed.
             self._session._retry_connection = False
         return self._session
-
-
-class _TooLate(Exception):
-    """The deadline passed while the request waited for its connection."""
-
-
-async def _in_time(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
-    """A connection is at hand; the request's bytes are written next, or never."""
-    wrote = context.trace_request_ctx
-    now = monotonic()
-    if (wrote.deadline is not None and now > wrote.deadline) or fence.is_closed(now):
-        raise _TooLate
-    wrote.at = now
-    fence.leaving()
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
@@ -277,6 +274,11 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
             raise NoAnswer(f"The venue's answer is longer than {LONGEST_ANSWER} bytes.")
         parts.append(part)
     return b"".join(parts)
+
+
+@lru_cache(64)
+def _within(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds)
 
 
 def _left(call: Call) -> float:

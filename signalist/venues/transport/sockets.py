@@ -1,15 +1,14 @@
 """WebSockets: one connection that notices silence, and one that is kept up.
 
-What is kept up is tried at once after a loss, with a little jitter, then after 1, 2, 4, 8 … 30 seconds, each with jitter; after ten tries
-in a row it is given up and said to be so, until somebody restarts it. Who is silent for too long is pinged, and left if that does not
-help. What is sent while there is no connection is not kept: whoever speaks says again what it wants after each opening.
+What is kept up is tried again at the pace of `signalist.domain.backoff`, at once at first, then after 1, 2, 4 … 30 seconds; after ten
+tries in a row it is given up and said to be so, until somebody restarts it. Who is silent for too long is pinged, and left if that does
+not help. What is sent while there is no connection is not kept: whoever speaks says again what it wants after each opening.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Protocol
 import aiohttp
 
 from signalist.clock import monotonic
+from signalist.domain.backoff import TRIES, pause
 from signalist.venues.errors import BadCredential, NotSent, SessionLost, VenueError
 
 LONGEST_MESSAGE = 16 * 1024 * 1024
@@ -36,26 +36,15 @@ class Link(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkTerms:
-    """Seconds. `silence`: nothing came for so long, so a ping is sent; `patience`: nor then, so the connection is left.
-    `settled`: up for so long, so the tries begin anew. `jitter` is a fraction of each pause, and of `first` at the first."""
+    """Seconds. `silence`: nothing came for so long, so a ping is sent; `patience`: nor then, so the connection is left. `settled`: up for
+    so long, so the tries begin anew. `pace` is what pauses are multiplied by."""
 
-    tries: int = 10
-    first: float = 0.25
-    pause: float = 1.0
-    longest_pause: float = 30.0
-    jitter: float = 0.2
+    pace: float = 1.0
     connect_within: float = 10.0
     silence: float = 10.0
     patience: float = 5.0
     settled: float = 10.0
     answer_within: float = 10.0
-
-    def wait(self, tried: int, draw: float) -> float:
-        """Seconds before the next try after `tried` in a row; `draw` is between 0 and 1."""
-        if tried == 0:
-            return self.first * draw
-        pause = min(self.pause * 2.0 ** min(tried - 1, 20), self.longest_pause)
-        return pause * (1 + self.jitter * (2 * draw - 1))
 
 
 USUAL = LinkTerms()
@@ -133,11 +122,19 @@ class Speaker(Protocol):
 
 
 class KeptUp:
-    """A connection to `url`, kept up from `start` to `close`. `seed` is what its jitter is drawn from."""
+    """A connection to `url`, kept up from `start` to `close`. `who` is what its jitter is drawn from; `admit` lets each try go."""
 
-    def __init__(self, url: str, speaker: Speaker, terms: LinkTerms = USUAL, *, seed: str = "") -> None:
-        self._url, self._speaker, self._terms = url, speaker, terms
-        self._draw = random.Random(f"{seed}:{url}")
+    def __init__(
+        self,
+        url: str,
+        speaker: Speaker,
+        terms: LinkTerms = USUAL,
+        *,
+        who: str = "",
+        admit: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._url, self._speaker, self._terms, self._admit = url, speaker, terms, admit
+        self._who = who
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self.link = Link.CLOSED
@@ -166,9 +163,11 @@ class KeptUp:
 
     async def _live(self) -> None:
         tried = 0
-        while tried < self._terms.tries:
+        while tried < TRIES:
             if tried or self.losses:
-                await asyncio.sleep(self._terms.wait(tried, self._draw.random()))
+                await asyncio.sleep(pause(tried, self._who) * self._terms.pace)
+            if self._admit is not None:
+                await self._admit()
             self._turn(Link.CONNECTING, "")
             begun = monotonic()
             try:
@@ -183,7 +182,7 @@ class KeptUp:
             # After a connection that lasted, the first try is made at once; who ends each at once is waited for.
             tried = 0 if monotonic() - begun >= self._terms.settled else tried + 1
             self._turn(Link.WAITING, why)
-        self._turn(Link.FAILED, f"given up after {self._terms.tries} tries")
+        self._turn(Link.FAILED, f"given up after {TRIES} tries")
 
     async def _once(self) -> None:
         """One connection, until it ends with an error."""

@@ -87,5 +87,10 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
         self.stderr.write("The engine is starting.")
-        await engine.run()
+        try:
+            await engine.run()
+        finally:
+            for venue in others.values():
+                if (close := getattr(venue, "close", None)) is not None:
+                    await close()
         self.stderr.write("The engine has stopped.")
