@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from django.db import connection
 
@@ -39,6 +40,18 @@ def keep(text: str, tenant_id: int | None) -> str:
 def told(marks: Collection[str]) -> dict[str, str]:
     """The words by their marks, as far as they are there. One query, or none."""
     return dict(Words.objects.filter(mark__in=marks).values_list("mark", "text")) if marks else {}
+
+
+def in_words(details: Sequence[str]) -> list[str]:
+    """Entries' details (JSON, as they are stored) with what was typed in the place of its marks. One query, or none."""
+    read = [json.loads(text) for text in details]
+    typed = told([found[NAME] for found in read if NAME in found])
+    return [
+        json.dumps(found | {NAME: typed.get(found[NAME], "")}, ensure_ascii=False, separators=(",", ":"))
+        if NAME in found
+        else text
+        for found, text in zip(read, details, strict=True)
+    ]
 
 
 def forget(names: Iterable[str], instead: str) -> int:

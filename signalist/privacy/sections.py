@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from signalist.accounts.models import Account
 from signalist.api.models import ApiKey
 from signalist.audit.models import Entry, Subject
+from signalist.audit.words import in_words
 from signalist.risk.models import TenantSwitchChange
 from signalist.trading.models import DailyResult, Execution, Fill, Instruction, Order, Position, Subscription, Trade
 from tenants.doors import viewing
@@ -32,13 +33,15 @@ CONNECTIONS = ("reports.export", "credentials.view")
 class Section:
     """Rows of one kind: a function of (tenant, user) and the columns by the name that the copy gives them.
 
-    `needs`: the permissions that who gets it must all have; none for what is the person's own.
+    `needs`: the permissions that who gets it must all have; none for what is the person's own. `told`: what a batch is before it goes
+    into the copy, made behind the same door.
     """
 
     name: str
     rows: Rows
     columns: Mapping[str, str]
     needs: tuple[str, ...] = ()
+    told: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = list
 
     def is_for(self, membership: Membership) -> bool:
         """Whether the member may have it."""
@@ -51,10 +54,11 @@ class Section:
             with viewing(tenant_id):
                 found = self.rows(tenant_id, user_id).filter(pk__gt=last).order_by("pk")
                 batch = list(found.values_list("pk", *self.columns.values())[:AT_ONCE])
+                said = self.told([dict(zip(self.columns, values[1:], strict=True)) for values in batch])
             if not batch:
                 return
             last = batch[-1][0]
-            yield [dict(zip(self.columns, values[1:], strict=True)) for values in batch]
+            yield said
 
 
 def _columns(names: str, **others: str) -> dict[str, str]:
@@ -71,6 +75,12 @@ _PLACE = {
 def _own_entries(tenant_id: int, user_id: int) -> QuerySet[Any]:
     subject = Subject.objects.filter(user_id=user_id).values("pseudonym")
     return Entry.objects.filter(tenant_id=tenant_id, subject__in=subject)
+
+
+def _with_words(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With what the person has typed, which stands apart from its entry."""
+    details = in_words([line["details"] for line in lines])
+    return [line | {"details": said} for line, said in zip(lines, details, strict=True)]
 
 
 SECTIONS = (
@@ -172,5 +182,7 @@ SECTIONS = (
         lambda tenant, user: TenantSwitchChange.objects.filter(tenant_id=tenant, by_id=user),
         _columns("layer before state reason at"),
     ),
-    Section("audit", _own_entries, _columns("at action target result details session correlation_id")),
+    Section(
+        "audit", _own_entries, _columns("at action target result details session correlation_id"), told=_with_words
+    ),
 )

@@ -12,6 +12,7 @@ from signalist.audit.verifying import verify
 from signalist.audit.words import forget, mark_of
 from signalist.audit.writing import record
 from signalist.clock import utc_now
+from signalist.privacy.sections import SECTIONS
 from tenants.doors import across_tenants, acting_for
 from tests.cast import PASSWORD, Cast
 
@@ -31,6 +32,11 @@ def test_a_name_goes_out_of_what_was_typed_and_the_chain_holds(cast: Cast) -> No
         (first, second), row = Entry.objects.order_by("pk"), Words.objects.get(text=TYPED)
         assert "Theo" not in first.details and row.mark in first.details
         assert [line.facts for line in lines([first, second])] == [f"words: {TYPED}", "words: no name here"]
+    (log,) = (section for section in SECTIONS if section.name == "audit")
+    copied = [line["details"] for batch in log.read(cast.acme.pk, cast.olivia.pk) for line in batch]
+    assert copied == [f'{{"words":"{TYPED}"}}', '{"words":"no name here"}'], (
+        "the copy of their data holds what they typed"
+    )
     with acting_for(cast.globex.pk):
         assert not Words.objects.exists(), "they are the workspace's, as the entry is"
     with across_tenants("tests"):
