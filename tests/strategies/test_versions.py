@@ -135,7 +135,9 @@ def test_nothing_is_published_past_the_gate_and_the_review(cast: Cast, reviewer:
     with pytest.raises(Refused, match="of their own"):
         actions.publish(version, cast.theo, NOW)
     written = VersionStep.objects.filter(version=version).order_by("pk")[:1]
-    VersionStep.objects.filter(pk__in=written).update(by=reviewer)  # as where the author has shared the strategy with them
+    VersionStep.objects.filter(pk__in=written).update(
+        by=reviewer
+    )  # as where the author has shared the strategy with them
     with pytest.raises(Refused, match="what they have written"):
         actions.publish(version, reviewer, NOW)
     VersionStep.objects.filter(pk__in=written).update(by=cast.theo)
