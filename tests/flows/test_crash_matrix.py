@@ -34,6 +34,7 @@ ELSEWHERE = {
     "gaps.judge.committed": "as gaps.find.committed",
     "missed.answer.committed": "as gaps.find.committed",
     "missed.answered.committed": "as gaps.find.committed",
+    "engine.hangs.committed": "said beside a thread that hangs, whose accounts then are for others; tests/flows/test_leases.py",
     "engine.sandboxed.committed": "a note of the walls around strategies, for people; tests/engine/test_walls.py",
     "engine.beat_outside.committed": "a note of a call to somebody outside, on which no order stands",
     "watch.batch.committed": "this venue leaves nothing to be watched; tests/flows/test_crashes_beside.py",
