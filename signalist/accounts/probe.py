@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from signalist.accounts.beats import plain_words
 from signalist.accounts.connectors import FORBIDDEN, NEEDED, Connector
 from signalist.clock import SystemClock
 from signalist.venues.base import Balance, KeyRights, TellsRights
@@ -33,7 +34,7 @@ def probe(connector: Connector, secrets: Mapping[str, str]) -> Probed:
     try:
         return asyncio.run(asyncio.wait_for(_asked(connector, secrets), WITHIN))
     except BadCredential as error:
-        raise NotAccepted(f"{connector.name} does not accept this key: {error}") from None
+        raise NotAccepted(f"{connector.name} does not accept this key: {plain_words(str(error))}") from None
     except TimeoutError:
         raise NotAccepted(
             f"{connector.name} did not answer within {WITHIN:.0f} seconds; nothing was stored. Try again."

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
+from signalist.accounts.beats import plain_words
 from signalist.accounts.keyholding import Door, Keys, Look
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
@@ -126,7 +127,7 @@ class KeyWatch:
                 await session.balance()
                 return Heard(door, None)
         except BadCredential as error:
-            return Heard(door, None, str(error) or "it is not valid")
+            return Heard(door, None, plain_words(str(error)) or "it is not valid")
         except (VenueError, TimeoutError) as error:
             log.warning("key_not_asked_about", account=door.account_id, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 an adapter that breaks says nothing about the key, and stops nobody else

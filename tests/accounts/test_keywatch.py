@@ -94,7 +94,9 @@ class OddVenue:
 
     def open(self, ref: str) -> Any:
         async def balance() -> Any:
-            raise BadCredential("revoked there") if ref == "desk-2" else ValueError("odd payload")
+            raise (
+                BadCredential("revoked \ud83d: api_secret=kQ8vPz3LmW") if ref == "desk-2" else ValueError("odd payload")
+            )
 
         return SimpleNamespace(balance=balance)
 
@@ -113,6 +115,10 @@ async def test_a_venue_that_breaks_keeps_no_other_key_from_being_judged_and_is_a
     await watch.ask(watch._due())
     said = await in_thread(lambda: list(Credential.objects.order_by("label").values_list("validity", flat=True)))
     assert said == [Validity.VALID, Validity.INVALID]
+    why = await in_thread(lambda: Credential.objects.get(label="desk-2").invalid_why)
+    assert why.startswith("revoked") and "kQ8vPz3LmW" not in why, (
+        "what a venue repeats of a key is on no page and in no log"
+    )
     assert [door.venue_ref for door in watch._due()] == ["desk-1"]
 
     served = connectors()["loopback"].venue_with(

@@ -54,6 +54,15 @@ def test_a_name_goes_out_of_what_was_typed_and_the_chain_holds(cast: Cast) -> No
         assert sorted(found(cast)) == ["changed", "removed"]
 
 
+def test_a_name_is_found_however_it_is_written_on_both_databases(cast: Cast) -> None:
+    with across_tenants("tests"):
+        for words in ("éva ÖSZ pays", "ÉVA ÖSZ does not", "Anna Ösz does"):
+            record("member.removed", tenant_id=cast.acme.pk, user_id=None, words=words)
+        assert forget(["Éva Ösz"], "a former member") == 2
+        said = set(Words.objects.values_list("text", flat=True))
+    assert said == {"a former member pays", "a former member does not", "Anna Ösz does"}
+
+
 def test_what_staff_type_is_no_part_of_an_entry(client: Client, cast: Cast) -> None:
     cast.gus.is_staff = True
     cast.gus.save()
