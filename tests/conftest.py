@@ -74,6 +74,7 @@ TRIED_ONCE = (
     "tests/strategies/test_confirmations.py",
     "tests/strategies/test_gate.py",
     "tests/strategies/test_library.py",
+    "tests/trading/test_reasons.py",
     "tests/venues/test_errors.py",
     "tests/venues/test_http.py",
     "tests/venues/test_loopback",
