@@ -13,12 +13,13 @@ from signalist.clock import monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.orders import OrderStatus
 from signalist.venues.base import NetPosition, TellsRights
-from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, Refused
+from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, NoAnswer, Refused
 from signalist.venues.kraken.parse import read
 from signalist.venues.kraken.protocol import Tier, call_cost
 from signalist.venues.kraken.tape import Cursor, Tape
-from signalist.venues.kraken.venue import Key, KrakenVenue
-from signalist.venues.transport.budgets import Budget
+from signalist.venues.kraken.venue import Key, KrakenSession, KrakenVenue
+from signalist.venues.transport.budgets import Budget, Priority
+from signalist.venues.transport.fence import fenced
 from tests.venues.battery import BUY, SELL, Following, Traded, limit, placed, request, status, stop
 from tests.venues.kraken_bench import QUICK, SPOT, KrakenBench, secret_of, served
 from tests.venues.kraken_server.house import ALL
@@ -126,6 +127,43 @@ async def test_a_name_that_kraken_would_take_again_is_refused_here(bench: Kraken
     with pytest.raises(DuplicateOrder) as caught:
         await session.place(order)
     assert (caught.value.next, bench.placings()) == (Next.UNKNOWN, before)
+
+
+async def test_an_order_whose_turn_did_not_come_is_sent_again_and_one_that_left_is_not(bench: KrakenBench) -> None:
+    session, order = bench.account(), request(BUY, "1")
+    assert isinstance(session, KrakenSession)
+    await session.balance()
+    async with bench.venue.client._source(session._signer).turn(Priority.PROTECTION):
+        with pytest.raises(TimeoutError), fenced(None) as house:
+            async with asyncio.timeout(0.05):
+                await session.place(order)
+    assert not house.may_have_left
+    await session.place(order)
+    assert bench.placings() == 1
+    bench.server.faults.add("slow", "AddOrder", seconds=0.3)
+    left = request(BUY, "1")
+    with pytest.raises(TimeoutError), fenced(None):
+        async with asyncio.timeout(0.1):
+            await session.place(left)
+    with pytest.raises(DuplicateOrder):
+        await session.place(left)
+
+
+async def test_the_list_of_pairs_is_asked_for_once_for_all_and_keeps_no_order_waiting(bench: KrakenBench) -> None:
+    client, listed = bench.venue.client, bench.server.listed
+    bench.server.listed = listed | {"XODD": {"wsname": "ODD/USD", "aclass_base": "currency"}}  # cannot be read
+    everybody = await asyncio.gather(*(client.pairs() for _ in range(5)))
+    assert bench.server.asked.count("AssetPairs") == 1 and len(everybody[0]) == len(listed)
+    client._pairs = 0.0, everybody[0]  # an hour later, and the venue hangs
+    bench.server.faults.add("slow", "AssetPairs", seconds=5.0)
+    begun = monotonic()
+    assert await client.pairs() is everybody[0] and await client.pairs() is everybody[0]
+    assert monotonic() - begun < 1.0
+    bench.server.listed = {}
+    other = bench.client()
+    with pytest.raises(NoAnswer):
+        await other.pairs()
+    await other.close()
 
 
 async def test_a_stop_locks_what_it_would_sell_and_is_bought_nothing_beside(bench: KrakenBench) -> None:
