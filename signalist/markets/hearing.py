@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from signalist.clock import Clock, monotonic
 from signalist.domain.candles import Candle
+from signalist.domain.money import ZERO, is_storable, settle
 from signalist.logs import logger
 from signalist.markets.board import Board, Quote
 from signalist.markets.feed_models import FeedSource
@@ -183,7 +184,8 @@ class Ear:
         market = self._markets.get(ticker.symbol)
         if market is None:
             return
-        if not ticker.last.is_finite() or ticker.last <= 0:
+        price = settle(ticker.last) if is_storable(ticker.last) else ZERO
+        if price <= 0:
             market.add("refused")
             market.error = f"a price of {ticker.last}"
             return
@@ -192,7 +194,7 @@ class Ear:
             self._compare_clocks(ticker.at, now)
             market.lag = now - ticker.at
         at = now if ticker.at is None else min(ticker.at, now)
-        if not self._board.put(ticker.symbol, Quote(ticker.last, at, monotonic())):
+        if not self._board.put(ticker.symbol, Quote(price, at, monotonic())):
             market.add("out_of_order")
             return
         market.last_ticker = at

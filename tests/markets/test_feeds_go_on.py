@@ -6,15 +6,20 @@ import asyncio
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from signalist.markets import service as services
 from signalist.markets import side_work
-from signalist.markets.feed_models import FeedSource
+from signalist.markets.feed_models import Feed, FeedSource
 from signalist.markets.models import Candle as CandleRow
-from signalist.markets.wanted import Wanted
+from signalist.markets.models import LatestPrice
+from signalist.markets.settling import Outcome
+from signalist.markets.tracking import Series
+from signalist.markets.wanted import BASE, Wanted
+from signalist.markets.watching import Market
 from signalist.venues.market_data import Ticker
 from tenants.doors import across_tenants
 from tests.markets.feed_world import MINUTE, NOON, SECOND, World, candle, instrument, story, until, world
@@ -107,3 +112,30 @@ async def test_a_work_that_breaks_is_begun_anew_and_ends_nothing_else() -> None:
             await until(lambda: "BTC/USD" in w.service.board.quotes, "prices are asked for again")
             assert broken.is_set()
             await joined(w, "ETH/USD")  # nor does what had broken end the next round
+
+
+@story
+async def test_a_number_that_no_database_holds_is_refused_or_rounded_and_ends_no_feed() -> None:
+    async with world() as w:
+        for price in ("0.123456789012", "1E+30", "0.00000000001"):
+            await w.say(say="ticker", symbol="BTC/USD", price=price, at=(NOON + SECOND).isoformat())
+        await w.tells(candle(1, 101, "1E+40"), closed=False)
+        w.service.due_now("prices")
+        await w.service.turn()
+        assert LatestPrice.objects.get().price == Decimal("0.123456789")
+        w.clock.advance_to(NOON + MINUTE + SECOND)
+        await w.tells(candle(1, 102))
+        await w.turn()
+        await w.shown()
+        assert w.stored()[-1] == (1, 102, False) and w.feed().refused == 3
+
+
+def test_minutes_without_trade_before_a_feed_began_make_up_for_no_gap_of_it() -> None:
+    market = Market.of("BTC/USD", [Feed(instrument_id=1)], Series(BASE))
+    before, missed = Outcome(), Outcome()
+    before.invented[1], missed.invented[1] = 50, 1
+    market.settled(before, filled=True, past=True)
+    market.settled(missed, filled=True)
+    market.series.counts.gaps = 3
+    (feed,) = market.news("open", NOON, waits=False)
+    assert (feed.gaps, feed.synthetic, feed.open_gaps) == (3, 1, 2)
