@@ -247,6 +247,21 @@ async def test_a_look_at_a_quiet_account_fits_into_the_smallest_tier(bench: Krak
     assert bench.server.asked.count("TradesHistory") == 1, "all that is filled has been told"
 
 
+async def test_a_fill_that_its_history_tells_long_after_the_order_is_not_lost(bench: KrakenBench) -> None:
+    session = bench.account()
+    following = await Following(session).read()
+    bench.server.faults.add("hidden", "TradesHistory", times=3)
+    await placed(session, request(BUY, "1"))
+    for _ in range(3):
+        await following.read()
+        bench.clock.advance_to(bench.clock.now() + timedelta(seconds=11))
+    assert [order.filled for order in following.orders.values()] == [1] and following.fills == []
+    assert [fill.quantity for fill in (await following.read()).fills] == [1]
+    asked = bench.server.asked.count("TradesHistory")
+    await following.read()
+    assert bench.server.asked.count("TradesHistory") == asked
+
+
 async def test_an_amendment_off_the_steps_is_refused_before_it_counts(bench: KrakenBench) -> None:
     session = bench.account()
     _, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,6 +28,8 @@ TRUSTED = 60.0
 """Seconds after which the venue is asked even if its stream has missed nothing."""
 AWAITED = 1.5
 """Seconds after which the venue is asked where its stream has not told of an order that it has taken."""
+STILL_TO_COME = timedelta(minutes=2)
+"""So long after an order's end its fills may appear later than it does."""
 NO_TERMS = LinkTerms()
 
 
@@ -97,10 +99,20 @@ class Desk:
                 tape.tell_fill(orders.fill(trade_id, row, "", known))
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's history was none of its protocol ({type(error).__name__}).") from error
+        if self._lacks_lately([report for report, *_ in told], now):
+            # The history of fills is behind that of orders: what it lacks is asked for again, from where it was whole.
+            tape.is_whole(since, tape.until or since)
+            return
         tape.is_whole(since, now)
         self._asked_at, self._awaited_until = begun, None
         # What the stream said from before the question on, and the answer, are all there is: if it is still the same stream.
         self._whole = self._whole or (joined == self._joins > 0 and self._joined)
+
+    def _lacks_lately(self, reports: Sequence[OrderReport], now: datetime) -> bool:
+        """Whether fills of an order are still to come: of one that began where this tape did not know yet, some were told before it."""
+        told_from, tape = self.tape.since, self.tape
+        lately = [r for r in reports if now - r.time < STILL_TO_COME and (told_from is None or r.time >= told_from)]
+        return tape.lacks_fills(lately)
 
     def learn(self, order_id: str, row: Any, known: Pairs) -> OrderReport:
         """An order as REST tells it, put on the tape."""

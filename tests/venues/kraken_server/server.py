@@ -175,8 +175,10 @@ class Server:
         return {txid: self.house.row(holder, order) for txid, order in found.items() if order is not None}
 
     def _trades(self, holder: Holder, said: Mapping[str, str]) -> Any:
-        start = float(said.get("start", 0))
-        rows = {trade: self.house.trade(row) for trade, row in reversed(holder.tape) if row.time.timestamp() >= start}
+        start, tape = float(said.get("start", 0)), holder.tape
+        if self.faults.play("TradesHistory", ("hidden",)):
+            tape = []
+        rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if row.time.timestamp() >= start}
         return {"trades": _page(rows, said), "count": len(rows)}
 
     def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:
