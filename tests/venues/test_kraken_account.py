@@ -13,7 +13,16 @@ from signalist.clock import monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.orders import OrderStatus
 from signalist.venues.base import NetPosition, TellsRights
-from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, NoAnswer, Refused
+from signalist.venues.errors import (
+    BadCredential,
+    Busy,
+    DuplicateOrder,
+    InsufficientFunds,
+    Next,
+    NoAnswer,
+    OrderNotOpen,
+    Refused,
+)
 from signalist.venues.kraken.parse import read
 from signalist.venues.kraken.protocol import Tier, call_cost
 from signalist.venues.kraken.tape import Cursor, Tape
@@ -245,6 +254,21 @@ async def test_a_look_at_a_quiet_account_fits_into_the_smallest_tier(bench: Krak
     assert bench.server.asked.count("TradesHistory") == 1
     await following.read()
     assert bench.server.asked.count("TradesHistory") == 1, "all that is filled has been told"
+
+
+async def test_an_order_whose_cancel_is_pending_is_not_called_cancelled(bench: KrakenBench) -> None:
+    session = bench.account()
+    (order,) = await placed(session, limit(BUY, "1", 900, symbol=SPOT.symbol))
+    bench.server.faults.add("pending", "CancelOrder")
+    with pytest.raises(NoAnswer, match="still stands"):
+        await session.cancel(order)
+    assert await status(session, order) == (OrderStatus.WORKING, 0)
+    assert (await session.cancel(order)).status is OrderStatus.CANCELLED
+    (order,) = await placed(session, limit(BUY, "1", 900, symbol=SPOT.symbol))
+    bench.server.faults.add("pending", "CancelOrder")
+    await bench.moves_to(890)
+    with pytest.raises(OrderNotOpen):
+        await session.cancel(order)
 
 
 async def test_a_fill_that_its_history_tells_long_after_the_order_is_not_lost(bench: KrakenBench) -> None:

@@ -59,7 +59,7 @@ class Server:
         self._private: Mapping[str, Callable[[Holder, Mapping[str, str]], Any]] = {
             "AddOrder": self.house.add,
             "AmendOrder": self.house.amend,
-            "CancelOrder": self.house.cancel,
+            "CancelOrder": self._cancel,
             "OpenOrders": self._open_orders,
             "ClosedOrders": self._closed_orders,
             "QueryOrders": self._query_orders,
@@ -152,6 +152,10 @@ class Server:
         raise Refusal("EGeneral:Unknown method")
 
     # --- What accounts ask -----------------------------------------------------------------------
+
+    def _cancel(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        pending = self.faults.play("CancelOrder", ("pending",))
+        return {"count": 1, "pending": True} if pending else self.house.cancel(holder, said)
 
     def _open_orders(self, holder: Holder, said: Mapping[str, str]) -> Any:
         hidden = self.faults.play("OpenOrders", ("hidden",))
