@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -29,6 +30,7 @@ from signalist.venues.kraken.tape import Cursor, Tape
 from signalist.venues.kraken.venue import Key, KrakenSession, KrakenVenue
 from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.fence import fenced
+from signalist.venues.transport.sockets import Link
 from tests.venues.battery import BUY, SELL, Following, Traded, limit, placed, request, status, stop
 from tests.venues.kraken_bench import QUICK, SPOT, KrakenBench, secret_of, served
 from tests.venues.kraken_server.house import ALL
@@ -269,6 +271,23 @@ async def test_an_order_whose_cancel_is_pending_is_not_called_cancelled(bench: K
     await bench.moves_to(890)
     with pytest.raises(OrderNotOpen):
         await session.cancel(order)
+
+
+async def test_a_stream_that_was_given_up_is_joined_again_once_the_venue_answers(bench: KrakenBench) -> None:
+    bench.account()
+    terms = replace(QUICK, pace=0.0005)
+    bench.others.append(
+        KrakenVenue(bench.client(), lambda ref: Key(ref, secret_of(ref)), stream_at=bench.stream_at, terms=terms)
+    )
+    session = bench.others[-1].open("account-1")
+    assert isinstance(session, KrakenSession)
+    bench.server.streams.closed_to_all = True
+    session.listen(lambda: None)
+    await until(lambda: session._desk.state is Link.FAILED)
+    bench.server.streams.closed_to_all = False
+    await asyncio.sleep(0.05)
+    await session.reports("")
+    await until(bench.is_joined)
 
 
 async def test_a_fill_that_its_history_tells_long_after_the_order_is_not_lost(bench: KrakenBench) -> None:
