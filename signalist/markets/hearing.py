@@ -32,7 +32,7 @@ log = logger(__name__)
 
 SKEWED = timedelta(seconds=2)
 """A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
-LATELY = timedelta(minutes=1)
+LATELY, LATEST = timedelta(minutes=1), timedelta(hours=1)
 SUSPECT_EVERY = 300.0
 STOOD_STILL = 0.5
 """Seconds between two looks at the time after which this process, and not its venue, was late."""
@@ -72,7 +72,7 @@ class _Lateness:
 
     def heard(self, at: datetime, now: datetime) -> None:
         """A price that was made at `at` arrived."""
-        lag = max(now - at, timedelta(0))
+        lag = min(max(now - at, timedelta(0)), LATEST)
         if self.since is None or now - self.since >= LATELY:
             self.before, self.least, self.since = self.least, lag, now
         self.least = lag if self.least is None else min(self.least, lag)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from signalist.markets import feed_books, side_work
 from signalist.markets import service as services
-from signalist.markets import side_work
 from signalist.markets.feed_models import Feed, FeedSource
 from signalist.markets.models import Candle as CandleRow
 from signalist.markets.models import LatestPrice
@@ -139,3 +139,18 @@ def test_minutes_without_trade_before_a_feed_began_make_up_for_no_gap_of_it() ->
     market.series.counts.gaps = 3
     (feed,) = market.news("open", NOON, waits=False)
     assert (feed.gaps, feed.synthetic, feed.open_gaps) == (3, 1, 2)
+
+
+@story
+async def test_what_a_venue_says_fits_into_the_rows_of_its_feed_whatever_it_is() -> None:
+    async with world() as w:
+        await w.say(say="ticker", symbol="BTC/USD", price="100", at="0001-01-01T00:00:00+00:00")
+        await w.say(say="trouble", kind="refused", symbol="BTC/USD", why="no \x00 such \ud800 market")
+        await w.turn()
+        await w.shown()
+        feed, source = w.feed(), w.source()
+        assert feed.lag_ms == feed_books.LARGEST_WHOLE and "no   such   market" in feed.last_error
+        assert "no   such   market" in source.last_error
+        await w.say(say="ticker", symbol="BTC/USD", price="100", at="9999-12-31T00:00:00+00:00")
+        await w.shown()
+        assert w.source().ahead_ms == feed_books.LARGEST_WHOLE
