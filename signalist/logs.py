@@ -165,6 +165,12 @@ def redact_text(value: str) -> str:
     return _LONG_RUN.sub(lambda found: REDACTED if _is_key_material(found[0]) else found[0], value)
 
 
+def plain_words(text: str) -> str:
+    """A venue's text as it may be stored and shown: without what looks like a secret, and without what no database takes (NUL, halves of
+    surrogate pairs), for whoever writes it writes of other accounts in the same statement."""
+    return redact_text("".join(letter if letter.isprintable() else " " for letter in text)).strip()
+
+
 def _redact_assigned(found: re.Match[str]) -> str:
     if _names_a_secret(found["name"]):
         return f"{found['name']}{found['sign']}{REDACTED}"

@@ -41,8 +41,8 @@ _NOT_FOR_WEB = ("accounts_paper", "accounts_venue", _UNTYPED)
 # The switches over everybody are thrown by `manage.py kill`, as the engine; pages show them.
 # The chain of the audit log is the engine's; the web appends entries.
 # What engines carry out: pages ask for it, and cannot say that it was done.
-_ONLY_ADDED_BY_WEB = ("risk_switchrequest",)
-_ONLY_READ_BY_WEB = ("risk_shared", "audit_link", "audit_head")
+_ONLY_ADDED_BY_WEB = ("risk_switchrequest", "accounts_inquiry")
+_ONLY_READ_BY_WEB = ("risk_shared", "audit_link", "audit_head", "accounts_accounthealth")
 # An author is told how many followers did what with a signal, and the middle of their slippage and delay.
 _COUNTED_FOR_AUTHORS = ("trading_execution", "trading_order", "trading_fill")
 # What the engine's role deletes of a log-in when its owner is deleted, knowing no more of it than whose it is: column by column.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from signalist.logs import redact_text
+from signalist.logs import plain_words
 from signalist.venues.errors import BadCredential, NotOpened, VenueError
 
 
@@ -40,9 +40,3 @@ def told(error: Exception) -> str:
     if isinstance(error, VenueError):
         return f"The venue could not be asked: {words or error.code}"
     return "The venue's answer could not be read. It is on record."
-
-
-def plain_words(text: str) -> str:
-    """A venue's text as it may be stored and shown: without what looks like a secret, and without what no database takes (NUL, halves of
-    surrogate pairs), for whoever writes it writes of other accounts in the same statement."""
-    return redact_text("".join(letter if letter.isprintable() else " " for letter in text)).strip()

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from signalist.accounts.beats import plain_words
 from signalist.accounts.connectors import FORBIDDEN, NEEDED, Connector
 from signalist.clock import SystemClock
+from signalist.logs import plain_words
 from signalist.venues.base import Balance, KeyRights, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
 from signalist.venues.transport.supplies import of_this_process

@@ -8,13 +8,13 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 
 from signalist.accounts import inquiries
-from signalist.accounts.beats import Beat, plain_words, told
+from signalist.accounts.beats import Beat, told
 from signalist.accounts.inquiries import Heard
 from signalist.accounts.models import Inquiry
 from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic, utc_now
 from signalist.engine.loop import Engine
-from signalist.logs import logger
+from signalist.logs import logger, plain_words
 from signalist.venues.base import Session, TellsRights
 from signalist.venues.errors import VenueError
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
-from signalist.accounts.beats import plain_words
 from signalist.accounts.keyholding import Door, Keys, Look
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic
 from signalist.engine.loop import Engine
-from signalist.logs import logger
+from signalist.logs import logger, plain_words
 from signalist.risk.connections import invalidate
 from signalist.venues.base import KeyRights, TellsRights
 from signalist.venues.errors import BadCredential, VenueError

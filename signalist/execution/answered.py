@@ -19,7 +19,7 @@ from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases
 from signalist.execution.claims import Errand, order_fact
-from signalist.logs import redact_text
+from signalist.logs import plain_words
 from signalist.trading.models import AttemptAction, Order, Position
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed, take_quantity
@@ -102,7 +102,7 @@ def _complete(errand: Errand) -> None:
     attempt, error, answer = errand.attempt, errand.error, errand.answer
     attempt.latency_ms, attempt.success = round(errand.latency_ms, 3), error is None
     if error is not None:
-        attempt.error_type, attempt.error_message = error.code, redact_text(str(error))[:300]
+        attempt.error_type, attempt.error_message = error.code, plain_words(str(error))[:300]
     elif isinstance(answer, OrderReport):
         attempt.response = {
             "venue_order_id": answer.venue_order_id,
@@ -125,7 +125,7 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
         return
     error = errand.error
     assert error is not None
-    reason = f"{error.code}: {redact_text(str(error))}"
+    reason = f"{error.code}: {plain_words(str(error))}"
     if error.next is Next.RETRY and order.state is OrderStatus.SENDING:
         # The venue did not look at it: it may go again, later, and an entry only until its deadline.
         move(order, OrderStatus.CREATED, now, reason)
@@ -156,7 +156,7 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))
     elif errand.error is not None:
         order.not_before = now + _pause(order, errand.error)
-        order.reason = f"{errand.error.code}: {redact_text(str(errand.error))}"[:200]
+        order.reason = f"{errand.error.code}: {plain_words(str(errand.error))}"[:200]
         if errand.error.next is Next.FINAL and errand.attempt.action == AttemptAction.AMEND:
             # The venue will not amend it: withdraw it, and protection is written anew. An entry stays as it is, and says so.
             order.wanted_quantity, order.wanted_trigger, order.cancel_wanted = None, None, order.leg != Leg.ENTRY

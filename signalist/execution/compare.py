@@ -26,7 +26,7 @@ from signalist.execution.carrying_out import asked, carry_out, is_done_at_venue
 from signalist.execution.sides import at_stake, books_of, last_trade, named_orders
 from signalist.execution.verdicts import Verdict, judge, note_look, store_looks, take_news
 from signalist.failpoints import failpoint
-from signalist.logs import logger, redact_text
+from signalist.logs import logger, plain_words
 from signalist.trading.comparing import Books, Snapshot, compare, unlisted
 from signalist.trading.discrepancies import AccountLook, Discrepancy
 from signalist.trading.models import Order
@@ -273,7 +273,7 @@ def _not_cancelled(error: Exception) -> str:
     """What went wrong, for whoever asked. An error's own words may quote what was sent, and with it a secret."""
     if isinstance(error, TimeoutError):
         return "The venue did not say in time whether it is cancelled; the next looks will show it."
-    return f"The venue did not cancel it: {redact_text(str(error)) or type(error).__name__}"
+    return f"The venue did not cancel it: {plain_words(str(error)) or type(error).__name__}"
 
 
 def _share(account: Account) -> float:

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from signalist.domain.orders import OrderStatus, can_move, moved
+from signalist.logs import plain_words
 from signalist.trading.models import Order
 
 
@@ -14,7 +15,7 @@ def move(order: Order, to: OrderStatus, now: datetime, reason: str = "") -> None
     order.status = moved(order.state, to).value
     order.updated_at = now
     if reason:
-        order.reason = reason[:200]
+        order.reason = plain_words(reason)[:200]  # much of it is what a venue says
     if to.is_final:
         order.cancel_wanted, order.wanted_quantity, order.busy, order.not_before = False, None, False, None
         order.wanted_trigger = None

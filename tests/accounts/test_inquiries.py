@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import ProgrammingError, connection, transaction
 from django.test import Client
 
 from signalist.accounts.beats import Beat, told
@@ -26,6 +27,7 @@ from signalist.venues.errors import BadCredential, NoAnswer
 from signalist.venues.transport.supplies import of_this_process
 from tenants.doors import across_tenants
 from tenants.models import User
+from tenants.roles import WEB
 from tests.accounts.loopback import Loopback
 from tests.accounts.test_keyholding import connected, venue
 from tests.accounts.test_keywatch import ELSEWHERE, Desk, in_thread
@@ -164,3 +166,16 @@ def test_what_was_asked_is_kept_for_thirty_days(cast: Cast) -> None:
 def test_an_account_that_is_not_there_yet_is_said_so(client: Client, cast: Cast) -> None:
     client.force_login(cast.theo)
     assert "No account yet" in plain(client.get("/connections/accounts/").content.decode())
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "statement", ["UPDATE accounts_inquiry SET state = 'ANSWERED'", "DELETE FROM accounts_accounthealth"]
+)
+def test_the_webs_role_asks_and_cannot_say_what_a_venue_said(cast: Cast, statement: str) -> None:
+    with across_tenants("tests"), connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {WEB}")
+        cursor.execute("SELECT count(*) FROM accounts_inquiry")
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+            cursor.execute(statement)
+        cursor.execute("RESET ROLE")
