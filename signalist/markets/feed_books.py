@@ -85,7 +85,8 @@ def _newest(instrument_ids: Sequence[int], frame: Timeframe) -> dict[int, dateti
 def keep_up(source: FeedSource, feeds: Sequence[Feed], told: str, now: datetime) -> None:
     """Write what the source and these feeds say of themselves now. Two statements, and an event where somebody must know (`told`, the
     standing): that it was tried in vain too often, or that it is there again after that."""
-    for row in (source, *feeds):
+    kept_up: Sequence[FeedSource | Feed] = (source, *feeds)
+    for row in kept_up:
         _made_to_fit(row)
     with transaction.atomic():
         fast.update([source], OF_SOURCE)
