@@ -51,6 +51,11 @@ def exact(value: Decimal | int | str) -> Decimal:
     return number
 
 
+def is_storable(value: Decimal) -> bool:
+    """Whether `value`, settled, can be held: a number with at most 18 digits before the point."""
+    return value.is_finite() and value.copy_abs() <= LARGEST
+
+
 def settle(value: Decimal) -> Decimal:
     """Round a computed amount (a product or a quotient) to the 10 decimals that are stored, half to even."""
     return value.quantize(QUANTUM, rounding=ROUND_HALF_EVEN, context=WIDE)

@@ -25,6 +25,9 @@ OF_SOURCE = (
     "batches", "batches_failed", "batch_asked", "batch_got", "batch_ms", "last_error", "last_error_at",
 )  # fmt: skip
 
+LARGEST_WHOLE = 2**31 - 1
+"""The largest number that PostgreSQL's integers hold."""
+
 _NEWEST = """
 SELECT i.id, (SELECT MAX(c.close_time) FROM markets_candle c WHERE c.instrument_id = i.id AND c.timeframe = %s)
 FROM markets_instrument i WHERE {chosen} ORDER BY i.id
@@ -82,12 +85,25 @@ def _newest(instrument_ids: Sequence[int], frame: Timeframe) -> dict[int, dateti
 def keep_up(source: FeedSource, feeds: Sequence[Feed], told: str, now: datetime) -> None:
     """Write what the source and these feeds say of themselves now. Two statements, and an event where somebody must know (`told`, the
     standing): that it was tried in vain too often, or that it is there again after that."""
+    kept_up: Sequence[FeedSource | Feed] = (source, *feeds)
+    for row in kept_up:
+        _made_to_fit(row)
     with transaction.atomic():
         fast.update([source], OF_SOURCE)
         fast.update(feeds, KEPT_UP)
         if told:
             kind = "feed_failed" if told == "failed" else "feed_restored"
             emit([Fact(kind, None, now, {"source": source.code, "standing": told, "why": source.why})])
+
+
+def _made_to_fit(row: FeedSource | Feed) -> None:
+    """What a venue says may hold letters that PostgreSQL does not take, and times that no count of milliseconds there has room for."""
+    for name in ("why", "last_error", "lag_ms", "ahead_ms"):
+        said = getattr(row, name, None)
+        if isinstance(said, str):
+            setattr(row, name, "".join(letter if letter.isprintable() else " " for letter in said))
+        elif said is not None:
+            setattr(row, name, max(-LARGEST_WHOLE, min(said, LARGEST_WHOLE)))
 
 
 def take_filled(filled: Filled, instrument_ids: Sequence[int], now: datetime) -> Outcome:

@@ -18,7 +18,7 @@ from signalist.domain.backoff import pause
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import Timeframe
 from signalist.logs import logger
-from signalist.venues.errors import Next, VenueError
+from signalist.venues.errors import Next, NoAnswer, VenueError
 from signalist.venues.market_data import MarketData
 
 log = logger(__name__)
@@ -91,11 +91,20 @@ class Filler:
             key = hole.symbol, hole.frame.code, hole.past
             del self._holes[key]
             try:
-                await self._fill(hole)
-                self._tries.pop(key, None)
-            except VenueError as error:
-                await self._failed(key, hole, error)
+                await self._try(key, hole)
+            except asyncio.CancelledError:
+                self.want(hole)  # the feed rests, or begins with other markets: it is as missing as before
+                raise
             await asyncio.sleep(self._source.limits.pause)
+
+    async def _try(self, key: tuple[str, str, bool], hole: Hole) -> None:
+        try:
+            await self._fill(hole)
+            self._tries.pop(key, None)
+        except VenueError as error:
+            await self._failed(key, hole, error)
+        except Exception as error:  # noqa: BLE001  # one hole that cannot be filled keeps no other one open
+            await self._failed(key, hole, NoAnswer(f"the answer could not be taken ({type(error).__name__})"))
 
     def _next(self) -> tuple[Hole | None, float]:
         """The hole that is due, those that the feed missed before the past; else how long to wait for one, in seconds."""

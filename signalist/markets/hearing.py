@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from signalist.clock import Clock, monotonic
 from signalist.domain.candles import Candle
+from signalist.domain.money import ZERO, is_storable, settle
 from signalist.logs import logger
 from signalist.markets.board import Board, Quote
 from signalist.markets.feed_models import FeedSource
@@ -31,6 +32,7 @@ log = logger(__name__)
 
 SKEWED = timedelta(seconds=2)
 """A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
+LATELY, LATEST = timedelta(minutes=1), timedelta(hours=1)
 SUSPECT_EVERY = 300.0
 STOOD_STILL = 0.5
 """Seconds between two looks at the time after which this process, and not its venue, was late."""
@@ -60,6 +62,27 @@ class Unstored:
 
 
 @dataclass(slots=True)
+class _Lateness:
+    """How much later than it was made, by our clock, a price arrived at the least, lately: the way takes as long, or our clock is ahead.
+    Either way the last trades of a candle are not here before. Each candle in which there was trade had prices of its own."""
+
+    least: timedelta | None = None
+    before: timedelta | None = None
+    since: datetime | None = None
+
+    def heard(self, at: datetime, now: datetime) -> None:
+        """A price that was made at `at` arrived."""
+        lag = min(max(now - at, timedelta(0)), LATEST)
+        if self.since is None or now - self.since >= LATELY:
+            self.before, self.least, self.since = self.least, lag, now
+        self.least = lag if self.least is None else min(self.least, lag)
+
+    def now(self) -> timedelta:
+        """By how much what is heard now is late."""
+        return min((lag for lag in (self.least, self.before) if lag is not None), default=timedelta(0))
+
+
+@dataclass(slots=True)
 class _Connection:
     """How a line stands by our clock."""
 
@@ -71,6 +94,7 @@ class _Connection:
     opened: datetime | None = None
     heard: datetime | None = None
     suspected: float = float("-inf")
+    late: _Lateness = field(default_factory=_Lateness)
 
 
 class Ear:
@@ -114,6 +138,8 @@ class Ear:
         connection.heard = now
         match message:
             case Ticker():
+                if message.at is not None:
+                    connection.late.heard(message.at, now)
                 self._priced(message, now)
             case CandleUpdate():
                 self._told(message, now)
@@ -142,10 +168,11 @@ class Ear:
         for connection in self._connections.values():
             if connection.standing != "open" or connection.heard is None:
                 continue
+            there = now - connection.late.now()
             for symbol in connection.symbols:
                 market = self._markets[symbol]
-                if connection.heard >= market.series.frame.last_close(now - SETTLES):
-                    self._found(market, market.series.passed(now), connection)
+                if connection.heard >= market.series.frame.last_close(there - SETTLES):
+                    self._found(market, market.series.passed(there), connection)
 
     def suspect(self, market: Market, hole: Hole, candles: Sequence[Candle]) -> None:
         """History knows candles of a hole. Where there was trade in one of them while the stream was whole, the stream keeps it from us."""
@@ -183,7 +210,8 @@ class Ear:
         market = self._markets.get(ticker.symbol)
         if market is None:
             return
-        if not ticker.last.is_finite() or ticker.last <= 0:
+        price = settle(ticker.last) if is_storable(ticker.last) else ZERO
+        if price <= 0:
             market.add("refused")
             market.error = f"a price of {ticker.last}"
             return
@@ -192,7 +220,7 @@ class Ear:
             self._compare_clocks(ticker.at, now)
             market.lag = now - ticker.at
         at = now if ticker.at is None else min(ticker.at, now)
-        if not self._board.put(ticker.symbol, Quote(ticker.last, at, monotonic())):
+        if not self._board.put(ticker.symbol, Quote(price, at, monotonic())):
             market.add("out_of_order")
             return
         market.last_ticker = at
@@ -236,7 +264,7 @@ class Ear:
         if word != connection.standing:
             connection.since = now
         if state.standing is Standing.OPEN:
-            connection.opened = now
+            connection.opened, connection.late = now, _Lateness()
         connection.standing, connection.why = word, state.why
         if state.standing in (Standing.LOST, Standing.OPEN):
             for symbol in connection.symbols:
@@ -263,6 +291,8 @@ class Ear:
         if self._row is None:
             return
         ahead = at - now
+        if ahead < -SKEWED and all(c.late.now() > SKEWED for c in self._connections.values()):
+            self._noted(f"clock: no price is younger than {-ahead.total_seconds():.1f} s when it arrives", now)
         if ahead > SKEWED:
             self._row.ahead_ms = round(ahead.total_seconds() * 1000)
             self._noted(f"clock: a price of {ahead.total_seconds():.1f} s from now", now)

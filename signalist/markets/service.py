@@ -27,6 +27,7 @@ from signalist.markets.filling import Filled, Filler, Hole
 from signalist.markets.hearing import Ear, Unstored
 from signalist.markets.lines import Line, lines_for
 from signalist.markets.settling import Outcome, settle_candles
+from signalist.markets.side_work import SideWork
 from signalist.markets.tracking import Series
 from signalist.markets.wanted import BASE, Wanted
 from signalist.markets.watching import Market
@@ -71,7 +72,7 @@ class MarketService:
         self._filler = Filler(source, clock, self._filled)
         self._ear = Ear(clock, self.board, self.markets, self._unstored, self._filler)
         self.batch = BatchPrices([source, *others])
-        self._tasks: list[asyncio.Task[None]] = []
+        self._works = SideWork()
         self._due: dict[str, float] = {}
         self._checked: dict[tuple[str, str], datetime] = {}
         self._holds = False
@@ -92,7 +93,7 @@ class MarketService:
 
     async def stop(self) -> None:
         """Listen no more, and give the lease back."""
-        await self._rest()
+        await self._works.rest()
         await self.source.close()
         if self._holds:
             with suppress(OperationalError, InterfaceError):
@@ -104,7 +105,7 @@ class MarketService:
             token = await self._do(lambda: feed_lease.hold(self.source.code, self._engine, self._clock.now()))
             if token is None and self._holds:
                 log.warning("feed_lost_its_lease", source=self.source.code)
-                await self._rest()
+                await self._lose()
             self._holds = token is not None
         if not self._holds:
             return
@@ -124,7 +125,7 @@ class MarketService:
 
     async def _begin(self, wanted: Wanted) -> None:
         """Feed these markets from now on. Those that were fed before keep what is known of them."""
-        await self._rest()
+        await self._works.rest()
         symbols = {key: symbol for symbol, keys in wanted.routes.items() for key in keys}
         row = await self._do(lambda: feed_books.source_of(self.source.code))
         begun = await self._do(lambda: feed_books.begin(row, symbols, BASE))
@@ -145,9 +146,8 @@ class MarketService:
         self._shown, self.row = wanted, row
         self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear))
         self._want_higher(now)
-        self._tasks = [asyncio.create_task(line.keep()) for line in self._ear.lines.values()]
-        works = (self._filler.keep(), self._ask_prices(), self._let_time_pass())
-        self._tasks += [asyncio.create_task(work) for work in works]
+        self._works.begin({name: line.keep for name, line in self._ear.lines.items()})
+        self._works.begin({"history": self._filler.keep, "prices": self._ask_prices, "time": self._let_time_pass})
 
     def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:
         """Go on behind what is stored; where nothing is, or it is long ago, ask for some of the past and go on from here."""
@@ -168,13 +168,13 @@ class MarketService:
                     self._filler.want(Hole(symbol, frame, here - frame.length * PAST, here, past=True))
                     self._checked[symbol, code] = here
 
-    async def _rest(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+    async def _lose(self) -> None:
+        """Another engine feeds from now on: what is known here is old by the time the lease comes back, and is begun anew from the rows."""
+        await self._works.rest()
+        self._unstored.take()
+        self.markets.clear()
+        self._checked.clear()
+        self.row = None
 
     # --- What is stored ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from signalist.domain.candles import Candle
 from signalist.domain.errors import DomainError
+from signalist.domain.money import is_storable, settle
 from signalist.domain.timeframes import Timeframe
 
 SETTLES = timedelta(milliseconds=700)
@@ -109,7 +110,8 @@ class Series:
             candle.checked()
         except DomainError:
             return False
-        return self.frame.is_close(candle.close_time)
+        numbers = (candle.high, candle.volume, candle.low)
+        return self.frame.is_close(candle.close_time) and all(map(is_storable, numbers)) and settle(candle.low) > 0
 
     def stored(self, newest: datetime | None) -> None:
         """What is stored already reaches up to `newest`."""

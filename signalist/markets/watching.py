@@ -59,8 +59,10 @@ class Market:
         """Count what became of candles of this market: that of its first instrument, for all are told the same."""
         key = self.feeds[0].instrument_id
         self.extra["corrections"] += outcome.corrected[key]
+        if past:
+            return  # what was before the feed began was missed by nobody, and makes up for no gap
         self.extra["synthetic"] += outcome.invented[key]
-        if filled and not past:
+        if filled:
             self.extra["backfilled"] += outcome.new[key]
 
     def counts(self) -> dict[str, int]:

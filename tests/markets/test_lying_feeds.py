@@ -176,6 +176,23 @@ async def test_a_price_of_the_future_is_taken_as_of_now_and_the_clocks_are_calle
 
 
 @story
+async def test_where_our_clock_is_ahead_a_candle_is_not_closed_before_its_time_is_over_at_its_venue() -> None:
+    async with world() as w:
+        for second, what in ((50, candle(1, 101)), (61, candle(1, 102, 2)), (64, candle(1, 103, 3))):
+            w.clock.advance_to(NOON + second * SECOND)
+            await w.say(say="ticker", symbol="BTC/USD", price="100", at=(NOON + (second - 5) * SECOND).isoformat())
+            await w.tells(what, closed=False)
+            await w.turn()
+            assert w.stored() == [(0, 100, False)] and w.ran == [], second
+        await w.shown()
+        assert "clock: no price is younger" in w.source().last_error
+        w.clock.advance_to(NOON + 66 * SECOND)
+        await w.say(say="beat")
+        await w.turn()
+        assert w.stored()[-1] == (1, 103, False) and NOON + MINUTE in w.runs()
+
+
+@story
 async def test_in_maintenance_nothing_is_invented_and_after_it_history_says_what_there_was() -> None:
     async with world() as w:
         await w.say(say="maintenance", why="until 12:03")

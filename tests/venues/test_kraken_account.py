@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,12 +14,23 @@ from signalist.clock import monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.orders import OrderStatus
 from signalist.venues.base import NetPosition, TellsRights
-from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, Refused
+from signalist.venues.errors import (
+    BadCredential,
+    Busy,
+    DuplicateOrder,
+    InsufficientFunds,
+    Next,
+    NoAnswer,
+    OrderNotOpen,
+    Refused,
+)
 from signalist.venues.kraken.parse import read
 from signalist.venues.kraken.protocol import Tier, call_cost
 from signalist.venues.kraken.tape import Cursor, Tape
-from signalist.venues.kraken.venue import Key, KrakenVenue
-from signalist.venues.transport.budgets import Budget
+from signalist.venues.kraken.venue import Key, KrakenSession, KrakenVenue
+from signalist.venues.transport.budgets import Budget, Priority
+from signalist.venues.transport.fence import fenced
+from signalist.venues.transport.sockets import Link
 from tests.venues.battery import BUY, SELL, Following, Traded, limit, placed, request, status, stop
 from tests.venues.kraken_bench import QUICK, SPOT, KrakenBench, secret_of, served
 from tests.venues.kraken_server.house import ALL
@@ -128,6 +140,43 @@ async def test_a_name_that_kraken_would_take_again_is_refused_here(bench: Kraken
     assert (caught.value.next, bench.placings()) == (Next.UNKNOWN, before)
 
 
+async def test_an_order_whose_turn_did_not_come_is_sent_again_and_one_that_left_is_not(bench: KrakenBench) -> None:
+    session, order = bench.account(), request(BUY, "1")
+    assert isinstance(session, KrakenSession)
+    await session.balance()
+    async with bench.venue.client._source(session._signer).turn(Priority.PROTECTION):
+        with pytest.raises(TimeoutError), fenced(None) as house:
+            async with asyncio.timeout(0.05):
+                await session.place(order)
+    assert not house.may_have_left
+    await session.place(order)
+    assert bench.placings() == 1
+    bench.server.faults.add("slow", "AddOrder", seconds=0.3)
+    left = request(BUY, "1")
+    with pytest.raises(TimeoutError), fenced(None):
+        async with asyncio.timeout(0.1):
+            await session.place(left)
+    with pytest.raises(DuplicateOrder):
+        await session.place(left)
+
+
+async def test_the_list_of_pairs_is_asked_for_once_for_all_and_keeps_no_order_waiting(bench: KrakenBench) -> None:
+    client, listed = bench.venue.client, bench.server.listed
+    bench.server.listed = listed | {"XODD": {"wsname": "ODD/USD", "aclass_base": "currency"}}  # cannot be read
+    everybody = await asyncio.gather(*(client.pairs() for _ in range(5)))
+    assert bench.server.asked.count("AssetPairs") == 1 and len(everybody[0]) == len(listed)
+    client._pairs = 0.0, everybody[0]  # an hour later, and the venue hangs
+    bench.server.faults.add("slow", "AssetPairs", seconds=5.0)
+    begun = monotonic()
+    assert await client.pairs() is everybody[0] and await client.pairs() is everybody[0]
+    assert monotonic() - begun < 1.0
+    bench.server.listed = {}
+    other = bench.client()
+    with pytest.raises(NoAnswer):
+        await other.pairs()
+    await other.close()
+
+
 async def test_a_stop_locks_what_it_would_sell_and_is_bought_nothing_beside(bench: KrakenBench) -> None:
     session = bench.account()
     _, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))
@@ -207,6 +256,53 @@ async def test_a_look_at_a_quiet_account_fits_into_the_smallest_tier(bench: Krak
     assert bench.server.asked.count("TradesHistory") == 1
     await following.read()
     assert bench.server.asked.count("TradesHistory") == 1, "all that is filled has been told"
+
+
+async def test_an_order_whose_cancel_is_pending_is_not_called_cancelled(bench: KrakenBench) -> None:
+    session = bench.account()
+    (order,) = await placed(session, limit(BUY, "1", 900, symbol=SPOT.symbol))
+    bench.server.faults.add("pending", "CancelOrder")
+    with pytest.raises(NoAnswer, match="still stands"):
+        await session.cancel(order)
+    assert await status(session, order) == (OrderStatus.WORKING, 0)
+    assert (await session.cancel(order)).status is OrderStatus.CANCELLED
+    (order,) = await placed(session, limit(BUY, "1", 900, symbol=SPOT.symbol))
+    bench.server.faults.add("pending", "CancelOrder")
+    await bench.moves_to(890)
+    with pytest.raises(OrderNotOpen):
+        await session.cancel(order)
+
+
+async def test_a_stream_that_was_given_up_is_joined_again_once_the_venue_answers(bench: KrakenBench) -> None:
+    bench.account()
+    terms = replace(QUICK, pace=0.0005)
+    bench.others.append(
+        KrakenVenue(bench.client(), lambda ref: Key(ref, secret_of(ref)), stream_at=bench.stream_at, terms=terms)
+    )
+    session = bench.others[-1].open("account-1")
+    assert isinstance(session, KrakenSession)
+    bench.server.streams.closed_to_all = True
+    session.listen(lambda: None)
+    await until(lambda: session._desk.state is Link.FAILED)
+    bench.server.streams.closed_to_all = False
+    await asyncio.sleep(0.05)
+    await session.reports("")
+    await until(bench.is_joined)
+
+
+async def test_a_fill_that_its_history_tells_long_after_the_order_is_not_lost(bench: KrakenBench) -> None:
+    session = bench.account()
+    following = await Following(session).read()
+    bench.server.faults.add("hidden", "TradesHistory", times=3)
+    await placed(session, request(BUY, "1"))
+    for _ in range(3):
+        await following.read()
+        bench.clock.advance_to(bench.clock.now() + timedelta(seconds=11))
+    assert [order.filled for order in following.orders.values()] == [1] and following.fills == []
+    assert [fill.quantity for fill in (await following.read()).fills] == [1]
+    asked = bench.server.asked.count("TradesHistory")
+    await following.read()
+    assert bench.server.asked.count("TradesHistory") == asked
 
 
 async def test_an_amendment_off_the_steps_is_refused_before_it_counts(bench: KrakenBench) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,6 +25,8 @@ from signalist.venues.transport.supplies import Supplies, of_this_process
 
 LISTED_FOR = 3600.0
 """Seconds for which the list of pairs is believed."""
+ASKED_AGAIN = 60.0
+"""Seconds to the next question where the venue did not answer that it was old."""
 STEP = 0.5
 """Seconds by which our clock must have moved against the monotonic one to count as set."""
 AGENT = {"User-Agent": "signalist"}
@@ -69,6 +73,7 @@ class Client:
         self._venue_clock = VenueClock()
         self._epoch = clock.now().timestamp() - monotonic()
         self._pairs: tuple[float, Pairs] | None = None
+        self._listing: asyncio.Task[None] | None = None
         self.ledger.limit(self.public_bucket, public)
         self.ledger.limit(self.connections_bucket, protocol.CONNECTIONS)
 
@@ -95,18 +100,29 @@ class Client:
         return ("orders", signer.key, symbol)
 
     async def pairs(self) -> Pairs:
-        """All pairs; asked for anew after an hour. What is old is better than nothing while the venue does not answer."""
-        now = monotonic()
-        if self._pairs is not None and now < self._pairs[0]:
-            return self._pairs[1]
-        try:
-            found = parse.pairs(await self.public("AssetPairs"))
-        except (Busy, NoAnswer):
-            if self._pairs is None:
-                raise
-            return self._pairs[1]
-        self._pairs = now + LISTED_FOR, found
-        return found
+        """All pairs; asked for anew after an hour, by one for all who want them then. What is old is better than nothing, and than an order
+        that waits: it is given while the venue is asked, and where it does not answer. Raises VenueError where there is none at all."""
+        if self._pairs is None:
+            await asyncio.shield(self._ask_for_pairs())  # who gives up waiting takes nothing away from the others
+        elif monotonic() >= self._pairs[0]:
+            self._pairs = monotonic() + ASKED_AGAIN, self._pairs[1]
+            self._ask_for_pairs()
+        assert self._pairs is not None
+        return self._pairs[1]
+
+    def _ask_for_pairs(self) -> asyncio.Task[None]:
+        if self._listing is None or self._listing.done():
+            # It is for everybody, so nobody's deadline or fence stands around it.
+            self._listing = asyncio.get_running_loop().create_task(self._list_pairs(), context=Context())
+            self._listing.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+        return self._listing
+
+    async def _list_pairs(self) -> None:
+        said = await self.public("AssetPairs")
+        found = parse.pairs(said) if isinstance(said, Mapping) else Pairs(())
+        if not len(found):
+            raise NoAnswer("The venue lists no pair that can be read.")
+        self._pairs = monotonic() + LISTED_FOR, found
 
     async def public(self, method: str, query: Mapping[str, object] | None = None, *, within: float = 10.0) -> Any:
         """Ask for what everybody may know. Raises VenueError."""
@@ -188,6 +204,8 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._listing is not None:
+            self._listing.cancel()
         await self.http.close()
 
     def _result(self, answer: Answer) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,6 +28,10 @@ TRUSTED = 60.0
 """Seconds after which the venue is asked even if its stream has missed nothing."""
 AWAITED = 1.5
 """Seconds after which the venue is asked where its stream has not told of an order that it has taken."""
+STILL_TO_COME = timedelta(minutes=2)
+"""So long after an order's end its fills may appear later than it does."""
+RESTED = 30.0
+"""Seconds after which a stream that was given up may be begun anew."""
 NO_TERMS = LinkTerms()
 
 
@@ -48,7 +52,7 @@ class Desk:
         self._sequence: int | None = None
         self._joined = self._whole = self._broken = False
         self._joins = 0
-        self._asked_at = 0.0
+        self._asked_at = self._failed_at = 0.0
         self._asking: dict[str, asyncio.Future[Any]] = {}
         self.allowed: dict[str, float] = {}
         """When what was last answered, by method."""
@@ -97,10 +101,27 @@ class Desk:
                 tape.tell_fill(orders.fill(trade_id, row, "", known))
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's history was none of its protocol ({type(error).__name__}).") from error
+        if self._lacks_lately([report for report, *_ in told], now):
+            # The history of fills is behind that of orders: what it lacks is asked for again, from where it was whole.
+            tape.is_whole(since, tape.until or since)
+            self._join_again()
+            return
         tape.is_whole(since, now)
         self._asked_at, self._awaited_until = begun, None
         # What the stream said from before the question on, and the answer, are all there is: if it is still the same stream.
         self._whole = self._whole or (joined == self._joins > 0 and self._joined)
+        self._join_again()
+
+    def _join_again(self) -> None:
+        """The venue answers: a stream that was given up while it did not is begun anew, where anybody listens."""
+        if self.state is Link.FAILED and self._wakes and monotonic() > self._failed_at + RESTED * self._terms.pace:
+            self._kept.start()
+
+    def _lacks_lately(self, reports: Sequence[OrderReport], now: datetime) -> bool:
+        """Whether fills of an order are still to come: of one that began where this tape did not know yet, some were told before it."""
+        told_from, tape = self.tape.since, self.tape
+        lately = [r for r in reports if now - r.time < STILL_TO_COME and (told_from is None or r.time >= told_from)]
+        return tape.lacks_fills(lately)
 
     def learn(self, order_id: str, row: Any, known: Pairs) -> OrderReport:
         """An order as REST tells it, put on the tape."""
@@ -263,6 +284,7 @@ class Desk:
         """The connection's life has taken a turn."""
         self.state, self.why = link, why
         if link is Link.FAILED:
+            self._failed_at = monotonic()
             self._wake()
 
     def _wake(self) -> None:

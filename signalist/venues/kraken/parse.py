@@ -81,10 +81,16 @@ def trading(word: str) -> Trading:
 
 
 def pairs(said: Mapping[str, Mapping[str, Any]]) -> Pairs:
-    """AssetPairs. Pairs without a name for the streams (dark pools) and of tokenised shares are left out."""
-    return Pairs(
-        [_pair(key, row) for key, row in said.items() if "/" in str(row.get("wsname", "")) and _is_currency(row)]
-    )
+    """AssetPairs. Pairs without a name for the streams (dark pools) and of tokenised shares are left out, and so is one that cannot be
+    read: it is not traded here, and the others are."""
+    return Pairs([pair for key, row in said.items() if (pair := _readable(key, row)) is not None])
+
+
+def _readable(key: str, row: Mapping[str, Any]) -> Pair | None:
+    try:
+        return _pair(key, row) if "/" in str(row.get("wsname", "")) and _is_currency(row) else None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return None
 
 
 def _is_currency(row: Mapping[str, Any]) -> bool:
@@ -96,6 +102,8 @@ def _pair(key: str, row: Mapping[str, Any]) -> Pair:
     base, _, quote = symbol.partition("/")
     price_decimals, quantity_decimals = int(row["pair_decimals"]), int(row["lot_decimals"])
     tick = number(row["tick_size"]) if row.get("tick_size") is not None else _ONE.scaleb(-price_decimals)
+    if tick <= 0:
+        raise ValueError(f"{key} has no price step.")
     spec = InstrumentSpec(
         venue=KRAKEN,
         symbol=symbol,

@@ -7,6 +7,7 @@ when we fall silent is not used: it would take the stops down with the rest.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from signalist.clock import monotonic
-from signalist.domain.orders import OrderType
+from signalist.domain.orders import OrderStatus, OrderType
 from signalist.venues.base import (
     Ack,
     Balance,
@@ -35,6 +36,7 @@ from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import NoRight
 from signalist.venues.kraken.symbols import Pair, Pairs
 from signalist.venues.kraken.tape import Known
+from signalist.venues.transport import fence
 from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.ledger import Draw
 from signalist.venues.transport.sockets import LinkTerms
@@ -53,6 +55,8 @@ CAPABILITIES = Capabilities(
 T = TypeVar("T")
 JUST_NOW = 30.0
 """Seconds for which an answer shows that the key may ask so."""
+PENDING = 0.3
+"""Seconds to the second look at an order whose cancel was taken."""
 NOWHERE = "O00000-00000-000000"
 """An order id that is nobody's."""
 
@@ -138,6 +142,10 @@ class KrakenSession:
         except (Busy, Refused):
             self._desk.placing.discard(name)  # it was not taken
             raise
+        except asyncio.CancelledError:
+            if not fence.may_have_left():
+                self._desk.placing.discard(name)  # its turn did not come in time: its owner sends it again
+            raise
         try:
             order_id = str(said["txid"][0])
         except (KeyError, IndexError, TypeError):
@@ -147,11 +155,16 @@ class KrakenSession:
         return Ack(name, order_id)
 
     async def cancel(self, client_order_id: str) -> OrderReport:
+        """See the protocol. Only what the venue itself shows as over is answered: who reads it takes the order for gone."""
         known = self._tape.order(client_order_id)
         await self._take_back({"cl_ord_id": client_order_id}, known)
-        report = await self.look_up(client_order_id)
+        report = await self._after_cancel(client_order_id)
         if report is None:
             raise NoAnswer("The order was cancelled, and is not found.")
+        if report.status.is_open:
+            raise NoAnswer("The venue has taken the cancel, and the order still stands.")
+        if report.status is OrderStatus.FILLED:
+            raise OrderNotOpen("The order was filled before it could be cancelled.")
         return report
 
     async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
@@ -174,6 +187,14 @@ class KrakenSession:
         report = await self.look_up(client_order_id)
         if report is None:
             raise NoAnswer("The order was amended, and is not found.")
+        return report
+
+    async def _after_cancel(self, client_order_id: str) -> OrderReport | None:
+        """What became of it. Kraken may take a cancel and carry it out later ("pending"); until it has, the order may fill."""
+        report = await self.look_up(client_order_id)
+        if report is None or report.status.is_open:
+            await asyncio.sleep(PENDING)
+            report = await self.look_up(client_order_id) or report
         return report
 
     async def take_down(self, venue_order_id: str) -> None:

@@ -92,6 +92,12 @@ def leaving() -> None:
         house.left = True
 
 
+def may_have_left() -> bool:
+    """Whether the venue may have got something of the errand that this is; so also where nobody keeps count of it."""
+    house = _house.get()
+    return house is None or house.may_have_left
+
+
 def is_closed(now: float) -> bool:
     """Whether nothing may leave the house any more."""
     fence = _fence.get()

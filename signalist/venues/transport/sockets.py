@@ -177,7 +177,7 @@ class KeptUp:
                 return
             except VenueError as error:
                 why = str(error)
-            except (ValueError, KeyError, TypeError, IndexError, ArithmeticError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever a message breaks, the connection is opened anew, and never silent
                 why = f"The stream said what is none of its protocol ({type(error).__name__})."
             # After a connection that lasted, the first try is made at once; who ends each at once is waited for.
             tried = 0 if monotonic() - begun >= self._terms.settled else tried + 1

@@ -14,6 +14,7 @@ KINDS = frozenset(
         "malformed",  # carried out, and the answer is half of one
         "slow",  # carried out after `seconds`
         "error",  # refused with `text`, unseen
+        "pending",  # a cancel is taken, and the order stands on
         "hidden",  # orders that are there are not told
         "mute",  # the stream says nothing
         "twice",  # the stream says everything twice

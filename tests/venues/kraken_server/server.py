@@ -59,7 +59,7 @@ class Server:
         self._private: Mapping[str, Callable[[Holder, Mapping[str, str]], Any]] = {
             "AddOrder": self.house.add,
             "AmendOrder": self.house.amend,
-            "CancelOrder": self.house.cancel,
+            "CancelOrder": self._cancel,
             "OpenOrders": self._open_orders,
             "ClosedOrders": self._closed_orders,
             "QueryOrders": self._query_orders,
@@ -153,6 +153,10 @@ class Server:
 
     # --- What accounts ask -----------------------------------------------------------------------
 
+    def _cancel(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        pending = self.faults.play("CancelOrder", ("pending",))
+        return {"count": 1, "pending": True} if pending else self.house.cancel(holder, said)
+
     def _open_orders(self, holder: Holder, said: Mapping[str, str]) -> Any:
         hidden = self.faults.play("OpenOrders", ("hidden",))
         rows = {} if hidden else {txid: self.house.row(holder, order) for txid, order in holder.book.orders.items()}
@@ -175,8 +179,10 @@ class Server:
         return {txid: self.house.row(holder, order) for txid, order in found.items() if order is not None}
 
     def _trades(self, holder: Holder, said: Mapping[str, str]) -> Any:
-        start = float(said.get("start", 0))
-        rows = {trade: self.house.trade(row) for trade, row in reversed(holder.tape) if row.time.timestamp() >= start}
+        start, tape = float(said.get("start", 0)), holder.tape
+        if self.faults.play("TradesHistory", ("hidden",)):
+            tape = []
+        rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if row.time.timestamp() >= start}
         return {"trades": _page(rows, said), "count": len(rows)}
 
     def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:
