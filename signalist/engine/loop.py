@@ -152,6 +152,8 @@ class Engine:
             await self.database(
                 lambda: readiness.recheck(taken.all, self.sessions.capabilities, self.id, self.clock.now())
             )
+            # And with the keys in hand: what had to be sent before would be denied, a stop like an exit.
+            await self.before_listening()
             self._dirty |= set(taken.all)
             self.wakes.ring("place", "protect", "watch", "decide")
 

@@ -8,10 +8,14 @@ from decimal import Decimal
 
 import pytest
 
+from signalist.accounts.models import Account
+from signalist.execution.decide import decide
+from signalist.execution.fan_out import fan_out
 from signalist.trading.models import OrderAttempt, Reservation, Subscription
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import Busy, NoAnswer, NotOpened, Refused
 from signalist.venues.paper.venue import CAPABILITIES
+from tenants.doors import across_tenants
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
 
 BUY = entry(LONG, "39600", "40800")
@@ -255,6 +259,27 @@ def test_what_we_can_send_to_nobody_is_denied_by_us_and_not_rejected_by_the_venu
     world.signal(BUY)
     world.poll()
     assert statuses(world.orders(theo)) == [("ENTRY", "DENIED"), *PROTECTED], "the next one goes"
+
+
+def test_what_waits_on_an_account_that_is_taken_over_is_sent_with_its_key_in_hand(world: Scene) -> None:
+    theo = world.subscriber("Theo")
+    world.signal(BUY, wait=True)
+    with across_tenants("tests"):
+        fan_out(world.clock.now())
+        decide(world.clock.now())
+    assert world.order(theo, "ENTRY").status == "CREATED"
+
+    async def look() -> None:
+        world.venue.shut.clear()
+
+    world.venue.shut[theo.account.venue_ref] = NotOpened("There is no key for this account yet.")
+    world.drive(world.engine.sessions.leave(theo.account))
+    world.engine.before_listening = look
+    Account.objects.update(lease_owner=None)
+    world.drive(world.engine.take_over())
+    world.drive(world.engine.drain())
+    world.poll()
+    assert statuses(world.orders(theo)) == PROTECTED
 
 
 def test_an_account_whose_reports_cannot_be_read_stops_nobody_else(world: Scene) -> None:
