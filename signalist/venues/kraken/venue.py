@@ -7,6 +7,7 @@ when we fall silent is not used: it would take the stops down with the rest.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,6 +36,7 @@ from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import NoRight
 from signalist.venues.kraken.symbols import Pair, Pairs
 from signalist.venues.kraken.tape import Known
+from signalist.venues.transport import fence
 from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.ledger import Draw
 from signalist.venues.transport.sockets import LinkTerms
@@ -137,6 +139,10 @@ class KrakenSession:
             )
         except (Busy, Refused):
             self._desk.placing.discard(name)  # it was not taken
+            raise
+        except asyncio.CancelledError:
+            if not fence.may_have_left():
+                self._desk.placing.discard(name)  # it waited for its turn all the time, and is sent when it comes again
             raise
         try:
             order_id = str(said["txid"][0])

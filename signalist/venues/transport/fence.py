@@ -92,6 +92,12 @@ def leaving() -> None:
         house.left = True
 
 
+def may_have_left() -> bool:
+    """Whether the venue may have got something of what is asked within this block; so also where there is no block that would know."""
+    house = _house.get()
+    return house is None or house.may_have_left
+
+
 def is_closed(now: float) -> bool:
     """Whether nothing may leave the house any more."""
     fence = _fence.get()
