@@ -212,14 +212,15 @@ class LiveEngine:
     async def _beat(self) -> None:
         """Show that the engine lives, also while a venue keeps it waiting, and again after the database did not answer."""
         while True:
+            hangs = self._database.is_stuck
             try:
                 await self.engine.heartbeat()
             except (OperationalError, InterfaceError) as error:
                 log.warning("engine_heartbeat_failed", error=str(error).strip())
             for _ in range(int(HEARTBEAT_EVERY / HANGS_EVERY)):
                 await asyncio.sleep(HANGS_EVERY)
-                if self._database.is_stuck:
-                    break
+                if hangs or self._database.is_stuck:
+                    break  # one that was merely slow shows soon after that it lives
 
     async def _turn(self) -> None:
         if self._is_due("link", LINK_EVERY):
