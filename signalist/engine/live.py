@@ -33,7 +33,7 @@ from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
 from signalist.engine.market_feeds import wanted_of
-from signalist.engine.missing import look_for_missed
+from signalist.engine.missing import Looking
 from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.supplies import VenueMemory
 from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
@@ -110,6 +110,7 @@ class LiveEngine:
         if self._keywatch is not None:
             self.engine.before_listening = self._keywatch.look
         self._inquirer = Inquirer(self.engine, sessions)
+        self._missing = Looking(self.engine)
         self._memory = memory if others else None
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._prices: dict[str, tuple[Decimal, datetime]] = {}
@@ -150,6 +151,7 @@ class LiveEngine:
                 task.cancel()
             if beside:
                 await asyncio.wait(beside)
+            await self._missing.end()
             try:
                 if self._memory is not None:
                     await self._memory.close()
@@ -210,14 +212,15 @@ class LiveEngine:
     async def _beat(self) -> None:
         """Show that the engine lives, also while a venue keeps it waiting, and again after the database did not answer."""
         while True:
+            hangs = self._database.is_stuck
             try:
                 await self.engine.heartbeat()
             except (OperationalError, InterfaceError) as error:
                 log.warning("engine_heartbeat_failed", error=str(error).strip())
             for _ in range(int(HEARTBEAT_EVERY / HANGS_EVERY)):
                 await asyncio.sleep(HANGS_EVERY)
-                if self._database.is_stuck:
-                    break
+                if hangs or self._database.is_stuck:
+                    break  # one that was merely slow shows soon after that it lives
 
     async def _turn(self) -> None:
         if self._is_due("link", LINK_EVERY):
@@ -235,7 +238,7 @@ class LiveEngine:
         await self.engine.drain()
         if self._is_due("missed", MISSED_EVERY):
             # Before what is due now: who wants to be asked after an outage takes no entry from it on.
-            await look_for_missed(self.engine, stored_only=isinstance(self._clock, MarketClock))
+            await self._missing.look(stored_only=isinstance(self._clock, MarketClock))
             await self.engine.drain()
         await self._note_worth()
         if await self.engine.run_due():

@@ -41,6 +41,8 @@ TURNS = 5
 COMPARE_WAITS = 5
 LAST_WORDS = 5.0
 """Seconds that an engine which stops gives to what is under way at venues."""
+LAST_ANSWERS = 1.0
+"""And to strategies: who comes after it asks those again that have not answered."""
 
 log = logger(__name__)
 
@@ -83,7 +85,7 @@ class Engine:
         self._watches, self._gate = True, Readiness()
         self._dirty: set[int] = set()
         self._listening = AccountsHeard(sessions, self._heard_of)
-        self.running = Running(database, clock, strategies, patient=patient, meanwhile=self.drain)
+        self.running = Running(database, clock, strategies, patient=patient, news=self.news.set)
 
     @property
     def entry(self) -> EngineProcess:
@@ -150,6 +152,8 @@ class Engine:
             await self.database(
                 lambda: readiness.recheck(taken.all, self.sessions.capabilities, self.id, self.clock.now())
             )
+            # And with the keys in hand: what had to be sent before would be denied, a stop like an exit.
+            await self.before_listening()
             self._dirty |= set(taken.all)
             self.wakes.ring("place", "protect", "watch", "decide")
 
@@ -214,7 +218,7 @@ class Engine:
         return {key for key in account_ids if key % TURNS == self._turn}
 
     async def run_due(self) -> int:
-        """Run every strategy that is due; returns how many runs were finished."""
+        """Run every strategy that is due; returns how many runs were begun or finished."""
         return await self.running.due(self.id)
 
     async def drain(self) -> None:
@@ -292,6 +296,7 @@ class Engine:
         if self._heart is not self.database:
             self._heart.close()  # a beat that is under way must not come after the end
         try:
+            await self.running.end(LAST_ANSWERS)
             if self.comparer is not None:
                 await self.comparer.end()
             if self._placer is not None and self._reconciler is not None:

@@ -94,6 +94,10 @@ class Placer:
             wakes.left("place", waits=True)  # `write` rings again
             return 0
         fence = self._tenure.fence()  # before the claim: between it and the call the engine may be frozen for long
+        if monotonic() > fence():
+            # Nothing may leave before the next heartbeat: what was claimed would come back with a setback.
+            wakes.left("place", waits=True)
+            return 0
         self._claiming, work = True, Round()
         enter = MOST_ENTERING - len(self._entering)
         try:

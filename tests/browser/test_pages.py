@@ -34,7 +34,9 @@ def _links(page: Page) -> Iterator[str]:
     while waiting:
         path = waiting.pop(0)
         yield path
-        for link in page.eval_on_selector_all("a[href^='/']:not([download])", "links => links.map(link => link.getAttribute('href'))"):
+        for link in page.eval_on_selector_all(
+            "a[href^='/']:not([download])", "links => links.map(link => link.getAttribute('href'))"
+        ):
             plain = link.partition("#")[0].partition("?")[0]
             kind = KIND.sub("/*/", plain)
             if kind not in kinds and not plain.startswith(NO_PAGES):

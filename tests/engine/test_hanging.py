@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
+from signalist.clock import SystemClock, monotonic
 from signalist.db import connections as settings_of
 from signalist.engine import database as database_module
 from signalist.engine import live
@@ -40,6 +42,25 @@ async def test_what_an_engine_holds_whose_database_thread_hangs_is_for_others_wi
     assert found_out + live.TAKE_OVER_EVERY + live.POLL_EVERY < 8, "and then it is taken"
     assert settings_of.STILL_FOR / 1000 <= STUCK_AFTER, "nor does it hold their rows longer"
     assert settings_of.LOCK_WITHIN / 1000 < STUCK_AFTER, "nor is waiting for a lock to hang"
+
+
+async def test_an_engine_that_was_merely_slow_shows_soon_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "HANGS_EVERY", 0.02)
+    monkeypatch.setattr(live, "HEARTBEAT_EVERY", 60.0)
+    engine, shown = live.LiveEngine(SystemClock()), asyncio.Event()
+
+    async def heartbeat() -> None:
+        if not engine._database.is_stuck:
+            shown.set()
+
+    monkeypatch.setattr(engine.engine, "heartbeat", heartbeat)
+    engine._database._begun = monotonic() - STUCK_AFTER - 1
+    beating = asyncio.create_task(engine._beat())
+    await asyncio.sleep(0.05)
+    assert not shown.is_set()
+    engine._database._begun = None
+    await asyncio.wait_for(shown.wait(), 2.0)
+    beating.cancel()
 
 
 @pytest.fixture

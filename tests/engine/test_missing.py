@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from signalist.domain.candles import Candle
+from signalist.engine import missing
 from signalist.engine.missing import look_for_missed
 from signalist.failpoints import watched
 from signalist.markets import feeds
@@ -127,6 +128,28 @@ def test_an_outage_is_one_gap_with_what_the_strategy_would_have_said(world: Scen
     told = [one for one in world.events("candles_missed") if one["schedule"] == level(world).pk]
     assert [one["candles"] for one in told] == [5]
     assert look(world) == 0 and Gap.objects.filter(schedule=level(world)).count() == 1
+
+
+def test_a_strategy_that_hangs_when_asked_keeps_neither_the_engine_nor_other_answers_waiting(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "PATIENCE", 0.4)
+    world.engine.strategies._time_limit = 2.0
+    hangs = world.strategy("hangs", world.btc, BY_LEVEL.replace("    return", "    while True: pass\n    return"), 2)
+    look(world)
+    outage(world, "40000", "40200")
+    looking = missing.Looking(world.engine)
+    world.drive(looking.look())
+    asked = Gap.objects.get(schedule=hangs)
+    assert (asked.judged_at, gap_of(world).answered_at is not None) == (None, True)
+    for _ in range(10):
+        world.drive(looking.look())
+        asked.refresh_from_db()
+        if asked.answered_at is not None:
+            break
+    assert "did not answer within 2 s" in asked.problem
+    world.drive(looking.look())
+    world.drive(looking.end())
 
 
 def test_old_signals_are_never_traded_and_the_next_one_is(world: Scene) -> None:

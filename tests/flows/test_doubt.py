@@ -8,10 +8,16 @@ from decimal import Decimal
 
 import pytest
 
+from signalist.accounts.models import Account
+from signalist.clock import monotonic
+from signalist.execution.decide import decide
+from signalist.execution.fan_out import fan_out
+from signalist.execution.place import Placer
 from signalist.trading.models import OrderAttempt, Reservation, Subscription
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import Busy, NoAnswer, NotOpened, Refused
 from signalist.venues.paper.venue import CAPABILITIES
+from signalist.venues.transport.fence import Tenure
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
 
 BUY = entry(LONG, "39600", "40800")
@@ -63,6 +69,24 @@ def test_an_entry_that_never_arrived_is_rejected_after_several_looks(world: Scen
     assert Reservation.objects.get(order=lost).released
     assert world.net(theo) == 0
     assert world.events("order_never_arrived") == [{"order": lost.pk, "leg": "ENTRY"}]
+
+
+def test_what_may_not_leave_the_house_is_not_claimed(world: Scene) -> None:
+    theo, engine, tenure = world.subscriber(), world.engine, Tenure(60.0)
+    placer = Placer(engine.sessions, world.clock, engine.id, engine.database, news=engine.news.set, tenure=tenure)
+    tenure.lapse()
+    world.signal(BUY, wait=True)
+    world.stage(fan_out)
+    world.stage(decide)
+    assert world.drive(placer.send()) == 0
+    waiting = world.order(theo, "ENTRY")
+    assert (waiting.status, waiting.attempts, waiting.setbacks) == ("CREATED", 0, 0)
+    tenure.renewed(monotonic())
+    assert world.drive(placer.send()) == 1
+    world.drive(placer.under_way.end(5.0))
+    world.drive(placer.write())
+    world.poll()
+    assert statuses(world.orders(theo)) == PROTECTED
 
 
 def test_a_venue_that_is_too_slow_is_not_waited_for(impatient: Scene) -> None:
@@ -255,6 +279,26 @@ def test_what_we_can_send_to_nobody_is_denied_by_us_and_not_rejected_by_the_venu
     world.signal(BUY)
     world.poll()
     assert statuses(world.orders(theo)) == [("ENTRY", "DENIED"), *PROTECTED], "the next one goes"
+
+
+def test_what_waits_on_an_account_that_is_taken_over_is_sent_with_its_key_in_hand(world: Scene) -> None:
+    theo = world.subscriber("Theo")
+    world.signal(BUY, wait=True)
+    world.stage(fan_out)
+    world.stage(decide)
+    assert world.order(theo, "ENTRY").status == "CREATED"
+
+    async def look() -> None:
+        world.venue.shut.clear()
+
+    world.venue.shut[theo.account.venue_ref] = NotOpened("There is no key for this account yet.")
+    world.drive(world.engine.sessions.leave(theo.account))
+    world.engine.before_listening = look
+    Account.objects.update(lease_owner=None)
+    world.drive(world.engine.take_over())
+    world.drive(world.engine.drain())
+    world.poll()
+    assert statuses(world.orders(theo)) == PROTECTED
 
 
 def test_an_account_whose_reports_cannot_be_read_stops_nobody_else(world: Scene) -> None:

@@ -25,7 +25,7 @@ from signalist.venues.errors import (
     Refused,
 )
 from signalist.venues.kraken.parse import read
-from signalist.venues.kraken.protocol import Tier, call_cost
+from signalist.venues.kraken.protocol import Tier, call_cost, carefully
 from signalist.venues.kraken.tape import Cursor, Tape
 from signalist.venues.kraken.venue import Key, KrakenSession, KrakenVenue
 from signalist.venues.transport.budgets import Budget, Priority
@@ -111,6 +111,20 @@ async def test_a_pair_whose_counter_is_full_is_left_alone_and_questions_go_on(be
     bucket = client.orders_bucket(session._signer, SPOT.symbol)  # type: ignore[attr-defined]
     assert client.ledger._buckets[bucket].level(monotonic()) < client.tier.orders.size
     assert (await session.balance()).total == D(10_000)
+
+
+async def test_an_order_whose_turn_did_not_come_is_taken_when_it_comes_again(bench: KrakenBench) -> None:
+    session, client, order = bench.account(), bench.venue.client, request(BUY, "1")
+    await client.pairs()
+    bucket = client.orders_bucket(session._signer, SPOT.symbol)  # type: ignore[attr-defined]
+    budget = carefully(client.tier.orders)
+    client.ledger.limit(bucket, budget)
+    client.ledger.used(bucket, budget.size + 5 * budget.per_second)
+    with pytest.raises(TimeoutError), fenced(None):
+        async with asyncio.timeout(0.2):
+            await session.place(order)
+    client.ledger.limit(bucket, Budget(1, 1))  # it is filled again with the next order
+    assert (await session.place(order)).client_order_id == order.client_order_id
 
 
 async def test_an_account_in_euros_has_its_money_and_its_pairs_in_euros(bench: KrakenBench) -> None:

@@ -241,3 +241,18 @@ async def test_who_ends_every_connection_at_once_is_not_tried_without_a_pause(be
     await until(lambda: Link.FAILED in speaking.turns)
     assert bench.server.streams.opened == kept.losses == speaking.turns.count(Link.UP) == 10
     await kept.close()
+
+
+async def test_a_message_that_breaks_its_reader_in_any_way_does_not_end_the_stream(bench: KrakenBench) -> None:
+    class Breaking(Speaking):
+        def heard(self, text: str) -> None:
+            super().heard(text)
+            if self.turns.count(Link.UP) == 1:
+                text.get("symbol")  # type: ignore[attr-defined]  # a row that is no row
+
+    speaking = Breaking()
+    kept = KeptUp(bench.stream_at, speaking, replace(QUICK, pace=0.01))
+    kept.start()
+    await until(lambda: speaking.turns.count(Link.UP) == 2)
+    assert any("AttributeError" in why for why in speaking.why)
+    await kept.close()

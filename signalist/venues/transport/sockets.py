@@ -105,7 +105,7 @@ class Speaker(Protocol):
         ...
 
     def heard(self, text: str) -> None:
-        """A message came. Raises ValueError, KeyError, TypeError for what is none, and VenueError: the connection is then opened anew."""
+        """A message came. Raises VenueError, and whatever it breaks on: the connection is then opened anew."""
         ...
 
     def ping(self) -> str:
