@@ -215,9 +215,8 @@ def test_an_engine_takes_over_from_one_that_dies(armed: str, feed: Feed, databas
     assert_books_balance(database)
 
 
-def test_a_second_engine_on_sqlite_is_refused_with_a_sentence(databases: Databases) -> None:
-    database = databases.empty(vendor="sqlite")
-    assert manage(database, "migrate", "--verbosity", "0").status == 0
+def test_a_second_engine_on_sqlite_is_refused_with_a_sentence(databases: Databases, migrated: OwnDatabase) -> None:
+    database = databases.copy(migrated)
     with engine(database) as first:
         try:
             counted = "SELECT COUNT(*) FROM execution_engineprocess"
