@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 
 from signalist.accounts.keyholding import Door, Keys, Look
 from signalist.accounts.models import Account
@@ -59,7 +59,7 @@ class KeyWatch:
             while True:
                 try:
                     await self.look()
-                except (OperationalError, InterfaceError) as error:
+                except (DatabaseError, InterfaceError) as error:
                     log.warning("keys_not_looked_at", error=str(error).strip())
                 if self._asking is None or self._asking.done():
                     self._asking = asyncio.create_task(self.ask(self._due()))

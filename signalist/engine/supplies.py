@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 
 from signalist.accounts import venue_memory
 from signalist.clock import SystemClock
@@ -56,7 +56,7 @@ class VenueMemory:
         while True:
             try:
                 await self._look()
-            except (OperationalError, InterfaceError) as error:
+            except (DatabaseError, InterfaceError) as error:
                 log.warning("venue_memory_not_kept", error=str(error).strip())
             try:
                 await asyncio.wait_for(self._news.wait(), LOOK_EVERY)
@@ -69,7 +69,7 @@ class VenueMemory:
             return
         try:
             await self._look()
-        except (OperationalError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("venue_memory_not_kept", error=str(error).strip())
         if not self._shared:
             self._database.close()
@@ -103,5 +103,5 @@ class VenueMemory:
             raise NotSent("The engine is not open yet; no nonce could be put on record.")
         try:
             return await self._database(lambda: venue_memory.reserve(wanted, block))
-        except (OperationalError, InterfaceError):
+        except (DatabaseError, InterfaceError):
             raise NotSent("No nonce could be put on record; the database is away.") from None

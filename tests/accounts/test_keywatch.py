@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from types import SimpleNamespace
@@ -147,6 +148,11 @@ async def test_a_key_that_does_not_open_is_written_once_and_not_before_the_datab
     monkeypatch.setattr("signalist.engine.keywatch.invalidate", invalidated)
     with pytest.raises(IntegrityError):
         await watch.look()
+    keeping = asyncio.create_task(watch.keep())
+    await asyncio.wait([keeping], timeout=1.0)
+    assert not keeping.done(), "what the database does not take ends no watch, and so no engine"
+    keeping.cancel()
+    await asyncio.wait([keeping])
     fails.clear()
     for _ in range(3):  # each tries it anew, because this watch keeps nothing
         await watch.look()
