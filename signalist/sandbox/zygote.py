@@ -60,39 +60,21 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
+FILES = ("frames", "allowed", "forms", "interface", "seccomp", "landlock", "walls", "standing", "shelf", "runner")
+"""In the order in which they need each other."""
+
+
 class Ours:
     """Our own files, loaded so that a strategy finds none of them but `signalist_strategy`."""
 
     def __init__(self) -> None:
-        for name in (
-            "frames",
-            "allowed",
-            "forms",
-            "interface",
-            "seccomp",
-            "landlock",
-            "walls",
-            "standing",
-            "shelf",
-            "runner",
-        ):
+        for name in FILES:
             setattr(self, name, load(name, HERE / f"{name}.py"))
         packages = {name: ModuleType(name) for name in ("signalist", "signalist.domain")}
         sys.modules.update(packages)
         packages["signalist.domain"].__path__ = [str(HERE.parent / "domain")]
         self.author = load("signalist_strategy", HERE / "authoring" / "signalist_strategy.py")
-        for name in (
-            "frames",
-            "allowed",
-            "forms",
-            "interface",
-            "seccomp",
-            "landlock",
-            "walls",
-            "standing",
-            "shelf",
-            "runner",
-        ):
+        for name in FILES:
             del sys.modules[name]
         for name in [name for name in sys.modules if name.split(".")[0] == "signalist"]:
             del sys.modules[name]
