@@ -67,7 +67,6 @@ class Inquiry(TenantRow):
     many orders and positions are open there. `latency_ms` is how long the venue took for all of it.
     """
 
-    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="inquiries")
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
