@@ -130,7 +130,7 @@ async def _step(stepper: Beside, bars: list[Bars], kraken: Instrument, accounts:
     while True:
         told = len(holder.tape), len(holder.done)
         await asyncio.sleep(0.002)  # for what the stream has to say
-        stepper.engine._dirty.update(accounts)
+        stepper.engine.calls.dirty.update(accounts)
         await stepper._work()
         if (len(holder.tape), len(holder.done)) == told:
             return
