@@ -37,8 +37,9 @@ from signalist.markets import feeds
 from signalist.markets.models import AssetPair, Instrument
 from signalist.markets.recordings import read_recording
 from signalist.strategies.models import Schedule
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.models import Fill, Subscription
+from signalist.trading.terms import Terms
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.paper.matching_desk import Terms as VenueTerms
 from signalist.venues.paper.venue import CAPABILITIES, PAPER, PaperVenue
