@@ -173,7 +173,10 @@ class Session(Protocol):
 
     async def place(self, request: OrderRequest) -> Ack: ...
 
-    async def cancel(self, client_order_id: str) -> OrderReport: ...
+    async def cancel(self, client_order_id: str) -> OrderReport:
+        """Take the order back, and tell what became of it: it counts as gone where the report itself shows it as over, and is in doubt and
+        looked up where not. Raises OrderNotOpen where there is none to take back."""
+        ...
 
     async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
         """Change the order's whole quantity, and its trigger where one is given, in place and together."""
