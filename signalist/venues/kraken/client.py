@@ -110,6 +110,12 @@ class Client:
         assert self._pairs is not None
         return self._pairs[1]
 
+    async def pairs_now(self) -> Pairs:
+        """All pairs as the venue lists them at this moment; together with whoever asks for them already. Raises VenueError."""
+        await asyncio.shield(self._ask_for_pairs())
+        assert self._pairs is not None
+        return self._pairs[1]
+
     def _ask_for_pairs(self) -> asyncio.Task[None]:
         if self._listing is None or self._listing.done():
             # It is for everybody, so nobody's deadline or fence stands around it.
