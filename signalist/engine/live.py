@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +24,7 @@ from signalist.audit.linking import Linker
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.timeframes import timeframe
+from signalist.engine import venue_feed
 from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
 from signalist.engine.inquiring import Inquirer
@@ -32,7 +32,6 @@ from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
-from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import Looking
 from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.supplies import VenueMemory
@@ -42,7 +41,6 @@ from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
 from signalist.markets.models import LatestPrice
-from signalist.markets.service import MarketService
 from signalist.venues.base import Venue
 from signalist.venues.market_data import MarketData
 from signalist.venues.paper.exchange import SymbolBar
@@ -169,20 +167,11 @@ class LiveEngine:
         if self._memory is not None:
             yield self._memory.keep()
         for source in self._sources:
-            yield self._feed(source)
+            yield venue_feed.feed(source, self._clock, self._database, self.engine.id)
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
             ).keep()
-
-    async def _feed(self, source: MarketData) -> None:
-        """Feed from a venue's public side, where no other engine does; beside everything else where the database has room for that."""
-        database = self._database.beside()
-        try:
-            await MarketService(source, self._clock, database, self.engine.id, partial(wanted_of, source.code)).keep()
-        finally:
-            if database is not self._database:
-                database.close()
 
     async def _tell_walls(self) -> None:
         """Enter once which walls stand around strategies here; it also warms the process that their runs are forked from."""
