@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from signalist.clock import monotonic
 from signalist.domain.orders import OrderStatus, OrderType
 from signalist.venues.base import (
+    AccountFacts,
     Ack,
     Balance,
     Capabilities,
@@ -28,12 +29,12 @@ from signalist.venues.base import (
     Reports,
     Session,
 )
-from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, NoAnswer, OrderNotOpen, Refused
-from signalist.venues.kraken import orders, protocol
+from signalist.venues.errors import Busy, DuplicateOrder, NoAnswer, OrderNotOpen, Refused
+from signalist.venues.kraken import account, orders, protocol
+from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.client import Client, Signer
 from signalist.venues.kraken.desk import Desk
 from signalist.venues.kraken.parse import KRAKEN
-from signalist.venues.kraken.protocol import NoRight
 from signalist.venues.kraken.symbols import Pair, Pairs
 from signalist.venues.kraken.tape import Known
 from signalist.venues.transport import fence
@@ -53,28 +54,8 @@ CAPABILITIES = Capabilities(
     reserves_exits=True,
 )
 T = TypeVar("T")
-JUST_NOW = 30.0
-"""Seconds for which an answer shows that the key may ask so."""
 PENDING = 0.3
 """Seconds to the second look at an order whose cancel was taken."""
-NOWHERE = "O00000-00000-000000"
-"""An order id that is nobody's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What opens an account: the key's two parts, and the currency that it is counted in."""
-
-    key: str
-    secret: str
-    currency: str = "USD"
-
-    def __post_init__(self) -> None:
-        if not (2 < len(self.currency) < 9 and self.currency.isalnum()):
-            raise BadCredential("The currency of the account is its short name, USD or EUR for example.")
-
-    def __repr__(self) -> str:
-        return f"Key({self.key[:4]}…)"
 
 
 class KrakenVenue:
@@ -99,9 +80,10 @@ class KrakenVenue:
         """A session. Raises BadCredential where what is stored is no key."""
         key = self._key_of(account_ref)
         signer = Signer(key.key, protocol.key_bytes(key.secret))
+        # Also where its desk is still here: another engine may have had the account meanwhile, and taken nonces above ours.
+        self.client.opened(signer)
         desk = self._desks.get(account_ref)
         if desk is None or desk.signer != signer:
-            self.client.opened(signer)
             desk = self._desks[account_ref] = Desk(
                 self.client, signer, key.currency.upper(), self._stream_at, self._terms
             )
@@ -230,25 +212,15 @@ class KrakenSession:
         return self._desk.money_of(await self._desk.holdings(self._within))
 
     async def positions(self) -> tuple[NetPosition, ...]:
-        """What is held of assets that are traded against the account's currency; how it came there is not asked."""
-        pairs, currency = await self._client.pairs(), self._desk.currency
-        held = await self._desk.holdings(self._within)
-        traded = {pair.spec.base: pair.symbol for pair in pairs.all if pair.spec.quote == currency}
-        return tuple(
-            NetPosition(traded[asset], total) for asset, (total, _) in held.items() if total and asset in traded
-        )
+        """What is held, however it came there."""
+        pairs = await self._client.pairs()
+        return account.held_of(await self._desk.holdings(self._within), pairs, self._desk.currency)
 
     async def rights(self) -> KeyRights:
-        """What the key may do, found out by trying: Kraken has no list of it. Nothing is placed, cancelled or withdrawn."""
-        reads = [await self._may("BalanceEx"), await self._may("OpenOrders"), await self._may("ClosedOrders")]
-        reads.append(await self._may("GetWebSocketsToken"))
-        trades = [
-            await self._may("AddOrder", await self._harmless()),
-            await self._may("CancelOrder", {"txid": NOWHERE}),
-        ]
-        withdraws = await self._may("WithdrawMethods")
-        found = {"read": all(reads), "trade": all(trades), "withdraw": withdraws}
-        return KeyRights(frozenset(word for word, may in found.items() if may))
+        return await account.rights_of(self._desk, self._within)
+
+    async def facts(self) -> AccountFacts:
+        return await account.facts_of(self._desk)
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._desk.listen(wake)
@@ -274,29 +246,6 @@ class KrakenSession:
     def _learnt(self, order_id: str, row: Any, pairs: Pairs) -> OrderReport:
         return _read(lambda: self._desk.learn(order_id, row, pairs))
 
-    async def _may(self, method: str, fields: Mapping[str, object] | None = None) -> bool:
-        """Whether the key may call this: whatever else is refused about it, it was not the right. What was answered just now need not be
-        asked."""
-        if monotonic() < self._desk.allowed.get(method, float("-inf")) + JUST_NOW:
-            return True
-        try:
-            await self._client.private(self._signer, method, fields, within=self._within)
-        except NoRight:
-            return False
-        except BadCredential:
-            raise
-        except Refused:
-            return True
-        return True
-
-    async def _harmless(self) -> Mapping[str, object]:
-        """An order that is looked at and never placed."""
-        pairs = (await self._client.pairs()).all
-        mine = [pair for pair in pairs if pair.spec.quote == self._desk.currency] or list(pairs)
-        pair = mine[0]
-        fields = {"pair": pair.key, "type": "buy", "ordertype": "limit", "volume": pair.spec.min_quantity}
-        return fields | {"price": pair.spec.tick, "validate": True}
-
     async def _take_back(self, fields: Mapping[str, object], known: Known | None) -> None:
         symbol = known.symbol if known is not None else ""
         self._desk.touched()
@@ -315,7 +264,7 @@ class KrakenSession:
     ) -> Any:
         """A call that counts in its pair's counter."""
         bucket = self._client.orders_bucket(self._signer, symbol)
-        self._client.ledger.limit(bucket, protocol.carefully(self._client.tier.orders))
+        self._client.ledger.limit(bucket, protocol.carefully(self._client.tier_of(self._signer).orders))
         draws = (Draw(bucket, cost),) if cost else ()
         return await self._client.private(
             self._signer, method, fields, priority=priority, within=self._within, deadline=deadline, draws=draws
