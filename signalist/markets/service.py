@@ -288,6 +288,10 @@ class MarketService:
     async def _do(self, function: Callable[[], T]) -> T:
         return await self._database(function)  # type: ignore[return-value]  # what it runs says what it returns
 
+    def routes(self) -> Mapping[str, Sequence[int]]:
+        """The instruments that each symbol feeds now; none where another engine does."""
+        return {symbol: market.instrument_ids for symbol, market in self.markets.items()}
+
     def lines(self) -> Mapping[str, Line]:
         """The connections by name."""
         return self._ear.lines

@@ -196,11 +196,13 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
         # It was sent for less, or made smaller by an amendment whose answer was lost: filled is what the venue says is all of it.
         take_quantity(order, change.quantity, ledger.now)
     given_up = order.state is OrderStatus.REJECTED
+    if to is OrderStatus.WORKING and order.filled and not given_up:
+        to = OrderStatus.PARTIAL
     if given_up and not change.status.is_open:
         return
     taken_away = to is OrderStatus.CANCELLED and not order.cancel_wanted
     moved = move_if_allowed(order, to, ledger.now, change.reason)
-    if moved and not change.reason and to is OrderStatus.WORKING:
+    if moved and not change.reason and to.is_open:
         order.reason = ""  # why it was in doubt is over
     order.not_before = None
     ledger.touched_orders[order.pk] = order

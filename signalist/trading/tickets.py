@@ -21,7 +21,6 @@ from signalist.domain.orders import Leg, OrderType
 from signalist.domain.signals import Direction
 from signalist.domain.sizing import LARGEST_FRACTION
 from signalist.markets.models import Instrument
-from signalist.trading.actions import Refused
 from signalist.trading.commands import USED, command, same_command, told
 from signalist.trading.models import (
     ACTIVE_ORDER,
@@ -33,6 +32,7 @@ from signalist.trading.models import (
     Subscription,
     SubscriptionStatus,
 )
+from signalist.trading.terms import Refused
 from tenants.models import User
 
 DECIDED_WITHIN = timedelta(seconds=60)

@@ -13,8 +13,9 @@ from signalist.domain.protection import Plan, Rung
 from signalist.markets.models import Instrument
 from signalist.markets.selectors import forget_instruments
 from signalist.risk.actions import Where, switch
-from signalist.trading.actions import change_terms, terms_of
+from signalist.trading.actions import change_terms
 from signalist.trading.models import Execution, Reservation, StopMove
+from signalist.trading.terms import terms_of
 from signalist.venues.errors import Refused
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import CALM, HALVING, LONG, SHORT, Scene, entry, opened

@@ -93,6 +93,18 @@ class TrickedVenue:
 
         self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
 
+    def says(
+        self, answer: object, method: str, first: Callable[[], Awaitable[object]] | None = None, **which: object
+    ) -> None:
+        """The request is answered with this, after something has happened `first`, and not carried out."""
+
+        async def play(carry_out: Callable[[], Awaitable[object]]) -> object:
+            if first is not None:
+                await first()
+            return answer
+
+        self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
+
     def loses_the_request(self, method: str = "place", **which: object) -> None:
         """The request never arrives, and nobody answers."""
         self.refuses(NoAnswer("The connection was cut."), method, **which)

@@ -207,7 +207,7 @@ class Client:
             source.renew()
             raise
         except Busy as busy:
-            self._keep_still(str(busy), busy.after, signer, draws)
+            self.keep_still(str(busy), busy.after, signer, draws)
             raise
 
     def opened(self, signer: Signer) -> None:
@@ -238,7 +238,7 @@ class Client:
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's answer was none of its protocol (status {answer.status}).") from error
 
-    def _keep_still(self, said: str, after: float | None, signer: Signer, draws: Sequence[Draw]) -> None:
+    def keep_still(self, said: str, after: float | None, signer: Signer, draws: Sequence[Draw]) -> None:
         """Whoever is told that it asks too much keeps still: until its counter has room, or for as long as it was told."""
         if said.startswith(("EAPI:Rate limit", "EGeneral:Too many")):
             self.ledger.used(self.calls_bucket(signer), self.tier_of(signer).calls.size)

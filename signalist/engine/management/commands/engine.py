@@ -20,8 +20,9 @@ from signalist.audit.triggers import Disarmed, assert_armed
 from signalist.clock import Clock, SystemClock
 from signalist.db.connections import no_waiting_for_ever
 from signalist.engine import real_market
-from signalist.engine.live import LiveEngine, MarketClock
+from signalist.engine.live import LiveEngine
 from signalist.engine.market import SYNTHETIC
+from signalist.engine.paper_market import MarketClock
 from signalist.engine.supplies import VenueMemory
 from signalist.execution.engines import AnotherEngine
 from signalist.venues.kraken.parse import KRAKEN
