@@ -27,8 +27,9 @@ from signalist.venues.errors import (
 from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.parse import read
 from signalist.venues.kraken.protocol import Tier, call_cost, carefully
+from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.kraken.tape import Cursor, Tape
-from signalist.venues.kraken.venue import KrakenSession, KrakenVenue
+from signalist.venues.kraken.venue import KrakenVenue
 from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.fence import fenced
 from signalist.venues.transport.ledger import Draw
