@@ -19,14 +19,16 @@ from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.transport.sockets import LinkTerms
 
+# Four looks four seconds apart go on for twelve: longer than a request may still be carried out after it was sent (`answer_within`), with
+# two for the listing, of whose delay Kraken says nothing. A look asks twice, of a counter of fifteen calls of which one comes back in three.
 CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
     order_identity="client_id",
     amend=True,
     nets=True,
     reduce_only=False,
-    looks=3,
-    look_interval=1.0,
+    looks=4,
+    look_interval=4.0,
     answer_within=10.0,
     reserves_exits=True,
     batch=stream_orders.MOST_ADDED,
