@@ -87,7 +87,7 @@ class LiveEngine:
             self.engine.before_listening = self._keywatch.look
         self._inquirer = Inquirer(self.engine, sessions)
         self._missing = Looking(self.engine)
-        self._memory = memory if others else None
+        self._memory = memory if others or sources else None
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._minute: datetime | None = None
         self._linker = Linker()

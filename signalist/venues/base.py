@@ -229,6 +229,27 @@ class TellsRights(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """How a venue runs an account, in words for people, "" for what it does not tell: how much the account may ask (`tier`), against what
+    it trades (`margin`), and how it holds what it buys (`held_as`). `problem` is a sentence about what cannot be traded with as it is.
+    All of it is read, and nothing of it ever changed by us."""
+
+    tier: str = ""
+    margin: str = ""
+    held_as: str = ""
+    problem: str = ""
+
+
+@runtime_checkable
+class TellsFacts(Protocol):
+    """A session that can be asked how its venue runs the account."""
+
+    async def facts(self) -> AccountFacts:
+        """As it is now."""
+        ...
+
+
 @runtime_checkable
 class PlacesMany(Protocol):
     """A session that can ask for several orders in one request."""

@@ -84,7 +84,7 @@ class Command(BaseCommand):
             others=others,
             keys=keys if others else None,
             memory=memory,
-            sources=[real_market.source(clock) for _ in sources],
+            sources=[real_market.source(clock, memory.of(code)) for code in sources],
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)
