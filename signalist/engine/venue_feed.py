@@ -7,6 +7,7 @@ import uuid
 from functools import partial
 
 from signalist.clock import Clock
+from signalist.engine import price_sources
 from signalist.engine.database import Database
 from signalist.engine.market_feeds import wanted_of
 from signalist.engine.price_teller import PriceTeller
@@ -16,9 +17,9 @@ from signalist.venues.market_data import MarketData
 
 async def feed(source: MarketData, clock: Clock, database: Database, engine: uuid.UUID) -> None:
     """Feed from a venue's public side until cancelled, where no other engine does; beside everything else where the database has room."""
-    mine = database.beside()
+    mine, others = database.beside(), price_sources.others_of(source.code, clock)
     try:
-        service = MarketService(source, clock, mine, engine, partial(wanted_of, source.code))
+        service = MarketService(source, clock, mine, engine, partial(wanted_of, source.code), others)
         telling = asyncio.create_task(PriceTeller(service.board, service.routes).keep())
         try:
             await service.keep()
@@ -26,5 +27,7 @@ async def feed(source: MarketData, clock: Clock, database: Database, engine: uui
             telling.cancel()
             await asyncio.wait([telling])
     finally:
+        for other in others:
+            await other.close()
         if mine is not database:
             mine.close()
