@@ -22,6 +22,7 @@ from signalist.audit.linking import Linker
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db.wakes import wakes
 from signalist.domain.timeframes import timeframe
+from signalist.engine import venue_feed
 from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
 from signalist.engine.inquiring import Inquirer
@@ -29,7 +30,6 @@ from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
-from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import Looking
 from signalist.engine.paper_market import MarketClock, PaperMarket
 from signalist.engine.strategies import StrategyPool, walls_here
@@ -38,7 +38,6 @@ from signalist.execution import engines
 from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
-from signalist.markets.service import MarketService
 from signalist.venues.base import Venue
 from signalist.venues.market_data import MarketData
 from signalist.venues.paper.matching_desk import Terms
@@ -145,20 +144,11 @@ class LiveEngine:
         if self._memory is not None:
             yield self._memory.keep()
         for source in self._sources:
-            yield self._feed(source)
+            yield venue_feed.feed(source, self._clock, self._database, self.engine.id)
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
             ).keep()
-
-    async def _feed(self, source: MarketData) -> None:
-        """Feed from a venue's public side, where no other engine does; beside everything else where the database has room for that."""
-        database = self._database.beside()
-        try:
-            await MarketService(source, self._clock, database, self.engine.id, partial(wanted_of, source.code)).keep()
-        finally:
-            if database is not self._database:
-                database.close()
 
     async def _tell_walls(self) -> None:
         """Enter once which walls stand around strategies here; it also warms the process that their runs are forked from."""

@@ -26,6 +26,7 @@ from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filled, Filler, Hole
 from signalist.markets.hearing import Ear, Unstored
 from signalist.markets.lines import Line, lines_for
+from signalist.markets.listing_work import ListingKeeper
 from signalist.markets.settling import Outcome, settle_candles
 from signalist.markets.side_work import SideWork
 from signalist.markets.tracking import Series
@@ -73,6 +74,7 @@ class MarketService:
         self._ear = Ear(clock, self.board, self.markets, self._unstored, self._filler)
         self.batch = BatchPrices([source, *others])
         self._works = SideWork()
+        self.listing = ListingKeeper(source, clock, database)
         self._due: dict[str, float] = {}
         self._checked: dict[tuple[str, str], datetime] = {}
         self._holds = False
@@ -147,6 +149,7 @@ class MarketService:
         self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear))
         self._want_higher(now)
         self._works.begin({name: line.keep for name, line in self._ear.lines.items()})
+        self._works.begin({"listing": self.listing.keep})
         self._works.begin({"history": self._filler.keep, "prices": self._ask_prices, "time": self._let_time_pass})
 
     def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:
@@ -284,6 +287,10 @@ class MarketService:
 
     async def _do(self, function: Callable[[], T]) -> T:
         return await self._database(function)  # type: ignore[return-value]  # what it runs says what it returns
+
+    def routes(self) -> Mapping[str, Sequence[int]]:
+        """The instruments that each symbol feeds now; none where another engine does."""
+        return {symbol: market.instrument_ids for symbol, market in self.markets.items()}
 
     def lines(self) -> Mapping[str, Line]:
         """The connections by name."""

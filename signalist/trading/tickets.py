@@ -187,6 +187,10 @@ def check_ticket(ticket: Ticket) -> None:
     spec = ticket.instrument.spec()
     if not ticket.instrument.is_active:
         raise Refused("instrument", f"{ticket.instrument} is not traded any more.")
+    if not spec.trading.takes_entries(limit=ticket.type is OrderType.LIMIT):
+        raise Refused(
+            "instrument", f"Its venue takes no such orders in {ticket.instrument} now ({spec.trading.value})."
+        )
     if ticket.type not in (OrderType.MARKET, OrderType.LIMIT):
         raise Refused("type", "An order by hand is a market or a limit order.")
     if (ticket.type is OrderType.LIMIT) != (ticket.price is not None):

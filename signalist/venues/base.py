@@ -7,13 +7,14 @@ Quantities are in base units, prices and fees in quote currency, times aware UTC
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol, runtime_checkable
 
 from signalist.domain.orders import OrderStatus, OrderType, Side
+from signalist.venues.errors import VenueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Capabilities:
     `nets`: one net position per account and instrument. `amend`: quantity and trigger can be changed in place.
     `reserves_exits`: each resting exit locks its quantity, so that a stop and a target for the same one cannot both rest; where it does
     not, both do, and what is left of one is cancelled when the other has filled.
+    `batch`: how many orders of one instrument may be placed in one request; 0 where each goes by itself, else its session `PlacesMany`.
     `looks` × `look_interval` seconds: how often an order must not be found before it counts as never arrived.
     """
 
@@ -38,6 +40,7 @@ class Capabilities:
     look_interval: float
     answer_within: float
     reserves_exits: bool = False
+    batch: int = 0
 
     def rests(self, kind: OrderType) -> bool:
         """Whether the venue keeps such an order until its time; what it does not keep is watched by the engine."""
@@ -223,6 +226,19 @@ class TellsRights(Protocol):
 
     async def rights(self) -> KeyRights:
         """The rights of the key as they are now. Raises BadCredential where it is no longer one."""
+        ...
+
+
+@runtime_checkable
+class PlacesMany(Protocol):
+    """A session that can ask for several orders in one request."""
+
+    async def place_many(self, requests: Sequence[OrderRequest]) -> tuple[Ack | VenueError, ...]:
+        """Place orders of one instrument; what became of each, in their order. As with `place`, none is sent a second time."""
+        ...
+
+    async def cancel_many(self, client_order_ids: Sequence[str]) -> tuple[OrderReport | VenueError, ...]:
+        """Cancel orders; what became of each, in their order."""
         ...
 
 

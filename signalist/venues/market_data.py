@@ -173,7 +173,7 @@ class MarketData(Protocol):
     def limits(self) -> MarketLimits: ...
 
     async def instruments(self) -> tuple[InstrumentSpec, ...]:
-        """All markets that can be traded now, with their rules."""
+        """All markets as the venue lists them at this moment, with their rules, their fees and what may be done in them."""
         ...
 
     async def history(self, symbol: str, frame: Timeframe, since: datetime, until: datetime) -> HistoryPage:

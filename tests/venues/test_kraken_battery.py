@@ -12,6 +12,7 @@ import pytest
 from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
 from tests.venues.cards import BOTH_EXITS, LEVERAGE, NO_MARKET, REDUCE, SHORT
 from tests.venues.kraken_bench import KrakenBench, served
+from tests.venues.kraken_socket_bench import SocketBench
 from tests.venues.loopback_bench import until
 from tests.venues.paper_bench import TERMS
 from tests.venues.wire_battery import WireBattery
@@ -25,22 +26,29 @@ LACKS = {
 }
 
 
-class TestKraken(Battery):
+class OnBench:
+    """Orders over HTTP, and no other way."""
+
+    make: ClassVar[type[KrakenBench]] = KrakenBench
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[KrakenBench]:
+        async with served(make=self.make) as bench:
+            yield bench
+            bench.check()
+
+    @pytest.fixture
+    async def partial(self) -> AsyncIterator[KrakenBench]:
+        async with served(replace(TERMS, partial_chance=Decimal(1)), make=self.make) as bench:
+            yield bench
+
+
+class TestKraken(OnBench, Battery):
     """What every venue does, as far as a spot market does it."""
 
     venue_name = "kraken"
     lacks = LACKS
     without: ClassVar[Mapping[int, str]] = {35: "orders have names of ours"}
-
-    @pytest.fixture
-    async def bench(self) -> AsyncIterator[KrakenBench]:
-        async with served() as bench:
-            yield bench
-
-    @pytest.fixture
-    async def partial(self) -> AsyncIterator[KrakenBench]:
-        async with served(replace(TERMS, partial_chance=Decimal(1))) as bench:
-            yield bench
 
     async def test_whoever_listens_is_woken_when_there_is_news(self, bench: Bench) -> None:
         """As in the battery, with time for the stream to get here."""
@@ -57,12 +65,21 @@ class TestKraken(Battery):
         assert set(woken) == {"session"}
 
 
-class TestKrakenWire(WireBattery):
+class TestKrakenWire(OnBench, WireBattery):
     """What may go wrong on the way there."""
 
     venue_name = "kraken"
 
-    @pytest.fixture
-    async def bench(self) -> AsyncIterator[KrakenBench]:
-        async with served() as bench:
-            yield bench
+
+class TestKrakenSocket(TestKraken):
+    """The same, with orders over the private stream."""
+
+    venue_name = "kraken stream"
+    make = SocketBench
+
+
+class TestKrakenSocketWire(TestKrakenWire):
+    """What may go wrong on that way."""
+
+    venue_name = "kraken stream"
+    make = SocketBench

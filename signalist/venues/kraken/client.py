@@ -110,6 +110,12 @@ class Client:
         assert self._pairs is not None
         return self._pairs[1]
 
+    async def pairs_now(self) -> Pairs:
+        """All pairs as the venue lists them at this moment; together with whoever asks for them already. Raises VenueError."""
+        await asyncio.shield(self._ask_for_pairs())
+        assert self._pairs is not None
+        return self._pairs[1]
+
     def _ask_for_pairs(self) -> asyncio.Task[None]:
         if self._listing is None or self._listing.done():
             # It is for everybody, so nobody's deadline or fence stands around it.
@@ -185,7 +191,7 @@ class Client:
             source.renew()
             raise
         except Busy as busy:
-            self._keep_still(str(busy), busy.after, signer, draws)
+            self.keep_still(str(busy), busy.after, signer, draws)
             raise
 
     def opened(self, signer: Signer) -> None:
@@ -216,7 +222,7 @@ class Client:
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's answer was none of its protocol (status {answer.status}).") from error
 
-    def _keep_still(self, said: str, after: float | None, signer: Signer, draws: Sequence[Draw]) -> None:
+    def keep_still(self, said: str, after: float | None, signer: Signer, draws: Sequence[Draw]) -> None:
         """Whoever is told that it asks too much keeps still: until its counter has room, or for as long as it was told."""
         if said.startswith(("EAPI:Rate limit", "EGeneral:Too many")):
             self.ledger.used(self.calls_bucket(signer), self.tier.calls.size)

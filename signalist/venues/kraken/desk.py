@@ -19,6 +19,7 @@ from signalist.venues.kraken.parse import instant, moment, read, side
 from signalist.venues.kraken.streams import request
 from signalist.venues.kraken.symbols import Pairs
 from signalist.venues.kraken.tape import OVERLAP, Cursor, Tape
+from signalist.venues.kraken.trading_socket import TradingSocket
 from signalist.venues.transport.sockets import KeptUp, Link, LinkTerms
 
 FIRST = timedelta(days=1)
@@ -45,6 +46,8 @@ class Desk:
         """Our ids that are on their way."""
         self.state, self.why = Link.CLOSED, ""
         self._kept = KeptUp(url, self, terms, who=signer.key, admit=client.may_connect)
+        self.trading = TradingSocket(client, signer, self._kept.post, self._number)
+        """The way of orders over the stream."""
         self._wakes: list[Callable[[], None]] = []
         self._returns: list[Callable[[], None]] = []
         self._numbers = 0
@@ -70,7 +73,7 @@ class Desk:
                 await self.read((tape.until or self._now()) - OVERLAP, within)
             if not tape.holds(cursor):  # so much has come meanwhile that it was let go
                 return await self.reports(after, within)
-            rows = tape.after(cursor)
+            rows = sorted(tape.after(cursor), key=lambda row: row.time)  # a lost stream is told of later than the next
         else:
             begin = self._now() - FIRST if cursor is None or cursor.moment is None else cursor.moment - OVERLAP
             if tape.since is None or begin < tape.since or not self._is_trusted():
@@ -130,6 +133,20 @@ class Desk:
         symbol = known.symbol(str(descr["pair"]))
         self.tape.tell_order(report, symbol, side(str(descr["type"])), moment(row["opentm"]))
         return self.tape.orders[order_id].report
+
+    def told(self, client_order_id: str) -> OrderReport | None:
+        """An order as the stream tells it; None where it has told nothing, or may have missed something."""
+        known = self.tape.order(client_order_id)
+        return known.report if known is not None and self._is_trusted() else None
+
+    async def shows(self, client_order_id: str, is_so: Callable[[OrderReport], bool]) -> OrderReport | None:
+        """The order as soon as the stream shows it so, which costs no question; None where it does not within a moment."""
+
+        def look() -> OrderReport | None:
+            known = self.tape.order(client_order_id)
+            return known.report if known is not None and is_so(known.report) else None
+
+        return await self.trading.shows(look) if self._joined else None
 
     async def balance(self, within: float) -> Balance:
         """The account's money: what was told last, where nothing has happened since."""
@@ -218,10 +235,11 @@ class Desk:
     async def opened(self, send: Callable[[str], Awaitable[None]]) -> None:
         """The stream is up: subscribe with a fresh token."""
         token = str((await self.ask("GetWebSocketsToken", self._terms.answer_within))["token"])
+        self.trading.opening(token)
         for channel in ({"channel": "executions", "snap_orders": True, "snap_trades": False}, {"channel": "balances"}):
-            self._numbers += 1
-            self._answers[self._numbers] = monotonic() + self._terms.answer_within
-            await send(request("subscribe", self._numbers, channel | {"token": token}))
+            number = self._number()
+            self._answers[number] = monotonic() + self._terms.answer_within
+            await send(request("subscribe", number, channel | {"token": token}))
 
     def heard(self, text: str) -> None:
         """A message. Raises SessionLost where numbers are missing, or an answer."""
@@ -235,8 +253,11 @@ class Desk:
             self._wake()
         if any(monotonic() > due for due in self._answers.values()):
             raise SessionLost("The stream did not answer a subscription in time.")
+        self.trading.heard()
 
     def _answered(self, said: Any) -> None:
+        if self.trading.answered(said):
+            return
         self._answers.pop(int(said.get("req_id") or 0), None)
         if said["method"] == "subscribe" and not said.get("success", True):
             raise SessionLost(f"The stream was not joined: {said.get('error')}")
@@ -246,10 +267,11 @@ class Desk:
         gap = self._sequence is not None and number > self._sequence + 1
         again = self._sequence is not None and number <= self._sequence
         self._sequence = number if self._sequence is None else max(self._sequence, number)
-        if gap:
-            raise SessionLost("The stream has left something out.")
-        if again:
-            return
+        if gap and self._joined:
+            self._broken, self._joined, self._whole = True, False, False
+            self.trading.leave("The stream has left something out.")
+        if again or (said["type"] == "update" and not self._joined):
+            return  # what comes behind a gap is told in its order by whoever is asked then
         if not self.tape.tell_executions(said["data"]):
             self._whole = False
         elif self._is_trusted() and said["data"]:
@@ -257,10 +279,12 @@ class Desk:
         if said["type"] == "snapshot":
             self._join()
         self._money, self._awaited_until = None, None
+        self.trading.told()
         self._wake()
 
     def _join(self) -> None:
         self._joined = True
+        self.trading.joined()
         self._joins += 1
         if self._broken:
             self._broken = False
@@ -273,12 +297,17 @@ class Desk:
         self._joined = self._whole = False
         self._sequence, self._money = None, None
         self._answers.clear()
+        self.trading.lost()
         self._wake()
 
     def ping(self) -> str:
         """What a silent venue is sent."""
+        return request("ping", self._number())
+
+    def _number(self) -> int:
+        """Another request's."""
         self._numbers += 1
-        return request("ping", self._numbers)
+        return self._numbers
 
     def link(self, link: Link, why: str) -> None:
         """The connection's life has taken a turn."""

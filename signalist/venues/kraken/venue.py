@@ -8,7 +8,7 @@ when we fall silent is not used: it would take the stops down with the rest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -28,10 +28,11 @@ from signalist.venues.base import (
     Reports,
     Session,
 )
-from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, NoAnswer, OrderNotOpen, Refused
-from signalist.venues.kraken import orders, protocol
+from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, NoAnswer, OrderNotOpen, Refused, VenueError
+from signalist.venues.kraken import many, orders, protocol, stream_orders
 from signalist.venues.kraken.client import Client, Signer
 from signalist.venues.kraken.desk import Desk
+from signalist.venues.kraken.many import Ready
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import NoRight
 from signalist.venues.kraken.symbols import Pair, Pairs
@@ -39,7 +40,7 @@ from signalist.venues.kraken.tape import Known
 from signalist.venues.transport import fence
 from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.ledger import Draw
-from signalist.venues.transport.sockets import LinkTerms
+from signalist.venues.transport.sockets import LinkTerms, NotUp
 
 CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
@@ -51,6 +52,7 @@ CAPABILITIES = Capabilities(
     look_interval=1.0,
     answer_within=10.0,
     reserves_exits=True,
+    batch=stream_orders.MOST_ADDED,
 )
 T = TypeVar("T")
 JUST_NOW = 30.0
@@ -78,7 +80,7 @@ class Key:
 
 
 class KrakenVenue:
-    """Opens accounts at Kraken. `key_of` tells an account's key."""
+    """Opens accounts at Kraken. `key_of` tells an account's key; `over_stream`: orders go over the private stream where it is joined."""
 
     code = KRAKEN
 
@@ -90,8 +92,9 @@ class KrakenVenue:
         stream_at: str = protocol.PRIVATE_STREAM,
         terms: LinkTerms | None = None,
         capabilities: Capabilities = CAPABILITIES,
+        over_stream: bool = True,
     ) -> None:
-        self.client, self.capabilities = client, capabilities
+        self.client, self.capabilities, self._over_stream = client, capabilities, over_stream
         self._key_of, self._stream_at, self._terms = key_of, stream_at, terms or LinkTerms()
         self._desks: dict[str, Desk] = {}
 
@@ -105,6 +108,7 @@ class KrakenVenue:
             desk = self._desks[account_ref] = Desk(
                 self.client, signer, key.currency.upper(), self._stream_at, self._terms
             )
+            desk.trading.wanted = self._over_stream
         return KrakenSession(self, desk)
 
     async def close(self) -> None:
@@ -126,19 +130,12 @@ class KrakenSession:
 
     async def place(self, request: OrderRequest) -> Ack:
         """See the protocol. Kraken refuses a name of ours only while an order under it is open; those that are over are refused here."""
-        pair = (await self._client.pairs()).pair(request.symbol)
-        orders.check(request, pair)
-        name, tape = request.client_order_id, self._tape
-        if name in self._desk.placing or tape.order(name) is not None:
-            raise DuplicateOrder(f"There already is an order {name}.")
-        fields, deadline = self._fields(request, pair)
-        is_exit = request.reduce_only or request.type in (OrderType.STOP, OrderType.TAKE_PROFIT)
+        ready = await self.ready(request)
+        name = request.client_order_id
         self._desk.placing.add(name)
         self._desk.touched()
         try:
-            said = await self._order(
-                "AddOrder", fields, request.symbol, Priority.PROTECTION if is_exit else Priority.ENTRY, 1.0, deadline
-            )
+            said = await self._order("AddOrder", ready.fields, request.symbol, ready.priority, 1.0, ready.ends)
         except (Busy, Refused):
             self._desk.placing.discard(name)  # it was not taken
             raise
@@ -150,7 +147,26 @@ class KrakenSession:
             order_id = str(said["txid"][0])
         except (KeyError, IndexError, TypeError):
             raise NoAnswer("The venue's answer to an order names none.") from None
-        tape.placed(order_id, name, request.symbol, request.side, request.quantity, self._now())
+        return self.taken(request, order_id)
+
+    async def place_many(self, requests: Sequence[OrderRequest]) -> tuple[Ack | VenueError, ...]:
+        return await many.place(self, requests)
+
+    async def ready(self, request: OrderRequest) -> Ready:
+        """An order, looked at before the venue is. Raises Refused, and NotSent where its time is over."""
+        pair = (await self._client.pairs()).pair(request.symbol)
+        orders.check(request, pair)
+        name = request.client_order_id
+        if name in self._desk.placing or self._tape.order(name) is not None:
+            raise DuplicateOrder(f"There already is an order {name}.")
+        fields, ends = self._fields(request, pair)
+        is_exit = request.reduce_only or request.type in (OrderType.STOP, OrderType.TAKE_PROFIT)
+        return Ready(request, fields, ends, Priority.PROTECTION if is_exit else Priority.ENTRY)
+
+    def taken(self, request: OrderRequest, order_id: str) -> Ack:
+        """The venue has taken an order under this id."""
+        name = request.client_order_id
+        self._tape.placed(order_id, name, request.symbol, request.side, request.quantity, self._now())
         self._desk.placing.discard(name)
         return Ack(name, order_id)
 
@@ -158,6 +174,13 @@ class KrakenSession:
         """See the protocol. Only what the venue itself shows as over is answered: who reads it takes the order for gone."""
         known = self._tape.order(client_order_id)
         await self._take_back({"cl_ord_id": client_order_id}, known)
+        return await self.over(client_order_id)
+
+    async def cancel_many(self, client_order_ids: Sequence[str]) -> tuple[OrderReport | VenueError, ...]:
+        return await many.cancel(self, client_order_ids)
+
+    async def over(self, client_order_id: str) -> OrderReport:
+        """An order whose cancel the venue has taken, as it shows it."""
         report = await self._after_cancel(client_order_id)
         if report is None:
             raise NoAnswer("The order was cancelled, and is not found.")
@@ -169,7 +192,7 @@ class KrakenSession:
 
     async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
         """See the protocol. A quantity that is filled already would cancel the rest at Kraken, so the order is looked at first."""
-        before = await self.look_up(client_order_id)
+        before = self._desk.told(client_order_id) or await self.look_up(client_order_id)
         if before is None or not before.status.is_open:
             raise OrderNotOpen("The order is not open any more.")
         known = self._tape.orders[before.venue_order_id]
@@ -184,14 +207,16 @@ class KrakenSession:
         cost = protocol.order_cost("AmendOrder", self._age(known))
         self._desk.touched()
         await self._order("AmendOrder", fields, known.symbol, Priority.PROTECTION, cost)
-        report = await self.look_up(client_order_id)
+        report = await self._desk.shows(client_order_id, lambda now: now.status.is_final or now.quantity == quantity)
+        report = report or await self.look_up(client_order_id)
         if report is None:
             raise NoAnswer("The order was amended, and is not found.")
         return report
 
     async def _after_cancel(self, client_order_id: str) -> OrderReport | None:
         """What became of it. Kraken may take a cancel and carry it out later ("pending"); until it has, the order may fill."""
-        report = await self.look_up(client_order_id)
+        report = await self._desk.shows(client_order_id, lambda now: now.status.is_final)
+        report = report or await self.look_up(client_order_id)
         if report is None or report.status.is_open:
             await asyncio.sleep(PENDING)
             report = await self.look_up(client_order_id) or report
@@ -300,9 +325,11 @@ class KrakenSession:
     async def _take_back(self, fields: Mapping[str, object], known: Known | None) -> None:
         symbol = known.symbol if known is not None else ""
         self._desk.touched()
-        await self._order(
-            "CancelOrder", fields, symbol, Priority.PROTECTION, protocol.order_cost("CancelOrder", self._age(known))
-        )
+        await self._order("CancelOrder", fields, symbol, Priority.PROTECTION, self.cancel_cost(known))
+
+    def cancel_cost(self, known: Known | None) -> float:
+        """What a cancel of this order adds to its pair's counter."""
+        return protocol.order_cost("CancelOrder", self._age(known))
 
     async def _order(
         self,
@@ -313,12 +340,38 @@ class KrakenSession:
         cost: float,
         deadline: float | None = None,
     ) -> Any:
-        """A call that counts in its pair's counter."""
-        bucket = self._client.orders_bucket(self._signer, symbol)
-        self._client.ledger.limit(bucket, protocol.carefully(self._client.tier.orders))
-        draws = (Draw(bucket, cost),) if cost else ()
+        """A call that counts in its pair's counter: over the stream where that is up, else over HTTP, and never both ways."""
+        draws = self._draws({symbol: cost})
+        if self._desk.trading.is_open():
+            try:
+                return await self._desk.trading.order(
+                    method, fields, symbol, priority=priority, within=self._within, deadline=deadline, draws=draws
+                )
+            except NotUp:
+                pass  # nothing of it was written: the other way is free
         return await self._client.private(
             self._signer, method, fields, priority=priority, within=self._within, deadline=deadline, draws=draws
+        )
+
+    async def ask(
+        self,
+        method: str,
+        params: Mapping[str, object],
+        costs: Mapping[str, float],
+        priority: Priority,
+        deadline: float | None,
+    ) -> Mapping[str, Any]:
+        """A request of the stream's own, which counts in these pairs' counters."""
+        draws, trading = self._draws(costs), self._desk.trading
+        return await trading.ask(method, params, priority=priority, within=self._within, deadline=deadline, draws=draws)
+
+    def _draws(self, costs: Mapping[str, float]) -> tuple[Draw, ...]:
+        """What is taken out of the counters of pairs, by symbol."""
+        for symbol in costs:
+            bucket = self._client.orders_bucket(self._signer, symbol)
+            self._client.ledger.limit(bucket, protocol.carefully(self._client.tier.orders))
+        return tuple(
+            Draw(self._client.orders_bucket(self._signer, symbol), cost) for symbol, cost in costs.items() if cost
         )
 
     async def _ask(self, method: str, fields: Mapping[str, object] | None = None) -> Any:

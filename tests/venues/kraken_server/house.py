@@ -115,19 +115,29 @@ class House:
 
     # --- Orders ----------------------------------------------------------------------------------
 
-    def add(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
+    def validate(self, said: Mapping[str, str]) -> None:
+        """Refuse an order of a batch for which the whole batch is refused."""
         pair, request = self._request(said)
+        self._takes_orders()
+        if (price := request.price or request.trigger or self.prices.get(pair.symbol)) is not None:
+            self._check(request, pair, price)
+
+    def _takes_orders(self) -> None:
         if self.system in ("maintenance", "cancel_only"):
             raise Refusal(
                 "EService:Unavailable" if self.system == "maintenance" else "EService:Market in cancel_only mode"
             )
+
+    def add(self, holder: Holder, said: Mapping[str, str], cost: float = 1.0) -> dict[str, Any]:
+        pair, request = self._request(said)
+        self._takes_orders()
         name = request.client_order_id
         if name and name in (holder.names.get(txid) for txid in holder.book.orders):
             raise Refusal("EOrder:cl_ord_id already exists among the open orders")
         price = self.prices.get(pair.symbol)
         if price is None:
             raise Refusal("EService:Unavailable")
-        self._count(holder, pair.symbol, 1.0)
+        self.count(holder, pair.symbol, cost)
         self._check(request, pair, request.price or request.trigger or price)
         descr = {"order": describe(request, pair)}
         if said.get("validate") == "true":
@@ -152,7 +162,7 @@ class House:
     def amend(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
         pair = self.pairs.pair(order.symbol)
-        self._count(holder, order.symbol, order_cost("AmendOrder", self._age(order)))
+        self.count(holder, order.symbol, order_cost("AmendOrder", self._age(order)))
         quantity = decimal(said.get("order_qty", str(order.quantity)), "order_qty")
         if quantity <= order.filled:
             self._cancelled(holder, self._desk(holder).cancel(order))
@@ -176,7 +186,7 @@ class House:
 
     def cancel(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
-        self._count(holder, order.symbol, order_cost("CancelOrder", self._age(order)))
+        self.count(holder, order.symbol, order_cost("CancelOrder", self._age(order)))
         self._cancelled(holder, self._desk(holder).cancel(order))
         return {"count": 1}
 
@@ -272,7 +282,8 @@ class House:
         level = None if kind is OrderType.MARKET else decimal(said.get("price", ""), "price")
         if (deadline := said.get("deadline")) is not None:
             ahead = datetime.fromisoformat(deadline.replace("Z", "+00:00")) - self.now()
-            if not timedelta(seconds=1.9) <= ahead <= timedelta(seconds=60.1):
+            least = 0.4 if said.get("over") == "stream" else 1.9
+            if not timedelta(seconds=least) <= ahead <= timedelta(seconds=60.1):
                 raise Refusal("EGeneral:Invalid arguments:deadline")
         return pair, OrderRequest(
             client_order_id=name,
@@ -299,7 +310,8 @@ class House:
         if spec.quantity(request.quantity) != request.quantity:
             raise Refusal("EGeneral:Invalid arguments:volume")
 
-    def _count(self, holder: Holder, symbol: str, cost: float) -> None:
+    def count(self, holder: Holder, symbol: str, cost: float) -> None:
+        """Count in a pair's counter, or refuse."""
         terms = self.tier.orders
         counter = holder.pair_counters.setdefault(symbol, Counter(terms.size, terms.per_second))
         if not counter.add(cost, self.moment()):

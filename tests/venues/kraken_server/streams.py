@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.venues.kraken_server.house import Holder
+from tests.venues.kraken_server.house import Holder, Refusal
 
 if TYPE_CHECKING:
     from tests.venues.kraken_server.server import Server
@@ -23,13 +26,23 @@ class Connection:
     """One connection. `channels` are (channel, symbol, depth or interval); `numbers` count what each private channel has said."""
 
     ws: web.WebSocketResponse
+    request: web.Request
     lines: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     channels: set[tuple[str, str, int]] = field(default_factory=set)
     holder: Holder | None = None
+    token: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
 
     def say(self, said: dict[str, Any]) -> None:
-        self.lines.put_nowait(json.dumps(said))
+        self.say_line(json.dumps(said))
+
+    def say_line(self, line: str) -> None:
+        self.lines.put_nowait(line)
+
+    def abort(self) -> None:
+        """End it without a word."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
 
 
 class Streams:
@@ -41,6 +54,7 @@ class Streams:
         self.opened = 0
         self.closed_to_all = False
         self.ends_at_once = False
+        self._held: list[tuple[Holder, list[dict[str, Any]]]] | None = None
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, until it ends."""
@@ -52,14 +66,14 @@ class Streams:
         if self.ends_at_once:
             await ws.close(code=1012)
             return ws
-        connection = Connection(ws)
+        connection = Connection(ws, request)
         self.all.add(connection)
         connection.say(self._status())
         writing = asyncio.create_task(self._write(connection))
         try:
             async for message in ws:
                 if message.type is WSMsgType.TEXT and not self._server.faults.play("request", ("mute",)):
-                    self._asked(connection, json.loads(message.data))
+                    self._asked(connection, json.loads(message.data, parse_float=Decimal))
         finally:
             self.all.discard(connection)
             writing.cancel()
@@ -96,6 +110,8 @@ class Streams:
         answer = {"method": method, "req_id": number}
         if method == "ping":
             connection.say({"method": "pong", "req_id": number})
+        elif method in self._server.trading:
+            self._server.trading.asked(connection, said)
         elif method not in ("subscribe", "unsubscribe"):
             connection.say(answer | {"success": False, "error": "Unsupported event"})
         elif params["channel"] in PUBLIC:
@@ -133,11 +149,12 @@ class Streams:
 
     def _private(self, connection: Connection, answer: dict[str, Any], params: dict[str, Any]) -> None:
         channel, server = params["channel"], self._server
-        key = server.tokens.get(params.get("token", ""))
-        if key is None:
-            connection.say(answer | {"success": False, "error": "Token(s) not found"})
+        try:
+            holder = connection.holder = server.trading.holder(params.get("token", ""))
+        except Refusal as refusal:
+            connection.say(answer | {"success": False, "error": str(refusal)})
             return
-        holder = connection.holder = server.house.holders[key]
+        connection.token = params["token"]
         connection.say(answer | {"success": True, "result": {"channel": channel, "snapshot": True}})
         rows = server.house.snapshot(holder) if channel == "executions" else []
         self._tell(connection, channel, "snapshot", rows)
@@ -158,11 +175,25 @@ class Streams:
 
     def executed(self, holder: Holder, rows: list[dict[str, Any]]) -> None:
         """Something has happened in an account."""
+        if self._held is not None:
+            self._held.append((holder, rows))
+            return
         for connection in self.all:
             if connection.holder is holder:
                 for row in rows:
                     self._tell(connection, "executions", "update", [row])
                 self._tell(connection, "balances", "update", [])
+
+    @contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """What happens within is told after it."""
+        held = self._held = []
+        try:
+            yield
+        finally:
+            self._held = None
+            for holder, rows in held:
+                self.executed(holder, rows)
 
     def _tell(self, connection: Connection, channel: str, kind: str, rows: list[dict[str, Any]]) -> None:
         number = connection.numbers[channel] = connection.numbers.get(channel, 0) + 1
