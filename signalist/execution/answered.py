@@ -28,6 +28,8 @@ from signalist.venues.errors import Busy, Next, OrderNotOpen, VenueError
 
 ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
 LONGEST_PAUSE = 60
+_OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+"""Over at the venue, whatever was filled before."""
 
 
 def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -> None:
@@ -53,7 +55,7 @@ def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -
         for errand in errands:
             order = fresh[errand.order.pk]
             order.busy = False
-            order.setbacks = 0 if errand.error is None else order.setbacks + 1
+            order.setbacks = order.setbacks + 1 if errand.error is not None or _still_stands(errand) else 0
             if errand.attempt.action == AttemptAction.PLACE:
                 _placed(order, errand, now)
             else:
@@ -140,17 +142,11 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
 
 def _changed(order: Order, errand: Errand, now: datetime) -> None:
     """After a cancel or an amendment. One that came too late leaves the order in doubt until it has been looked up."""
-    asked = errand.order
     if isinstance(errand.answer, OrderReport):
         if errand.attempt.action == AttemptAction.CANCEL:
-            move_if_allowed(order, OrderStatus.CANCELLED, now, "cancelled on request")
-            return
-        order.quantity = errand.answer.quantity
-        order.trigger = asked.wanted_trigger or order.trigger
-        if (order.wanted_quantity, order.wanted_trigger) == (asked.wanted_quantity, asked.wanted_trigger):
-            order.wanted_quantity = order.wanted_trigger = None
-        if order.filled >= order.quantity:
-            move_if_allowed(order, OrderStatus.FILLED, now)
+            _cancelled(order, errand.answer, now)
+        else:
+            _amended(order, errand.order, errand.answer, now)
     elif isinstance(errand.error, OrderNotOpen):
         order.cancel_wanted, order.wanted_quantity, order.wanted_trigger = False, None, None
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))
@@ -162,7 +158,44 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
             order.wanted_quantity, order.wanted_trigger, order.cancel_wanted = None, None, order.leg != Leg.ENTRY
 
 
-def _pause(order: Order, error: VenueError) -> timedelta:
+def _cancelled(order: Order, said: OrderReport, now: datetime) -> None:
+    """After a cancel that was answered: the order is gone where the venue itself shows it as over, and all that it filled has been heard.
+
+    Anything else leaves it in doubt: of what the venue has filled reports tell, and of what still stands the cancel is asked for again.
+    """
+    if order.state.is_final:
+        return
+    reason = said.reason or "cancelled on request"
+    if said.status in _OVER and said.filled <= order.filled and move_if_allowed(order, said.status, now, reason):
+        return
+    order.cancel_wanted = said.status.is_open
+    if said.status.is_open:
+        order.not_before = now + _pause(order)
+    move_if_allowed(
+        order, OrderStatus.UNKNOWN, now, f"its cancel was answered: {said.status.value}, {plain(said.filled)} filled"
+    )
+
+
+def _amended(order: Order, asked: Order, said: OrderReport, now: datetime) -> None:
+    """After an amendment that was answered; what is over by then is in doubt until it has been looked up."""
+    if said.status in _OVER:
+        move_if_allowed(order, OrderStatus.UNKNOWN, now, "it was over before it could be amended")
+        return
+    order.quantity = said.quantity
+    order.trigger = asked.wanted_trigger or order.trigger
+    if (order.wanted_quantity, order.wanted_trigger) == (asked.wanted_quantity, asked.wanted_trigger):
+        order.wanted_quantity = order.wanted_trigger = None
+    if order.filled >= order.quantity:
+        move_if_allowed(order, OrderStatus.FILLED, now)
+
+
+def _still_stands(errand: Errand) -> bool:
+    """Whether a cancel was taken, and the order is open all the same."""
+    is_cancel, said = errand.attempt.action == AttemptAction.CANCEL, errand.answer
+    return is_cancel and isinstance(said, OrderReport) and said.status.is_open
+
+
+def _pause(order: Order, error: VenueError | None = None) -> timedelta:
     """How long to leave a venue alone that did not take a request: as long as it said, or longer with every attempt, a minute at most."""
     said = error.after if isinstance(error, Busy) else None
     return timedelta(seconds=min(2 ** min(order.setbacks, 6) if said is None else said, LONGEST_PAUSE))

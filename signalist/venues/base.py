@@ -176,7 +176,10 @@ class Session(Protocol):
 
     async def place(self, request: OrderRequest) -> Ack: ...
 
-    async def cancel(self, client_order_id: str) -> OrderReport: ...
+    async def cancel(self, client_order_id: str) -> OrderReport:
+        """Take the order back, and tell what became of it: it counts as gone where the report itself shows it as over, and is in doubt and
+        looked up where not. Raises OrderNotOpen where there is none to take back."""
+        ...
 
     async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
         """Change the order's whole quantity, and its trigger where one is given, in place and together."""
@@ -223,6 +226,27 @@ class TellsRights(Protocol):
 
     async def rights(self) -> KeyRights:
         """The rights of the key as they are now. Raises BadCredential where it is no longer one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """How a venue runs an account, in words for people, "" for what it does not tell: how much the account may ask (`tier`), against what
+    it trades (`margin`), and how it holds what it buys (`held_as`). `problem` is a sentence about what cannot be traded with as it is.
+    All of it is read, and nothing of it ever changed by us."""
+
+    tier: str = ""
+    margin: str = ""
+    held_as: str = ""
+    problem: str = ""
+
+
+@runtime_checkable
+class TellsFacts(Protocol):
+    """A session that can be asked how its venue runs the account."""
+
+    async def facts(self) -> AccountFacts:
+        """As it is now."""
         ...
 
 

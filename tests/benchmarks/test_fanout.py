@@ -47,3 +47,13 @@ def test_poisoned_subscribers_keep_nobody_from_being_served(database: OwnDatabas
     report = manage(database, "bench_fanout", *options).report
     assert (report["duplicates"], report["unprotected"], report["missing"]) == (0, 0, 0)
     assert report["poison_ratio"] < 3  # one run on a machine that does other things; 1.5 is for medians of five
+
+
+@pytest.mark.soak
+@pytest.mark.postgresql
+def test_engines_share_the_subscribers_and_serve_each_of_them_once(database: OwnDatabase) -> None:
+    options = ("--subscribers", "20", "--engines", "2", "--latency-ms", "10", "--runs", "1", "--no-bare", "--json")
+    report = manage(database, "bench_fanout", *options).report
+    assert (report["engines"], report["duplicates"], report["unprotected"], report["missing"]) == (2, 0, 0, 0)
+    owners = database.rows("SELECT COUNT(*), COUNT(DISTINCT engine) FROM trading_orderattempt")
+    assert owners == [(60, 2)]

@@ -37,8 +37,9 @@ from signalist.markets import feeds
 from signalist.markets.models import AssetPair, Instrument
 from signalist.markets.recordings import read_recording
 from signalist.strategies.models import Schedule
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.models import Fill, Subscription
+from signalist.trading.terms import Terms
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.paper.matching_desk import Terms as VenueTerms
 from signalist.venues.paper.venue import CAPABILITIES, PAPER, PaperVenue
@@ -130,7 +131,7 @@ async def _step(stepper: Beside, bars: list[Bars], kraken: Instrument, accounts:
     while True:
         told = len(holder.tape), len(holder.done)
         await asyncio.sleep(0.002)  # for what the stream has to say
-        stepper.engine._dirty.update(accounts)
+        stepper.engine.calls.dirty.update(accounts)
         await stepper._work()
         if (len(holder.tape), len(holder.done)) == told:
             return

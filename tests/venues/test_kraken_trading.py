@@ -26,8 +26,8 @@ from signalist.venues.errors import (
 from signalist.venues.kraken import protocol, stream_orders
 from signalist.venues.kraken.many import BatchRefused
 from signalist.venues.kraken.protocol import Tier, carefully
+from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.kraken.trading_socket import StaleToken
-from signalist.venues.kraken.venue import KrakenSession
 from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.fence import NEVER, fenced
 from signalist.venues.transport.sockets import NotUp
@@ -57,11 +57,9 @@ async def joined(bench: SocketBench) -> JoinedSession:
     return session
 
 
-def impatient(bench: SocketBench, session: JoinedSession, within: float = 1.5) -> KrakenSession:
+def impatient(session: JoinedSession, within: float = 1.5) -> KrakenSession:
     """The same account in the hands of one who does not wait for the stream."""
-    found = KrakenSession(bench.venue, session._desk)
-    found._within = within
-    return found
+    return KrakenSession(session._desk, within)
 
 
 def resting(count: int, **changes: Any) -> list[OrderRequest]:
@@ -96,7 +94,7 @@ async def test_an_order_its_amendment_and_its_cancel_cost_no_question_over_http(
 
 async def test_while_the_stream_is_away_orders_go_over_http_and_never_both_ways(bench: SocketBench) -> None:
     session = await joined(bench)
-    plain, asked = impatient(bench, session), bench.server.asked
+    plain, asked = impatient(session), bench.server.asked
     bench.server.streams.closed_to_all = True
     await bench.cut()
     await plain.place(request(BUY, "1"))
@@ -125,7 +123,7 @@ async def test_a_stream_that_takes_nothing_more_gets_no_order(bench: SocketBench
         backlog = asyncio.create_task(session._desk._kept.send("x" * 20_000_000))
         await asyncio.sleep(0.02)
         assert session._desk.trading.is_open()
-    await impatient(bench, session).place(request(BUY, "1"))
+    await impatient(session).place(request(BUY, "1"))
     assert (bench.server.asked.count("AddOrder"), bench.server.asked.count("add_order")) == (1, 0)
     if kind != "full":
         backlog.cancel()
@@ -134,14 +132,14 @@ async def test_a_stream_that_takes_nothing_more_gets_no_order(bench: SocketBench
 
 async def test_a_stream_that_answers_nothing_is_gone_around_until_it_may_be_tried_again(bench: SocketBench) -> None:
     session = await joined(bench)
-    hasty, orders = impatient(bench, session, 0.03), resting(6)
+    hasty, orders = impatient(session, 0.03), resting(6)
     bench.server.faults.add("unanswered", "add_order", times=None)
     for order in orders[:5]:
         with pytest.raises(NoAnswer) as caught:
             await hasty.place(order)
         assert caught.value.next is Next.UNKNOWN
     bench.heal()
-    await impatient(bench, session).place(orders[5])
+    await impatient(session).place(orders[5])
     assert bench.server.asked.count("AddOrder") == 1
     await session.place(limit(BUY, "1", 910))  # which waits until the stream may be asked again
     assert bench.server.asked.count("add_order") == 6
@@ -185,9 +183,9 @@ async def test_what_protects_goes_before_entries_that_wait_for_the_pairs_counter
 
 
 async def test_a_tiers_limits_are_waited_for_and_never_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both sides count as Kraken does: a batch costs half of its orders, a cancel of a fresh one 8, where 60 go at once."""
+    """Both sides count as Kraken does: a batch costs half of its orders, a cancel of a fresh one 8, where 70 go at once."""
     monkeypatch.setattr(Traded, "symbol", SPOT.symbol)
-    quick = Tier("quick", Budget(15, 60.0), Budget(60, 60.0, 0.3), 60)
+    quick = Tier("quick", Budget(15, 60.0), Budget(70, 60.0, 0.3), 60)
     async with served(tier=quick, make=SocketBench) as bench:
         session = await joined(bench)
         begun = monotonic()
@@ -197,7 +195,7 @@ async def test_a_tiers_limits_are_waited_for_and_never_reached(monkeypatch: pyte
         await asyncio.gather(*(session.cancel(name) for name in names[:5]))
         assert len(await session.cancel_many(names[5:])) == 5
         assert (await session.open_orders(), bench.server.refused) == ((), [])
-        assert monotonic() - begun > (10 / 2 + 10 * 8 - 60) / 60, "it was waited for"
+        assert monotonic() - begun > (10 / 2 + 10 * 8 - 70) / 60, "it was waited for"
 
 
 # --- Answers --------------------------------------------------------------------------------------
@@ -270,7 +268,7 @@ async def test_a_token_lasts_as_long_as_its_stream_and_one_that_is_forgotten_is_
     with pytest.raises(StaleToken) as caught:
         await session.place(order)
     assert caught.value.next is Next.RETRY
-    plain = await impatient(bench, session).place(request(BUY, "1"))
+    plain = await impatient(session).place(request(BUY, "1"))
     assert bench.server.asked.count("AddOrder") == 1 and plain.venue_order_id
     assert (await slow).venue_order_id, "what was under way was waited for"
     await session.place(order)

@@ -9,7 +9,8 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. `poison` is the share of subscribers with whom the venue misbehaves in every other run, 0 for none."""
+    """What to measure. `poison` is the share of subscribers with whom the venue misbehaves in every other run, 0 for none;
+    `engines` is how many processes share the accounts."""
 
     subscribers: int
     latency_ms: float
@@ -17,6 +18,7 @@ class Plan:
     runs: int
     poison: float
     bare: bool = True
+    engines: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ def report(plan: Plan, clean: Sequence[Run], poisoned: Sequence[Run], alone: Seq
 
     told: dict[str, object] = {
         "subscribers": plan.subscribers,
+        "engines": plan.engines,
         "entry_p50_s": middle(lambda run: run.quantile(0.5)),
         "entry_p99_s": middle(lambda run: run.quantile(0.99)),
         "entry_last_s": middle(lambda run: run.quantile(1.0)),

@@ -261,6 +261,8 @@ class Desk:
         self._answers.pop(int(said.get("req_id") or 0), None)
         if said["method"] == "subscribe" and not said.get("success", True):
             raise SessionLost(f"The stream was not joined: {said.get('error')}")
+        if said["method"] == "subscribe":
+            self.client.told_tier(self.signer, (said.get("result") or {}).get("maxratecount"))
 
     def _executions(self, said: Any) -> None:
         number = int(said["sequence"])

@@ -11,10 +11,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from signalist.clock import SystemClock
+from signalist.engine import garbage
 from signalist.engine.bench.cast import NotEmpty, set_up
+from signalist.engine.bench.companion import CompanionError, work_beside
 from signalist.engine.bench.fanout import Bench
 from signalist.engine.bench.house import HouseError
 from signalist.engine.bench.report import Plan
@@ -44,13 +46,25 @@ class Command(BaseCommand):
             default=0.0,
             help="share of subscribers with whom the venue misbehaves in every other run",
         )
+        parser.add_argument(
+            "--engines", type=int, default=1, help="how many engines share the accounts, each a process (PostgreSQL)"
+        )
+        parser.add_argument(
+            "--beside", metavar="ADDRESS", help="be a further engine of a benchmark, which starts these by itself"
+        )
         parser.add_argument("--no-bare", action="store_true", help="leave out the bare client")
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
-        if options["subscribers"] < 1 or options["runs"] < 1:
-            self._refuse("A benchmark needs at least one subscriber and one run.")
+        if options["beside"]:
+            become_engine()
+            asyncio.run(work_beside(options["beside"]))
+            return
+        if min(options["subscribers"], options["runs"], options["engines"]) < 1:
+            self._refuse("A benchmark needs at least one subscriber, one run and one engine.")
+        if options["engines"] > 1 and connection.vendor != "postgresql":
+            self._refuse("Several engines need PostgreSQL; name one in DATABASE_URL, or leave out --engines.")
         plan = Plan(
             options["subscribers"],
             options["latency_ms"],
@@ -58,10 +72,11 @@ class Command(BaseCommand):
             options["runs"],
             options["poison"],
             not options["no_bare"],
+            options["engines"],
         )
         try:
             result = self._bench(plan)
-        except (NotEmpty, HouseError, AnotherEngine) as error:
+        except (NotEmpty, HouseError, CompanionError, AnotherEngine) as error:
             self._refuse(str(error))
         except DatabaseError as error:
             self._refuse(f"The database that DATABASE_URL names cannot be used: {str(error).strip().splitlines()[0]}.")
@@ -76,6 +91,7 @@ class Command(BaseCommand):
         with across_tenants("bench"):
             cast = set_up(plan.subscribers, plan.legs, SystemClock())
         become_engine()
+        garbage.look_seldom()  # as the engine does
         return asyncio.run(Bench(plan, self.stderr.write).run(cast))
 
     def _refuse(self, sentence: str) -> None:
