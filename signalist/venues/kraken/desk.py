@@ -15,6 +15,7 @@ from signalist.venues.base import Balance, FillReport, OrderReport, Reports
 from signalist.venues.errors import NoAnswer, SessionLost
 from signalist.venues.kraken import orders
 from signalist.venues.kraken.client import Client, Signer
+from signalist.venues.kraken.histories import LONGEST, SHARE, Histories, Part, TooLong
 from signalist.venues.kraken.parse import instant, moment, read, side
 from signalist.venues.kraken.streams import request
 from signalist.venues.kraken.symbols import Pairs
@@ -24,7 +25,6 @@ from signalist.venues.transport.sockets import KeptUp, Link, LinkTerms
 
 FIRST = timedelta(days=1)
 """How far back an account is read that nobody has read yet: what happened before it was connected is not ours."""
-PAGE, PAGES = 50, 20
 TRUSTED = 60.0
 """Seconds after which the venue is asked even if its stream has missed nothing."""
 AWAITED = 1.5
@@ -57,6 +57,9 @@ class Desk:
         self._joins = 0
         self._asked_at = self._failed_at = 0.0
         self._asking: dict[str, asyncio.Future[Any]] = {}
+        self._histories, self._one_reads = Histories(self.ask), asyncio.Lock()
+        self.unread_until: datetime | None = None
+        """Where the history that was wanted begins to be known; None where all of it is."""
         self.allowed: dict[str, float] = {}
         """When what was last answered, by method."""
         self._awaited_until: float | None = None
@@ -82,38 +85,66 @@ class Desk:
         place = tape.cursor()
         money = await self.balance(within)
         told = {row.venue_order_id: row for row in rows if isinstance(row, OrderReport)}
-        return Reports(tuple(told.values()), tuple(row for row in rows if isinstance(row, FillReport)), money, place)
+        fills = tuple(row for row in rows if isinstance(row, FillReport))
+        return Reports(tuple(told.values()), fills, money, place, self.unread_until)
 
     async def read(self, since: datetime, within: float) -> None:
-        """Ask for all orders and fills since a moment, orders first: whatever is filled then has its fills. The history of fills, which
-        costs most, is asked for only where an order has filled more than was told."""
+        """Ask for all orders and fills since a moment, as far back as histories are read: up to now, or, where that is long, up to where
+        something was told. Raises StillReading where not even that is done yet."""
+        ends = monotonic() + within * SHARE
+        async with self._one_reads:
+            if since < (first := self._now() - LONGEST):
+                since = self.unread_until = first
+            goes_on: datetime | None = since
+            while goes_on is not None:
+                goes_on = await self._read_part(goes_on, within, ends)
+
+    async def _read_part(self, since: datetime, within: float, ends: float) -> datetime | None:
+        """Orders first: whatever is filled then has its fills. The history of fills, which costs most, is asked for only where an order has
+        filled more than was told. Where to go on from; None where nothing is left, or who reads must take this in first."""
         begun, now, joined = monotonic(), self._now(), self._joins if self._joined else 0
         known, tape = await self.client.pairs(), self.tape
-        start: dict[str, object] = {"start": f"{since.timestamp():.6f}"}
+        part, head = self._histories.part(since, now), self.tape.head
         opened = (await self.ask("OpenOrders", within))["open"]
-        closed = await self._pages("ClosedOrders", "closed", start | {"closetime": "close"}, within)
         try:
+            closed = await self._histories.rows(part, "ClosedOrders", "closed", within, ends, {"closetime": "close"})
             rows = sorted({**opened, **closed}.items(), key=lambda one: float(one[1]["opentm"]))
             told = [(orders.report(order_id, row), order_id, row) for order_id, row in rows]
             trades = {}
             if tape.lacks_fills(report for report, *_ in told):
-                trades = await self._pages("TradesHistory", "trades", start, within)
+                trades = await self._histories.rows(part, "TradesHistory", "trades", within, ends)
             for _, order_id, row in told:
                 self.learn(order_id, row, known)
             for trade_id, row in sorted(trades.items(), key=lambda one: float(one[1]["time"])):
                 tape.tell_fill(orders.fill(trade_id, row, "", known))
+        except TooLong:
+            self._histories.narrow()
+            return since
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's history was none of its protocol ({type(error).__name__}).") from error
+        self._histories.finish()
+        if part.until < now:
+            return self._took_in(part, head)
         if self._lacks_lately([report for report, *_ in told], now):
             # The history of fills is behind that of orders: what it lacks is asked for again, from where it was whole.
             tape.is_whole(since, tape.until or since)
             self._join_again()
-            return
+            return None
         tape.is_whole(since, now)
         self._asked_at, self._awaited_until = begun, None
         # What the stream said from before the question on, and the answer, are all there is: if it is still the same stream.
         self._whole = self._whole or (joined == self._joins > 0 and self._joined)
         self._join_again()
+        return None
+
+    def _took_in(self, part: Part, head: int) -> datetime | None:
+        """A part that ends before now is on the tape: who reads takes it in first, if there is anything in it, and asks again."""
+        comes_last = self.tape.until is None or self.tape.until <= part.until
+        self.tape.is_whole(part.since, part.until)
+        if self.tape.head == head or not comes_last:
+            return part.until - OVERLAP
+        self._wake()
+        return None
 
     def _join_again(self) -> None:
         """The venue answers: a stream that was given up while it did not is begun anew, where anybody listens."""
@@ -171,17 +202,6 @@ class Desk:
         self._money = None
         if self._awaited_until is None:
             self._awaited_until = monotonic() + AWAITED
-
-    async def _pages(self, method: str, name: str, fields: dict[str, object], within: float) -> dict[str, Any]:
-        """All rows of a history, newest pages first."""
-        found: dict[str, Any] = {}
-        for page in range(PAGES):
-            said = await self.ask(method, within, fields | ({"ofs": page * PAGE} if page else {}))
-            rows = said[name]
-            found |= rows
-            if len(rows) < PAGE:
-                break
-        return found
 
     async def ask(self, method: str, within: float, fields: Mapping[str, object] | None = None) -> Any:
         """Ask for something in the account's name. The same question at the same time is asked once, for who looks at an account looks at
