@@ -152,9 +152,14 @@ class Ear:
         """The markets of which no stream tells now."""
         return sorted(s for c in self._connections.values() if c.standing != "open" for s in c.symbols)
 
-    def priced(self, ticker: Ticker) -> None:
-        """A price that was asked for."""
-        self._priced(ticker, self._clock.now())
+    def priced(self, ticker: Ticker, source: str) -> None:
+        """A price for which `source` was asked."""
+        self._priced(ticker, self._clock.now(), source)
+
+    def fell_back(self, symbol: str, source: str) -> None:
+        """Nobody tells this market's price: what is shown is from `source`, and old."""
+        if (market := self._markets.get(symbol)) is not None:
+            market.price_from = source
 
     def time_passes(self) -> None:
         """Close what is over, on lines that live: whatever was said after a close says that its stream was there.
@@ -206,7 +211,7 @@ class Ear:
         row.mutes = self._began[2] + sum(t.mutes for t in tallies)
         return {symbol: self._of[symbol].standing for symbol in self._markets}
 
-    def _priced(self, ticker: Ticker, now: datetime) -> None:
+    def _priced(self, ticker: Ticker, now: datetime, source: str = "") -> None:
         market = self._markets.get(ticker.symbol)
         if market is None:
             return
@@ -223,7 +228,7 @@ class Ear:
         if not self._board.put(ticker.symbol, Quote(price, at, monotonic())):
             market.add("out_of_order")
             return
-        market.last_ticker = at
+        market.last_ticker, market.price_from = at, source
         self._unstored.prices.add(ticker.symbol)
 
     def _told(self, update: CandleUpdate, now: datetime) -> None:

@@ -161,8 +161,8 @@ class MarketLimits:
     per_connection: int | None = None
 
 
-class MarketData(Protocol):
-    """One venue's public client."""
+class TellsPrices(Protocol):
+    """Who can be asked for prices of many markets at once: a venue's public client, or one that can do nothing else."""
 
     @property
     def code(self) -> str:
@@ -172,6 +172,18 @@ class MarketData(Protocol):
     @property
     def limits(self) -> MarketLimits: ...
 
+    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
+        """Tickers of `symbols`, or of all markets, by symbol, in one request. What the venue does not know is left out."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...
+
+
+class MarketData(TellsPrices, Protocol):
+    """One venue's public client."""
+
     async def instruments(self) -> tuple[InstrumentSpec, ...]:
         """All markets as the venue lists them at this moment, with their rules, their fees and what may be done in them."""
         ...
@@ -180,18 +192,10 @@ class MarketData(Protocol):
         """Closed candles with `since` < close time <= `until`: the first page of them. Raises UnknownInstrument."""
         ...
 
-    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
-        """Tickers of `symbols`, or of all markets, by symbol, in one request. What the venue does not know is left out."""
-        ...
-
     def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
         """One connection with these subscriptions: StreamState OPEN first, then what arrives, in the order of arrival.
 
         It ends with SessionLost when the connection does; connecting again, and when, is the caller's. Closing the iterator (`aclose`)
         closes the connection.
         """
-        ...
-
-    async def close(self) -> None:
-        """Let go of all connections."""
         ...

@@ -19,8 +19,9 @@ from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.transport.sockets import LinkTerms
 
-# Four looks, four seconds apart, take twelve: a request may be carried out for ten after it was sent (`answer_within`), and how much later
-# it is listed Kraken does not say. Each look asks twice, of a counter of fifteen that regains one in three seconds.
+# Four looks four seconds apart go on for twelve: longer than a request may still be carried out after it was sent (`answer_within`), with
+# two for the listing, of whose delay Kraken says nothing. A look asks twice, of a counter of fifteen calls, one of which comes back in
+# three seconds.
 CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
     order_identity="client_id",

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 
 from signalist.clock import SystemClock
+from signalist.engine import garbage
 from signalist.engine.bench.cast import NotEmpty, set_up
 from signalist.engine.bench.companion import CompanionError, work_beside
 from signalist.engine.bench.fanout import Bench
@@ -90,6 +91,7 @@ class Command(BaseCommand):
         with across_tenants("bench"):
             cast = set_up(plan.subscribers, plan.legs, SystemClock())
         become_engine()
+        garbage.look_seldom()  # as the engine does
         return asyncio.run(Bench(plan, self.stderr.write).run(cast))
 
     def _refuse(self, sentence: str) -> None:
