@@ -80,10 +80,10 @@ async def test_a_look_that_is_too_short_says_how_far_it_came_and_the_next_goes_o
     traded(bench, many)
     reader = Reader(bench)
     monkeypatch.setattr(histories, "SHARE", 0.0)
-    monkeypatch.setattr("signalist.venues.kraken.desk.SHARE", 0.0)
+    monkeypatch.setattr("signalist.venues.kraken.reading.SHARE", 0.0)
     with pytest.raises(StillReading, match=f"{PAGE} rows of ClosedOrders are read so far"):
         await reader.read()
-    monkeypatch.setattr("signalist.venues.kraken.desk.SHARE", 1.0)
+    monkeypatch.setattr("signalist.venues.kraken.reading.SHARE", 1.0)
     traded_meanwhile = bench.server.house.holders["account-1"]
     bench.clock.advance_to(bench.clock.now() + SECOND)
     said = {"pair": "ABCUSD", "ordertype": "market", "type": "buy", "volume": "0.01", "cl_ord_id": "meanwhile"}
