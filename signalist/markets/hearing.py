@@ -146,7 +146,7 @@ class Ear:
             case StreamState():
                 self._stands(connection, message, now)
             case Trouble():
-                self._troubled(message, now)
+                self.troubled(message)
 
     def silent_symbols(self) -> list[str]:
         """The markets of which no stream tells now."""
@@ -278,14 +278,15 @@ class Ear:
             connection.opened = None
             self._noted(state.why, now)
 
-    def _troubled(self, trouble: Trouble, now: datetime) -> None:
+    def troubled(self, trouble: Trouble) -> None:
+        """Something was wrong with what arrived, on a line of these or on another of the same source."""
         if self._row is not None:
             self._row.checksums += trouble.kind is TroubleKind.CHECKSUM
             self._row.malformed += trouble.kind is TroubleKind.MALFORMED
         market = self._markets.get(trouble.symbol)
         if market is not None:
             market.error = f"{trouble.kind.value}: {trouble.why}"
-        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", now)
+        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", self._clock.now())
 
     def _noted(self, why: str, now: datetime) -> None:
         if self._row is not None and why:

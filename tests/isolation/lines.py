@@ -27,6 +27,7 @@ quality                GET       member
 instruments            GET       member
 instrument             GET       member              : instrument
 candles_csv            GET       member              : instrument
+depth                  GET,POST  member              : instrument
 feeds                  GET       member
 subscriptions          GET       member
 subscription           GET       member              subscription
