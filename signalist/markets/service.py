@@ -76,6 +76,7 @@ class MarketService:
         self.asking = Asking([source, *others], self._ear, clock, database, self.routes)
         self._works = SideWork()
         self.listing = ListingKeeper(source, clock, database)
+        self._ear.told_of = self.listing.told
         self.books = BookWatch(source, clock, database, self.routes, self._ear.troubled)
         self._due: dict[str, float] = {}
         self._checked: dict[tuple[str, str], datetime] = {}
