@@ -160,7 +160,8 @@ class Streams:
             connection.say(answer | {"success": False, "error": str(refusal)})
             return
         connection.token = params["token"]
-        connection.say(answer | {"success": True, "result": {"channel": channel, "snapshot": True}})
+        most = {"maxratecount": int(server.tier.orders.size)} if channel == "executions" else {}
+        connection.say(answer | {"success": True, "result": {"channel": channel, "snapshot": True} | most})
         rows = server.house.snapshot(holder) if channel == "executions" else []
         self._tell(connection, channel, "snapshot", rows)
 
