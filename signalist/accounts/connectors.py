@@ -13,10 +13,11 @@ from django.conf import settings
 from signalist.clock import SystemClock
 from signalist.venues.base import Venue
 from signalist.venues.errors import BadCredential
+from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.client import Client as KrakenClient
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import is_here, streams_of
-from signalist.venues.kraken.venue import Key, KrakenVenue
+from signalist.venues.kraken.venue import KrakenVenue
 from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
 from signalist.venues.transport.supplies import Supplies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -70,6 +71,7 @@ def connection_new(request: MemberRequest, venue: str) -> HttpResponse:
                 form.add_error(None, str(error))
     may = sorted(probed.rights.rights) if probed is not None and probed.rights is not None else []
     context = _SECTION | {"form": form, "connector": connector, "probed": probed, "may": may}
+    context["egress"] = "" if settings.EGRESS == "here" else settings.EGRESS
     return render(request, "accounts/connection_new.html", context)
 
 

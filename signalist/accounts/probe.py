@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from signalist.accounts.connectors import FORBIDDEN, NEEDED, Connector
 from signalist.clock import SystemClock
 from signalist.logs import plain_words
-from signalist.venues.base import Balance, KeyRights, TellsRights
+from signalist.venues.base import Balance, KeyRights, TellsFacts, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
 from signalist.venues.transport.supplies import of_this_process
 
@@ -55,6 +55,8 @@ async def _asked(connector: Connector, secrets: Mapping[str, str]) -> Probed:
         rights = await session.rights() if isinstance(session, TellsRights) else None
         if rights is not None:
             refuse(rights.rights)
+        if isinstance(session, TellsFacts) and (problem := (await session.facts()).problem):
+            raise NotAccepted(problem)
         return Probed(ref, await session.balance(), rights)
     finally:
         await session.close()

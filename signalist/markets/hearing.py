@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from signalist.markets.tracking import SETTLES, Finding, Settled
 from signalist.markets.watching import Market
 from signalist.venues.market_data import (
     CandleUpdate,
+    MarketNews,
     Message,
     Standing,
     StreamState,
@@ -115,6 +116,7 @@ class Ear:
         self._row: FeedSource | None = None
         self._began: tuple[int, int, int] = (0, 0, 0)
         self._passed_at = monotonic()
+        self.told_of: Callable[[MarketNews], None] = lambda _: None
 
     @property
     def lines(self) -> dict[str, Line]:
@@ -126,7 +128,8 @@ class Ear:
         self._row = row
         self._began = row.connections, row.reconnects, row.mutes
         self._connections = {
-            line.name: _Connection(line, tuple(sorted({s.symbol for s in line.subscriptions}))) for line in lines
+            line.name: _Connection(line, tuple(sorted({s.symbol for s in line.subscriptions if s.symbol})))
+            for line in lines
         }
         self._of = {symbol: each for each in self._connections.values() for symbol in each.symbols}
         for market in self._markets.values():
@@ -143,18 +146,25 @@ class Ear:
                 self._priced(message, now)
             case CandleUpdate():
                 self._told(message, now)
+            case MarketNews():
+                self.told_of(message)
             case StreamState():
                 self._stands(connection, message, now)
             case Trouble():
-                self._troubled(message, now)
+                self.troubled(message)
 
     def silent_symbols(self) -> list[str]:
         """The markets of which no stream tells now."""
         return sorted(s for c in self._connections.values() if c.standing != "open" for s in c.symbols)
 
-    def priced(self, ticker: Ticker) -> None:
-        """A price that was asked for."""
-        self._priced(ticker, self._clock.now())
+    def priced(self, ticker: Ticker, source: str) -> None:
+        """A price for which `source` was asked."""
+        self._priced(ticker, self._clock.now(), source)
+
+    def fell_back(self, symbol: str, source: str) -> None:
+        """Nobody tells this market's price: what is shown is from `source`, and old."""
+        if (market := self._markets.get(symbol)) is not None:
+            market.price_from = source
 
     def time_passes(self) -> None:
         """Close what is over, on lines that live: whatever was said after a close says that its stream was there.
@@ -206,7 +216,7 @@ class Ear:
         row.mutes = self._began[2] + sum(t.mutes for t in tallies)
         return {symbol: self._of[symbol].standing for symbol in self._markets}
 
-    def _priced(self, ticker: Ticker, now: datetime) -> None:
+    def _priced(self, ticker: Ticker, now: datetime, source: str = "") -> None:
         market = self._markets.get(ticker.symbol)
         if market is None:
             return
@@ -223,7 +233,7 @@ class Ear:
         if not self._board.put(ticker.symbol, Quote(price, at, monotonic())):
             market.add("out_of_order")
             return
-        market.last_ticker = at
+        market.last_ticker, market.price_from = at, source
         self._unstored.prices.add(ticker.symbol)
 
     def _told(self, update: CandleUpdate, now: datetime) -> None:
@@ -273,14 +283,15 @@ class Ear:
             connection.opened = None
             self._noted(state.why, now)
 
-    def _troubled(self, trouble: Trouble, now: datetime) -> None:
+    def troubled(self, trouble: Trouble) -> None:
+        """Something was wrong with what arrived, on a line of these or on another of the same source."""
         if self._row is not None:
             self._row.checksums += trouble.kind is TroubleKind.CHECKSUM
             self._row.malformed += trouble.kind is TroubleKind.MALFORMED
         market = self._markets.get(trouble.symbol)
         if market is not None:
             market.error = f"{trouble.kind.value}: {trouble.why}"
-        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", now)
+        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", self._clock.now())
 
     def _noted(self, why: str, now: datetime) -> None:
         if self._row is not None and why:

@@ -30,7 +30,7 @@ from signalist.trading.models import AccountBalance, Execution, Order, Position
 from signalist.trading.naming import named
 from signalist.trading.noting import take_foreign
 from signalist.trading.reservations import release_reservations
-from signalist.trading.transitions import ORDER_FILLED, move_if_allowed, take_quantity
+from signalist.trading.transitions import ORDER_FILLED, move, move_if_allowed, take_quantity
 from signalist.venues.base import FillReport, OrderReport, Reports
 
 _POSITION = (
@@ -87,7 +87,10 @@ def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
     order.filled += report.quantity
     order.filled_value += settle(report.quantity * report.price)
     order.fees += report.fee
-    move_if_allowed(order, OrderStatus.FILLED if order.filled >= order.quantity else OrderStatus.PARTIAL, ledger.now)
+    whole = order.filled >= order.quantity
+    if whole and order.state is OrderStatus.REJECTED:
+        move(order, OrderStatus.WORKING, ledger.now)  # given up, and there all the same: with this it is over
+    move_if_allowed(order, OrderStatus.FILLED if whole else OrderStatus.PARTIAL, ledger.now)
     ledger.touched_orders[order.pk] = order
     fact = FillFact(Side(report.side), Leg(order.leg), report.quantity, report.price, report.fee, report.time)
     try:
@@ -197,10 +200,11 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
         # It was sent for less, or made smaller by an amendment whose answer was lost: filled is what the venue says is all of it.
         take_quantity(order, change.quantity, ledger.now)
     given_up = order.state is OrderStatus.REJECTED
-    if to is OrderStatus.WORKING and order.filled and not given_up:
-        to = OrderStatus.PARTIAL
     if given_up and not change.status.is_open:
         return
+    if to is OrderStatus.WORKING and order.filled and not given_up:
+        # What was said before its last fill may be heard after it.
+        to = OrderStatus.FILLED if order.filled >= order.quantity else OrderStatus.PARTIAL
     taken_away = to is OrderStatus.CANCELLED and not order.cancel_wanted
     moved = move_if_allowed(order, to, ledger.now, change.reason)
     if moved and not change.reason and to.is_open:

@@ -117,12 +117,17 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What happened in an account after a cursor, in the venue's order, with the balance after it. `cursor` asks for what follows."""
+    """What happened in an account after a cursor, in the venue's order, with the balance after it. `cursor` asks for what follows.
+
+    `unread_until`: the venue was not asked, or tells nothing, of what happened before that, though it was behind the cursor; None where
+    nothing is missing.
+    """
 
     orders: tuple[OrderReport, ...]
     fills: tuple[FillReport, ...]
     balance: Balance
     cursor: str
+    unread_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,27 @@ class TellsRights(Protocol):
 
     async def rights(self) -> KeyRights:
         """The rights of the key as they are now. Raises BadCredential where it is no longer one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """How a venue runs an account, in words for people, "" for what it does not tell: how much the account may ask (`tier`), against what
+    it trades (`margin`), and how it holds what it buys (`held_as`). `problem` is a sentence about what cannot be traded with as it is.
+    All of it is read, and nothing of it ever changed by us."""
+
+    tier: str = ""
+    margin: str = ""
+    held_as: str = ""
+    problem: str = ""
+
+
+@runtime_checkable
+class TellsFacts(Protocol):
+    """A session that can be asked how its venue runs the account."""
+
+    async def facts(self) -> AccountFacts:
+        """As it is now."""
         ...
 
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from signalist.domain.candles import Candle
-from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.instruments import InstrumentSpec, Trading
 from signalist.domain.timeframes import Timeframe
 
 
@@ -26,11 +26,13 @@ class Channel(StrEnum):
     TICKER = "ticker"
     CANDLES = "candles"
     BOOK = "book"
+    MARKETS = "markets"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One channel of one market. `frame` goes with CANDLES, `depth` (levels on each side) with BOOK."""
+    """One channel of one market; of all, where `symbol` is "", for MARKETS alone. `frame` goes with CANDLES, `depth` (levels on each side)
+    with BOOK."""
 
     channel: Channel
     symbol: str
@@ -87,6 +89,16 @@ class BookSnapshot:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MarketNews:
+    """What may be done in a market from now on, and its `rules` (steps and minimums as the stream tells them, to be compared with each
+    other and not with a list's)."""
+
+    symbol: str
+    trading: Trading
+    rules: tuple[Decimal, ...]
+
+
 class Standing(StrEnum):
     """OPEN: connected and everything subscribed anew. LOST: not connected. MAINTENANCE: connected, and the venue says that it does not
     trade. ONLINE: it trades again."""
@@ -131,7 +143,7 @@ class Trouble:
     why: str
 
 
-Message = Ticker | CandleUpdate | BookSnapshot | StreamState | Heartbeat | Trouble
+Message = Ticker | CandleUpdate | BookSnapshot | MarketNews | StreamState | Heartbeat | Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,8 @@ class MarketLimits:
     `frames`: codes of the timeframes that it keeps itself, streamed and as history. `page`: candles in one answer. `reach`: how many of the
     newest candles it has at all, None without a limit. `pause`: seconds between two requests of history. `symbols_at_once`: markets in one
     request of tickers, None for all. `silence`: seconds without any message after which a connection counts as mute. `per_connection`:
-    subscriptions that one connection takes, None without a limit.
+    subscriptions that one connection takes, None without a limit. `tells_markets`: its stream tells when what may be done in a market
+    changes.
     """
 
     frames: frozenset[str]
@@ -159,10 +172,11 @@ class MarketLimits:
     symbols_at_once: int | None = None
     silence: float = 10.0
     per_connection: int | None = None
+    tells_markets: bool = False
 
 
-class MarketData(Protocol):
-    """One venue's public client."""
+class TellsPrices(Protocol):
+    """Who can be asked for prices of many markets at once: a venue's public client, or one that can do nothing else."""
 
     @property
     def code(self) -> str:
@@ -172,6 +186,18 @@ class MarketData(Protocol):
     @property
     def limits(self) -> MarketLimits: ...
 
+    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
+        """Tickers of `symbols`, or of all markets, by symbol, in one request. What the venue does not know is left out."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...
+
+
+class MarketData(TellsPrices, Protocol):
+    """One venue's public client."""
+
     async def instruments(self) -> tuple[InstrumentSpec, ...]:
         """All markets as the venue lists them at this moment, with their rules, their fees and what may be done in them."""
         ...
@@ -180,18 +206,10 @@ class MarketData(Protocol):
         """Closed candles with `since` < close time <= `until`: the first page of them. Raises UnknownInstrument."""
         ...
 
-    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
-        """Tickers of `symbols`, or of all markets, by symbol, in one request. What the venue does not know is left out."""
-        ...
-
     def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
         """One connection with these subscriptions: StreamState OPEN first, then what arrives, in the order of arrival.
 
         It ends with SessionLost when the connection does; connecting again, and when, is the caller's. Closing the iterator (`aclose`)
         closes the connection.
         """
-        ...
-
-    async def close(self) -> None:
-        """Let go of all connections."""
         ...

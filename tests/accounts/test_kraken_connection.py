@@ -83,6 +83,7 @@ def test_a_key_is_accepted_with_its_rights_and_balance_or_refused_with_what_to_d
         ({"api_secret": "no base64!"}, "base64"),
         ({"api_key": "key-2"}, "Invalid key"),
         ({"currency": "$"}, "short name"),
+        ({"currency": "UDS"}, "No market at Kraken is paid in UDS"),
     ):
         with pytest.raises(NotAccepted, match=words):
             probe(connector, KEY | change)

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.flows.commands import Databases, OwnDatabase, manage
-from tests.flows.conftest import databases, own_database, scene
+from tests.flows.commands import Databases, OwnDatabase
+from tests.flows.conftest import databases, migrated, own_database, scene
 
-__all__ = ["databases", "own_database", "scene"]
-
-
-@pytest.fixture(scope="session")
-def migrated(databases: Databases) -> OwnDatabase:
-    """A database with all tables and no rows, to be copied; no page has to be sound for that."""
-    database = databases.empty()
-    assert manage(database, "migrate", "--verbosity", "0", "--skip-checks").status == 0
-    return database
+__all__ = ["databases", "migrated", "own_database", "scene"]
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from signalist.engine.stepping import Bars
 from tests.engine.processes import until
 from tests.flows.books import assert_books_balance
 from tests.flows.commands import ROOT, OwnDatabase, Said, engine, manage
+from tests.flows.forks import Started
 from tests.flows.recordings import swings
 
 ARGUMENTS = [
@@ -49,7 +50,7 @@ def fed(database: OwnDatabase, recording: Path, speed: str) -> Said:
 
 
 @contextmanager
-def running(database: OwnDatabase, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def running(database: OwnDatabase, *arguments: str) -> Iterator[Started]:
     """An engine that is up, and ends with the block."""
     with engine(database, *arguments) as process:
         try:

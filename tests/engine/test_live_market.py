@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ import pytest
 
 from tests.engine.processes import until
 from tests.flows.commands import OwnDatabase, engine, manage
+from tests.flows.forks import Started
 
 PATIENCE = 60
 FEEDER = "SELECT pid FROM execution_engineprocess WHERE feeds = 'synthetic'"
@@ -21,7 +21,7 @@ LATEST = "SELECT MAX(at) FROM markets_latestprice"
 
 
 @contextmanager
-def engines(database: OwnDatabase, *environments: dict[str, str]) -> Iterator[Sequence[subprocess.Popen[str]]]:
+def engines(database: OwnDatabase, *environments: dict[str, str]) -> Iterator[Sequence[Started]]:
     """An engine for each of the environments, all of them told by it to make the market; none outlives the test."""
     with ExitStack() as stack:
         started = []

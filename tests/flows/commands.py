@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import json
 import os
-import select
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +20,9 @@ from urllib.parse import quote, unquote, urlsplit
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120
-_NOT_INHERITED = ("DATABASE_", "SIGNALIST_FAILPOINT", "DJANGO_ALLOW_ASYNC_UNSAFE", "PYTEST_")
+from tests.flows.forks import PATIENCE, ROOT, Nursery, Said, Started, inherited
+
+_ANOTHER_HOUSE = {"SIGNALIST_ENV", "SIGNALIST_DEBUG", "SIGNALIST_PROCESS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +37,7 @@ class OwnDatabase:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables of a command that works on it. Nothing here has to survive a power cut."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
-        return inherited | {"DATABASE_URL": self.url, "SIGNALIST_SQLITE_SYNCHRONOUS": "OFF"} | more
+        return inherited() | {"DATABASE_URL": self.url, "SIGNALIST_SQLITE_SYNCHRONOUS": "OFF"} | more
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What a plain SELECT finds, past Django and its doors."""
@@ -152,78 +147,19 @@ def _name(database: OwnDatabase) -> str:
     return unquote(urlsplit(database.url).path[1:])
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The one JSON object on standard output; the status must be 0."""
-        assert self.status == 0, self.err
-        told: dict[str, Any] = json.loads(self.out)
-        return told
-
-    @property
-    def was_killed(self) -> bool:
-        return self.status == -signal.SIGKILL
-
-
-class Nursery:
-    """The process whose children run commands; started when it is first needed, and ended with the tests."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="flows-")
-
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
-        """Run `manage.py` with these arguments to its end."""
-        process = self._started()
-        assert process.stdin is not None and process.stdout is not None
-        out, err = Path(self._folder.name) / "out", Path(self._folder.name) / "err"
-        request = {"arguments": list(arguments), "environment": dict(environment), "out": str(out), "err": str(err)}
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
-        assert ready, f"not within {PATIENCE} s: manage.py {' '.join(arguments)}"
-        status = json.loads(process.stdout.readline())
-        return Said(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
-
-    def end(self) -> None:
-        """End the process and what it may be running."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.communicate()
-        self._folder.cleanup()
-
-    def _started(self) -> subprocess.Popen[str]:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.flows.nursery"],
-                cwd=ROOT,
-                env=dict(os.environ) | {"OPENBLAS_NUM_THREADS": "1"},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-            atexit.register(self.end)
-        return self._process
-
-
 _nursery = Nursery()
 
 
 def manage(database: OwnDatabase, *arguments: str, module: Sequence[str] = (), **more: str) -> Said:
-    """Run a command of `manage.py` to its end; `more` are further environment variables. `module`: what to start Python with instead."""
+    """Run a command of `manage.py` to its end; `more` are further environment variables. `module`: what to start Python with instead.
+
+    A house of another kind (production, or with other middleware) is loaded for it, and so is one for `module`.
+    """
     environment = database.environment(**more)
-    if not module:
+    if not module and not more.keys() & _ANOTHER_HOUSE:
         return _nursery.run(arguments, environment)
     done = subprocess.run(
-        [sys.executable, *module, *arguments],
+        [sys.executable, *(module or ["manage.py"]), *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -258,8 +194,6 @@ def passages(database: OwnDatabase, recording: Path, out: Path) -> dict[str, int
     return counted
 
 
-def engine(database: OwnDatabase, *arguments: str, **more: str) -> subprocess.Popen[str]:
+def engine(database: OwnDatabase, *arguments: str, **more: str) -> Started:
     """Start `manage.py engine`; the caller ends it. What it says is the test's own output."""
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "engine", *arguments], cwd=ROOT, env=database.environment(**more), text=True
-    )
+    return _nursery.start(["engine", *arguments], database.environment(**more))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from signalist.trading.models import AccountBalance, Execution, ExecutionStatus,
 from tenants.doors import across_tenants
 from tests.flows.books import assert_books_balance
 from tests.flows.commands import Databases, OwnDatabase, engine, manage, of_the_test_run
+from tests.flows.forks import Started
 from tests.flows.recordings import swings
 
 MINUTE = timeframe("1m")
@@ -138,7 +138,7 @@ def database() -> OwnDatabase:
 
 
 @contextmanager
-def engines(database: OwnDatabase, *armed: str) -> Iterator[list[subprocess.Popen[str]]]:
+def engines(database: OwnDatabase, *armed: str) -> Iterator[list[Started]]:
     """An engine for each of `armed`, a failpoint to die at or nothing; none outlives the test."""
     with ExitStack() as stack:
         started = [stack.enter_context(engine(database, "--clock", "market", SIGNALIST_FAILPOINT=at)) for at in armed]
@@ -148,12 +148,12 @@ def engines(database: OwnDatabase, *armed: str) -> Iterator[list[subprocess.Pope
         yield started
 
 
-def _living(started: Sequence[subprocess.Popen[str]]) -> int:
+def _living(started: Sequence[Started]) -> int:
     assert all(process.poll() is None for process in started), "an engine ended at once"
     return EngineProcess.objects.filter(ended_at__isnull=True).count()
 
 
-def stopped(process: subprocess.Popen[str]) -> int:
+def stopped(process: Started) -> int:
     """Ask an engine to stop; its exit status."""
     process.send_signal(signal.SIGTERM)
     return process.wait(timeout=30)

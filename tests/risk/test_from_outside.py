@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,6 +11,7 @@ import pytest
 
 from tests.engine.processes import until
 from tests.flows.commands import OwnDatabase, engine, manage
+from tests.flows.forks import Started
 
 # A strategy that enters at every ten seconds' candle, and a subscriber whose entries are too small to run out of money.
 SET_UP = """
@@ -59,7 +59,7 @@ WHERE o.leg = 'ENTRY' AND a.action = 'PLACE' AND a.sent_at > (SELECT MAX(at) FRO
 
 
 @pytest.fixture
-def trading(own_database: OwnDatabase) -> Iterator[subprocess.Popen[str]]:
+def trading(own_database: OwnDatabase) -> Iterator[Started]:
     """An engine that trades the synthetic market, alone."""
     done = manage(own_database, "shell", "--no-imports", "-c", SET_UP)
     assert done.status == 0, done.err
@@ -74,9 +74,7 @@ def count(database: OwnDatabase, statement: str) -> Decimal:
 
 
 @pytest.mark.soak
-def test_it_holds_with_its_commit_though_nothing_else_runs(
-    own_database: OwnDatabase, trading: subprocess.Popen[str]
-) -> None:
+def test_it_holds_with_its_commit_though_nothing_else_runs(own_database: OwnDatabase, trading: Started) -> None:
     until(lambda: count(own_database, ENTRIES) >= 1, "the engine enters", 90)
     begun = time.monotonic()
     said = manage(own_database, "kill", "--layer", "platform", "--state", "HALTED", "--reason", "a drill")

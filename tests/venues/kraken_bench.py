@@ -15,12 +15,13 @@ from signalist.domain.instruments import InstrumentKind
 from signalist.domain.matching import Bar, slipped
 from signalist.domain.orders import Side
 from signalist.venues.base import Session
+from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.market import KrakenMarket
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import Tier
 from signalist.venues.kraken.trading_socket import METHODS
-from signalist.venues.kraken.venue import CAPABILITIES, Key, KrakenVenue
+from signalist.venues.kraken.venue import CAPABILITIES, KrakenVenue
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.transport.budgets import Budget
 from signalist.venues.transport.ledger import RateLedger

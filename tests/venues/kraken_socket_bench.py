@@ -8,7 +8,8 @@ from typing import Any
 
 from signalist.venues.kraken.desk import Desk
 from signalist.venues.kraken.protocol import ORDERS
-from signalist.venues.kraken.venue import CAPABILITIES, KrakenSession, KrakenVenue
+from signalist.venues.kraken.session import KrakenSession
+from signalist.venues.kraken.venue import CAPABILITIES, KrakenVenue
 from signalist.venues.transport.sockets import Link
 from tests.venues.kraken_bench import KrakenBench
 from tests.venues.loopback_bench import until
@@ -37,7 +38,7 @@ class JoinedVenue(KrakenVenue):
     def open(self, account_ref: str) -> JoinedSession:
         session = super().open(account_ref)
         assert isinstance(session, KrakenSession)
-        return JoinedSession(self, session._desk)
+        return JoinedSession(session._desk, self.capabilities.answer_within)
 
 
 class SocketBench(KrakenBench):

@@ -20,7 +20,7 @@ from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.sockets import NotUp
 
 if TYPE_CHECKING:
-    from signalist.venues.kraken.venue import KrakenSession
+    from signalist.venues.kraken.session import KrakenSession
 
 T = TypeVar("T")
 PER_ORDER = 0.5
