@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from signalist.audit import triggers
 from tenants.doors import across_tenants
 
 _given: set[str] = set()
+# A role, a setting, a channel that is listened to, or a lock that outlives transactions.
+_LEFT = """
+SELECT current_user <> session_user
+    OR EXISTS (SELECT 1 FROM pg_settings WHERE source = 'session')
+    OR EXISTS (SELECT 1 FROM pg_listening_channels())
+    OR EXISTS (SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory')
+"""
 
 
 def remember_what_is_given() -> None:
@@ -38,6 +45,20 @@ def empty() -> None:
                 cursor.execute(f"TRUNCATE {', '.join(map(connection.ops.quote_name, left))} CASCADE")
         if recorded:
             triggers.arm()
+
+
+def is_as_new() -> bool:
+    """Whether the connection can serve another test: it answers, and nothing of the last one is left in its session."""
+    if connection.connection is None or connection.in_atomic_block or not connection.get_autocommit():
+        return False
+    if connection.vendor == "sqlite":
+        return bool(connection.is_usable())
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_LEFT)
+            return bool(cursor.fetchone() == (False,))
+    except DatabaseError:
+        return False
 
 
 def _filled(tables: Collection[str]) -> list[str]:

@@ -88,6 +88,7 @@ class LiveEngine:
         self._inquirer = Inquirer(self.engine, sessions)
         self._missing = Looking(self.engine)
         self._memory = memory if others or sources else None
+        self._supplies = (memory or VenueMemory()).of
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._minute: datetime | None = None
         self._linker = Linker()
@@ -144,7 +145,7 @@ class LiveEngine:
         if self._memory is not None:
             yield self._memory.keep()
         for source in self._sources:
-            yield venue_feed.feed(source, self._clock, self._database, self.engine.id)
+            yield venue_feed.feed(source, self._clock, self._database, self.engine.id, self._supplies)
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted

@@ -12,10 +12,11 @@ from signalist.clock import Clock
 from signalist.engine import real_market
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.market_data import TellsPrices
+from signalist.venues.transport.supplies import Supplies
 
-BY_CODE: Mapping[str, Callable[[Clock], TellsPrices]] = {KRAKEN: real_market.source}
+BY_CODE: Mapping[str, Callable[[Clock, Supplies], TellsPrices]] = {KRAKEN: real_market.source}
 
 
-def others_of(code: str, clock: Clock) -> list[TellsPrices]:
-    """Those that a feed of `code` asks where its own venue does not answer."""
-    return [made(clock) for other, made in BY_CODE.items() if other != code]
+def others_of(code: str, clock: Clock, supplies: Callable[[str], Supplies]) -> list[TellsPrices]:
+    """Those that a feed of `code` asks where its own venue does not answer; `supplies` are a venue's, by its code."""
+    return [made(clock, supplies(other)) for other, made in BY_CODE.items() if other != code]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from signalist.domain.timeframes import timeframe
 from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource, PriceSource
+from signalist.markets.listing_models import InstrumentChange
 from signalist.markets.models import Instrument
 
 MOST = 200
@@ -90,6 +91,12 @@ def sources(now: datetime) -> list[SourceStatus]:
         asked.setdefault(each.source_id, []).append(_asked(each))
     rows = FeedSource.objects.order_by("code")
     return [_source(row, by_source.get(row.pk, []), asked.get(row.pk, []), now) for row in rows]
+
+
+def changes() -> list[InstrumentChange]:
+    """What venues have changed of their markets lately, newest first, but for what a market was made with. One query."""
+    known = InstrumentChange.objects.exclude(before="").select_related("instrument")
+    return list(known.order_by("-at", "-pk")[:CORRECTIONS])
 
 
 def corrections() -> list[CandleCorrection]:

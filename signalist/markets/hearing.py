@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from signalist.markets.watching import Market
 from signalist.venues.market_data import (
     CandleUpdate,
     Heartbeat,
+    MarketNews,
     Message,
     Standing,
     StreamState,
@@ -102,6 +103,7 @@ class Ear:
         self._row: FeedSource | None = None
         self._began: tuple[int, int, int] = (0, 0, 0)
         self._passed_at = monotonic()
+        self.told_of: Callable[[MarketNews], None] = lambda _: None
 
     @property
     def lines(self) -> dict[str, Line]:
@@ -113,7 +115,8 @@ class Ear:
         self._row = row
         self._began = row.connections, row.reconnects, row.mutes
         self._connections = {
-            line.name: _Connection(line, tuple(sorted({s.symbol for s in line.subscriptions}))) for line in lines
+            line.name: _Connection(line, tuple(sorted({s.symbol for s in line.subscriptions if s.symbol})))
+            for line in lines
         }
         self._of = {symbol: each for each in self._connections.values() for symbol in each.symbols}
         for market in self._markets.values():
@@ -133,10 +136,12 @@ class Ear:
                 self._told(message, now)
             case Heartbeat():
                 connection.there.says(message.at, now)
+            case MarketNews():
+                self.told_of(message)
             case StreamState():
                 self._stands(connection, message, now)
             case Trouble():
-                self._troubled(message, now)
+                self.troubled(message)
 
     def silent_symbols(self) -> list[str]:
         """The markets of which no stream tells now."""
@@ -277,14 +282,15 @@ class Ear:
             connection.opened = None
             self._noted(state.why, now)
 
-    def _troubled(self, trouble: Trouble, now: datetime) -> None:
+    def troubled(self, trouble: Trouble) -> None:
+        """Something was wrong with what arrived, on a line of these or on another of the same source."""
         if self._row is not None:
             self._row.checksums += trouble.kind is TroubleKind.CHECKSUM
             self._row.malformed += trouble.kind is TroubleKind.MALFORMED
         market = self._markets.get(trouble.symbol)
         if market is not None:
             market.error = f"{trouble.kind.value}: {trouble.why}"
-        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", now)
+        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", self._clock.now())
 
     def _noted(self, why: str, now: datetime) -> None:
         if self._row is not None and why:

@@ -42,3 +42,14 @@ class InstrumentChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.name} {self.before} → {self.after}"
+
+    @property
+    def name_word(self) -> str:
+        """What has changed, for people."""
+        words = {
+            "tick": "price step",
+            "lot": "quantity step",
+            "min_notional": "smallest worth",
+            "trading": "trading there",
+        }
+        return words.get(self.name, self.name.replace("_", " "))

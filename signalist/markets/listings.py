@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Q
 
 from signalist.db import fast
 from signalist.domain.instruments import InstrumentSpec, Trading
@@ -91,6 +92,27 @@ def keep_listing(code: str, specs: Iterable[InstrumentSpec], now: datetime) -> K
     for change in changes:
         kept.changed.setdefault(symbols[change.instrument_id], []).append(change.name)
     return kept
+
+
+def keep_trading(code: str, told: Mapping[str, Trading], now: datetime) -> list[str]:
+    """Take over what may be done in these markets by symbol, there and where their prices are followed; the symbols at which it is
+    another than before. What a list has called delisted stays so until a list names it. A constant number of queries."""
+    changes, changed = list[InstrumentChange](), list[Instrument]()
+    of_its_own, following = Q(venue=code, symbol__in=told), Q(feed__source__code=code, feed__symbol__in=told)
+    with transaction.atomic():
+        VenueListing.objects.select_for_update().get_or_create(code=code)
+        rows = Instrument.objects.filter(of_its_own | following).exclude(trading=Trading.DELISTED)
+        symbols: dict[int, str] = {}
+        for row in rows.select_related("feed").order_by("pk"):
+            symbols[row.pk] = row.symbol if row.venue == code else row.feed.symbol
+            if row.trading != told[symbols[row.pk]]:
+                _set_trading(row, told[symbols[row.pk]], now, changes)
+                changed.append(row)
+        fast.update(changed, ("trading", "trading_since"))
+        fast.insert(changes)
+        if changed:
+            transaction.on_commit(forget_instruments)
+    return sorted({symbols[row.pk] for row in changed})
 
 
 def offer(code: str, symbols: Sequence[str], *, offered: bool = True) -> list[Instrument]:

@@ -7,6 +7,7 @@ from django.db import models
 from signalist.db.fields import ExactDecimalField
 from signalist.domain.candles import Candle as CandleValue
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
+from signalist.markets.depth_models import BookShot, DepthWish  # noqa: F401  # Django looks for models here
 from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource, PriceSource  # noqa: F401  # Django looks for models here
 from signalist.markets.listing_models import InstrumentChange, VenueListing  # noqa: F401  # likewise
 

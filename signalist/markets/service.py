@@ -21,6 +21,7 @@ from signalist.logs import logger
 from signalist.markets import feed_books, feed_lease, feeds, price_books
 from signalist.markets.asking import Asking
 from signalist.markets.board import Board
+from signalist.markets.book_watch import BookWatch
 from signalist.markets.dated_rates import rates_of, take_rates
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filled, Filler, Hole
@@ -75,6 +76,8 @@ class MarketService:
         self.asking = Asking([source, *others], self._ear, clock, database, self.routes)
         self._works = SideWork()
         self.listing = ListingKeeper(source, clock, database)
+        self._ear.told_of = self.listing.told
+        self.books = BookWatch(source, clock, database, self.routes, self._ear.troubled)
         self._due: dict[str, float] = {}
         self._checked: dict[tuple[str, str], datetime] = {}
         self._holds = False
@@ -150,7 +153,7 @@ class MarketService:
         self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear))
         self._want_higher(now)
         self._works.begin({name: line.keep for name, line in self._ear.lines.items()})
-        self._works.begin({"listing": self.listing.keep})
+        self._works.begin({"listing": self.listing.keep, "books": self.books.keep})
         self._works.begin({"history": self._filler.keep, "prices": self.asking.keep, "time": self._let_time_pass})
 
     def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:

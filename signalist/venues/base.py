@@ -117,12 +117,17 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What happened in an account after a cursor, in the venue's order, with the balance after it. `cursor` asks for what follows."""
+    """What happened in an account after a cursor, in the venue's order, with the balance after it. `cursor` asks for what follows.
+
+    `unread_until`: the venue was not asked, or tells nothing, of what happened before that, though it was behind the cursor; None where
+    nothing is missing.
+    """
 
     orders: tuple[OrderReport, ...]
     fills: tuple[FillReport, ...]
     balance: Balance
     cursor: str
+    unread_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from signalist.domain.candles import Candle
-from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.instruments import InstrumentSpec, Trading
 from signalist.domain.timeframes import Timeframe
 
 SETTLES = timedelta(milliseconds=700)
@@ -29,11 +29,13 @@ class Channel(StrEnum):
     TICKER = "ticker"
     CANDLES = "candles"
     BOOK = "book"
+    MARKETS = "markets"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One channel of one market. `frame` goes with CANDLES, `depth` (levels on each side) with BOOK."""
+    """One channel of one market; of all, where `symbol` is "", for MARKETS alone. `frame` goes with CANDLES, `depth` (levels on each side)
+    with BOOK."""
 
     channel: Channel
     symbol: str
@@ -92,6 +94,16 @@ class BookSnapshot:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MarketNews:
+    """What may be done in a market from now on, and its `rules` (steps and minimums as the stream tells them, to be compared with each
+    other and not with a list's)."""
+
+    symbol: str
+    trading: Trading
+    rules: tuple[Decimal, ...]
+
+
 class Standing(StrEnum):
     """OPEN: connected and everything subscribed anew. LOST: not connected. MAINTENANCE: connected, and the venue says that it does not
     trade. ONLINE: it trades again."""
@@ -138,7 +150,7 @@ class Trouble:
     why: str
 
 
-Message = Ticker | CandleUpdate | BookSnapshot | StreamState | Heartbeat | Trouble
+Message = Ticker | CandleUpdate | BookSnapshot | MarketNews | StreamState | Heartbeat | Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +170,7 @@ class MarketLimits:
     request of tickers, None for all. `silence`: seconds without any message after which a connection counts as mute. `per_connection`:
     subscriptions that one connection takes, None without a limit. `tells_time`: its stream names the venue's own time soon after each
     close of a candle, behind all that was said before, so that no clock of ours is needed to know that the candle is over.
+    `tells_markets`: its stream tells when what may be done in a market changes.
     """
 
     frames: frozenset[str]
@@ -168,6 +181,7 @@ class MarketLimits:
     silence: float = 10.0
     per_connection: int | None = None
     tells_time: bool = False
+    tells_markets: bool = False
 
 
 class TellsPrices(Protocol):

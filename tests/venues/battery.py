@@ -395,6 +395,14 @@ class Battery(Trades):
         await bench.moves_to(980)
         assert await held(session) == 0
 
+    async def test_an_amended_order_keeps_its_ids_and_what_it_is(self, bench: Bench) -> None:
+        session = bench.account()
+        _, protection = await placed(session, request(BUY, "2"), stop(SELL, "1", 950))
+        (before,) = await session.open_orders()
+        report = await session.amend(protection, D("1.5"), D(960))
+        assert (name(report), report.venue_order_id) == (protection, before.venue_order_id)
+        assert await session.open_orders() == (replace(before, quantity=D("1.5"), trigger=D(960)),)
+
     async def test_a_trigger_between_two_ticks_is_not_amended_to(self, bench: Bench) -> None:
         session = bench.account()
         _, protection = await placed(session, request(BUY, "2"), stop(SELL, "2", 950))

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import pytest
 
-from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
-from tests.venues.cards import BOTH_EXITS, LEVERAGE, NO_MARKET, REDUCE, SHORT
+from signalist.venues.errors import DuplicateOrder, Next
+from tests.venues.battery import BUY, SELL, Battery, Bench, limit, placed, request, stop
+from tests.venues.cards import BOTH_EXITS, LEVERAGE, NO_MARKET, REDUCE, SHORT, card
 from tests.venues.kraken_bench import KrakenBench, served
-from tests.venues.kraken_socket_bench import SocketBench
+from tests.venues.kraken_socket_bench import JoinedSession, SocketBench
 from tests.venues.loopback_bench import until
 from tests.venues.paper_bench import TERMS
 from tests.venues.wire_battery import WireBattery
@@ -83,3 +84,22 @@ class TestKrakenSocketWire(TestKrakenWire):
 
     venue_name = "kraken stream"
     make = SocketBench
+
+    @card(36)
+    @pytest.mark.parametrize("kind", ["lost", "drop", "unanswered", "empty"])
+    async def test_orders_of_a_batch_whose_answer_is_lost_are_unknown_and_looked_up(
+        self, bench: SocketBench, kind: str
+    ) -> None:
+        session, orders = bench.account(), [limit(BUY, "1", 900 + n) for n in range(3)]
+        assert isinstance(session, JoinedSession)
+        await session.joined()
+        bench.server.faults.add(kind, "batch_add")
+        session._within = 0.3 if kind == "unanswered" else session._within
+        told = await session.place_many(orders)
+        assert [getattr(one, "next", None) for one in told] == [Next.UNKNOWN] * 3
+        for order in orders:
+            found = await session.look_up(order.client_order_id)
+            assert (found is None) == (kind == "lost")
+            with pytest.raises(DuplicateOrder):
+                await session.place(order)
+        assert (bench.server.asked.count("batch_add"), bench.placings()) == (1, 0)

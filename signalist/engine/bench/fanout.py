@@ -35,7 +35,6 @@ from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LoopbackVenue
 
 PATIENCE = 60.0
-POISONS = ("bad_key", "ban", "slow", "empty", "delisted")
 SETTLED = ("CREATED", "SENDING")
 TABLES = (("trading", None), ("events", None), ("strategies", ("Signal", "StrategyRun")))
 
@@ -176,7 +175,7 @@ class Bench:
         return at, cpu
 
     async def _poison(self, refs: Sequence[str]) -> None:
-        kinds = POISONS
+        kinds = self._plan.kinds
         faults = [
             {"refs": refs[n :: len(kinds)], "kind": kind} for n, kind in enumerate(kinds) if refs[n :: len(kinds)]
         ]

@@ -27,6 +27,7 @@ LIMITS = MarketLimits(
     silence=10.0,
     per_connection=None,
     tells_time=True,
+    tells_markets=True,
 )
 
 

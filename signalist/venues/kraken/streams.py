@@ -22,11 +22,12 @@ from signalist.venues.kraken.bars import Bars
 from signalist.venues.kraken.book import DEPTHS, Book, WrongBook
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.minutes import Minutes
-from signalist.venues.kraken.parse import INTERVALS, Traded, instant, number, read, side
+from signalist.venues.kraken.parse import INTERVALS, Traded, instant, number, read, side, trading
 from signalist.venues.kraken.symbols import Pairs
 from signalist.venues.market_data import (
     Channel,
     Heartbeat,
+    MarketNews,
     Message,
     Standing,
     StreamState,
@@ -53,6 +54,8 @@ def request(method: str, number: int, params: Mapping[str, Any] | None = None) -
 
 def params_of(subscription: Subscription) -> dict[str, Any]:
     """What a subscription is asked for with, but for its symbol. Raises Refused for what Kraken does not have."""
+    if subscription.channel is Channel.MARKETS:
+        return {"channel": "instrument", "snapshot": True}
     if subscription.channel is Channel.TICKER:
         return {"channel": "ticker", "snapshot": True}
     if subscription.channel is Channel.CANDLES:
@@ -83,6 +86,7 @@ class PublicStream:
             "ticker": self._tickers,
             "ohlc": self._candles,
             "book": self._book,
+            "instrument": self._markets,
             "status": self._status,
         }
 
@@ -123,6 +127,9 @@ class PublicStream:
         """Have everything said that is wanted; what cannot be had is told."""
         refused, batches = [], dict[str, tuple[dict[str, Any], list[str]]]()
         for one in self._wanted:
+            if one.channel is Channel.MARKETS:
+                self._ask("subscribe", params_of(one))
+                continue
             try:
                 pair, params = known.pair(one.symbol), params_of(one)
             except Refused as error:
@@ -196,6 +203,14 @@ class PublicStream:
     def _names_its_time(self, at: datetime | None) -> None:
         if at is not None and self._minutes is not None:
             self._minutes.says(at, self._client.clock.now())
+
+    def _markets(self, said: Said) -> Iterator[Message]:
+        """Of all markets those that are subscribed to: the snapshot tells hundreds."""
+        wanted = {one.symbol for one in self._wanted}
+        for row in said["data"]["pairs"]:
+            if (symbol := str(row["symbol"])) in wanted:
+                rules = tuple(number(row[name]) for name in ("price_increment", "qty_increment", "qty_min", "cost_min"))
+                yield MarketNews(symbol, trading(str(row["status"])), rules)
 
     def _book(self, said: Said) -> Iterator[Message]:
         for row in said["data"]:

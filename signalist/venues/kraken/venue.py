@@ -20,7 +20,7 @@ from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.transport.sockets import LinkTerms
 
 # Four looks four seconds apart go on for twelve: longer than a request may still be carried out after it was sent (`answer_within`), with
-# two for the listing, of whose delay Kraken says nothing. A look asks twice, of a counter of fifteen calls of which one comes back in three.
+# two for the listing, of whose delay Kraken says nothing. A look asks twice, of fifteen calls of which one comes back in three.
 CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
     order_identity="client_id",

@@ -23,6 +23,8 @@ from signalist.venues.errors import BadCredential, NotSent, SessionLost, VenueEr
 from signalist.venues.transport import fence
 
 LONGEST_MESSAGE = 16 * 1024 * 1024
+LONGEST_POST = 32 * 1024
+"""Characters of what is posted: less than a connection takes before it makes its writer wait."""
 
 
 class Link(StrEnum):
@@ -77,6 +79,7 @@ class Wire:
         one that has a backlog gets nothing, and one that takes only a part is torn down: half a frame is carried out by nobody. Raises
         NotSent where its time is over, NotUp where this connection takes nothing; neither has left.
         """
+        assert len(text) <= LONGEST_POST
         fence.keeping()
         if deadline is not None and monotonic() > deadline:
             raise NotSent("Its deadline had passed before it could be sent.")
@@ -89,9 +92,9 @@ class Wire:
             await self._ws.send_str(text)
         except (aiohttp.ClientError, OSError) as error:
             raise NotUp(f"The stream broke before it could be written ({type(error).__name__}).") from None
-        if _backlog(transport):
+        if _backlog(transport) or transport.is_closing():
             transport.abort()
-            raise NotUp("The stream took only a part of it, and was given up.")
+            raise NotUp("The stream took it not, or only a part of it, and was given up.")
 
     async def hear(self) -> str:
         """The next message. Raises SessionLost where the venue ended the connection, or has fallen silent."""

@@ -174,7 +174,7 @@ class Server:
         rows = {
             txid: self.house.row(holder, order)
             for txid, order in reversed(({} if hidden else holder.done).items())
-            if holder.closed_at[txid].timestamp() >= start
+            if start <= holder.closed_at[txid].timestamp() <= float(said.get("end", "inf"))
         }
         found = {txid: row for txid, row in rows.items() if not wanted or row.get("cl_ord_id") == wanted}
         return {"closed": _page(found, said), "count": len(found)}
@@ -187,7 +187,8 @@ class Server:
         start, tape = float(said.get("start", 0)), holder.tape
         if self.faults.play("TradesHistory", ("hidden",)):
             tape = []
-        rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if row.time.timestamp() >= start}
+        end = float(said.get("end", "inf"))
+        rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if start <= row.time.timestamp() <= end}
         return {"trades": _page(rows, said), "count": len(rows)}
 
     def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:

@@ -121,6 +121,11 @@ class Streams:
             self._server.trading.asked(connection, said)
         elif method not in ("subscribe", "unsubscribe"):
             connection.say(answer | {"success": False, "error": "Unsupported event"})
+        elif params["channel"] == "instrument":
+            connection.channels.add(("instrument", "", 0))
+            connection.say(answer | {"success": True, "result": {"channel": "instrument"}})
+            pairs = [self.pair_row(pair.symbol) for pair in self._server.house.pairs.all]
+            connection.say({"channel": "instrument", "type": "snapshot", "data": {"assets": [], "pairs": pairs}})
         elif params["channel"] in PUBLIC:
             for symbol in params["symbol"]:
                 self._public(connection, answer, params, symbol)
@@ -181,6 +186,20 @@ class Streams:
                 connection.say(message)
                 if self._server.faults.play(channel, ("twice",)):
                     connection.say(message)
+
+    def pair_row(self, symbol: str, **more: Any) -> dict[str, Any]:
+        """A pair as the instrument channel tells it."""
+        spec = self._server.house.pairs.pair(symbol).spec
+        rules = {"price_increment": spec.tick, "qty_increment": spec.lot}
+        rules |= {"qty_min": spec.min_quantity, "cost_min": spec.min_notional}
+        return {"symbol": symbol, "status": "online"} | {name: float(value) for name, value in rules.items()} | more
+
+    def tell_pair(self, symbol: str, **more: Any) -> None:
+        """Something has changed of a pair: whoever has subscribed is told."""
+        said = {"assets": [], "pairs": [self.pair_row(symbol, **more)]}
+        for connection in self.all:
+            if ("instrument", "", 0) in connection.channels:
+                connection.say({"channel": "instrument", "type": "update", "data": said})
 
     def executed(self, holder: Holder, rows: list[dict[str, Any]]) -> None:
         """Something has happened in an account."""

@@ -31,17 +31,44 @@ TYPES: Mapping[str, str] = {
     "deadline": "string",
     "validate": "boolean",
     "order_id": "string",
-    "amend_id": "string",
     "token": "string",
     "orders": "array",
+    # Documented, and not served here.
+    "order_userref": "number_integer",
+    "limit_price_type": "string",
+    "trigger_price_type": "string",
+    "post_only": "boolean",
+    "reduce_only": "boolean",
+    "margin": "boolean",
+    "effective_time": "string",
+    "expire_time": "string",
+    "conditional": "object",
+    "display_qty": "number_float",
+    "cash_order_qty": "number_float",
+    "stp_type": "string",
+    "sender_sub_id": "string",
 }
-_PYTHON = {"string": str, "number_float": Decimal, "object": dict, "boolean": bool, "array": list}
-_ORDER = frozenset(
-    "order_type side order_qty limit_price triggers cl_ord_id fee_preference time_in_force deadline validate".split()
+_PYTHON: Mapping[str, type] = {
+    "string": str,
+    "number_float": Decimal,
+    "number_integer": int,
+    "object": dict,
+    "boolean": bool,
+    "array": list,
+}
+_SERVED = frozenset(
+    "order_type side order_qty symbol limit_price triggers cl_ord_id fee_preference deadline validate".split()
+)
+_ORDER = _SERVED | frozenset(
+    "order_userref limit_price_type time_in_force post_only reduce_only margin effective_time expire_time conditional display_qty"
+    " cash_order_qty stp_type sender_sub_id".split()
 )
 TAKES: Mapping[str, frozenset[str]] = {
-    "add_order": _ORDER | {"symbol"},
-    "amend_order": frozenset("order_id cl_ord_id order_qty limit_price trigger_price deadline symbol".split()),
+    "add_order": _ORDER,
+    "amend_order": frozenset(
+        "order_id cl_ord_id order_qty limit_price trigger_price limit_price_type trigger_price_type display_qty post_only deadline"
+        " symbol".split()
+    ),
     "cancel_order": frozenset({"order_id", "cl_ord_id"}),
     "batch_add": frozenset("symbol deadline validate orders".split()),
     "batch_cancel": frozenset({"orders", "cl_ord_id"}),
@@ -122,7 +149,7 @@ class Trading:
                 raise Refusal(fault.text)
             if not isinstance(said.get("req_id", 0), int):
                 raise Refusal("Req_id field must be a number_unsigned")
-            params = _checked(method, dict(said.get("params", {})))
+            params = checked(method, dict(said.get("params", {})))
             holder = self.holder(str(params.pop("token")))
             if RIGHTS[method] not in holder.rights:
                 raise Refusal("EGeneral:Permission denied")
@@ -174,7 +201,7 @@ class Trading:
         shared = {name: params[name] for name in ("symbol", "deadline") if name in params}
         if not 2 <= len(orders) <= 15:
             raise Refusal("EGeneral:Invalid arguments:orders")
-        whole = [{**_checked("add_order", {**shared, **order}, "in batch"), **shared} for order in orders]
+        whole = [{**checked("add_order", {**shared, **order}, "in batch"), **shared} for order in orders]
         for order in whole:
             house.validate(_as_rest(order))
         house.count(holder, house.pairs.pair(str(params["symbol"])).symbol, len(whole) / 2)
@@ -202,8 +229,8 @@ class Trading:
         return {"orders_cancelled": cancelled}
 
 
-def _checked(method: str, params: dict[str, Any], where: str = "") -> dict[str, Any]:
-    """Parameters with nothing in them that is not documented, each of its type."""
+def checked(method: str, params: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """Parameters with nothing in them that is not documented, each of its type. Within a batch (`where`) an order has no token."""
     for name, value in params.items():
         if name not in TAKES[method] and name != "token":
             raise Refusal(f"Unsupported field: '{name}' for the given msg type: {method}")
@@ -220,7 +247,10 @@ def _checked(method: str, params: dict[str, Any], where: str = "") -> dict[str, 
 
 
 def _as_rest(params: Mapping[str, Any]) -> dict[str, str]:
-    """An order's fields by their names at REST. Raises Refusal for what is put where it does not belong."""
+    """An order's fields by their names at REST. Raises Refusal for what is put where it does not belong, or is not served here."""
+    for name in params.keys() - _SERVED:
+        if params[name] not in (False, "gtc"):
+            raise Refusal(f"EGeneral:Invalid arguments:{name}")
     kind, triggers = str(params["order_type"]), params.get("triggers")
     if (triggers is not None) != (kind in ("stop-loss", "take-profit")):
         raise Refusal("EGeneral:Invalid arguments:triggers")

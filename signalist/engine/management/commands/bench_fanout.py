@@ -19,12 +19,14 @@ from signalist.engine.bench.cast import NotEmpty, set_up
 from signalist.engine.bench.companion import CompanionError, work_beside
 from signalist.engine.bench.fanout import Bench
 from signalist.engine.bench.house import HouseError
-from signalist.engine.bench.report import Plan
+from signalist.engine.bench.report import POISONS, Plan
 from signalist.execution.engines import AnotherEngine
 from tenants.doors import across_tenants
 from tenants.rls import become_engine
 
 CANNOT = 2
+ONE_IN = 0.1
+"""The share of subscribers who are poisoned where a kind is named and no share."""
 
 
 class Command(BaseCommand):
@@ -42,9 +44,11 @@ class Command(BaseCommand):
         parser.add_argument("--runs", type=int, default=5, help="medians are taken over these")
         parser.add_argument(
             "--poison",
-            type=_share,
-            default=0.0,
-            help="share of subscribers with whom the venue misbehaves in every other run",
+            type=_poison,
+            default=(0.0, POISONS),
+            metavar="SHARE|KIND|all",
+            help="have the venue misbehave in every other run with this share of subscribers, in all ways in turn; or with one in ten, "
+            f"in all ways or in one: {', '.join(POISONS)}",
         )
         parser.add_argument(
             "--engines", type=int, default=1, help="how many engines share the accounts, each a process (PostgreSQL)"
@@ -70,9 +74,10 @@ class Command(BaseCommand):
             options["latency_ms"],
             options["legs"],
             options["runs"],
-            options["poison"],
+            options["poison"][0],
             not options["no_bare"],
             options["engines"],
+            options["poison"][1],
         )
         try:
             result = self._bench(plan)
@@ -99,11 +104,14 @@ class Command(BaseCommand):
         sys.exit(CANNOT)
 
 
-def _share(text: str) -> float:
+def _poison(text: str) -> tuple[float, tuple[str, ...]]:
+    """The share of subscribers with whom the venue misbehaves, and in which ways."""
+    if text == "all" or text in POISONS:
+        return ONE_IN, POISONS if text == "all" else (text,)
     try:
         share = float(text)
     except ValueError:
         share = -1.0
     if not 0 <= share <= 0.5:
-        raise ArgumentTypeError(f"give a share between 0 and 0.5, not {text!r}")
-    return share
+        raise ArgumentTypeError(f"give a share between 0 and 0.5, all, or one of {', '.join(POISONS)}, not {text!r}")
+    return share, POISONS
