@@ -398,4 +398,4 @@ def test_recorded_requests_are_what_is_sent_and_recorded_answers_are_understood(
 
 def test_numbers_are_written_exactly_and_with_a_point() -> None:
     said = {"a": D("0.10"), "b": D(1000), "c": [D("1E+3"), "x", True], "d": {"e": D("0.00000001")}}
-    assert stream_orders.written(said) == '{"a":0.10,"b":1000.0,"c":[1000.0,"x",true],"d":{"e":0.00000001}}'
+    assert stream_orders.written(said) == '{"a":0.1,"b":1000.0,"c":[1000.0,"x",true],"d":{"e":0.00000001}}'
