@@ -15,12 +15,12 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import Leg, OrderStatus
-from signalist.trading import naming, noting
+from signalist.trading import naming, noting, stop_tries
 from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked
 from signalist.trading.discrepancies import BALANCE, POSITION, UNREAD, AccountLook, Discrepancy, Kind, State
 from signalist.trading.folding import fold_orders
 from signalist.trading.misfits import fold_each
-from signalist.trading.models import Order, Position
+from signalist.trading.models import Order
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import Capabilities
@@ -136,10 +136,7 @@ def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
         move(order, OrderStatus.CANCELLED if was_there else OrderStatus.REJECTED, now, reason)
     fast.update(current, ORDER_STATE)
     release_reservations([order for order in current if order.leg == Leg.ENTRY])
-    positions = fast.select_ids(Position, sorted({o.position_id for o in current if o.position_id}), lock="update")
-    for position in positions:
-        position.protection_due = True
-    fast.update(positions, ("protection_due",))
+    stop_tries.look_after(current, now)
     ring_on_commit("protect", "place")
 
 

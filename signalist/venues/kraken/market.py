@@ -26,6 +26,7 @@ LIMITS = MarketLimits(
     symbols_at_once=None,
     silence=10.0,
     per_connection=None,
+    tells_time=True,
     tells_markets=True,
 )
 
