@@ -72,6 +72,7 @@ TRIED_ONCE = (
     "tests/markets/test_candle_files.py",
     "tests/markets/test_indicators.py",
     "tests/markets/test_kraken_feed.py",
+    "tests/markets/test_lines.py",
     "tests/markets/test_lying_feeds.py",
     "tests/markets/test_market_news.py",
     "tests/markets/test_order_books.py::test_a_book",
