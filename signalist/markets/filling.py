@@ -119,15 +119,15 @@ class Filler:
 
     async def _fill(self, hole: Hole) -> None:
         asked_at = self._clock.now()
-        candles, reaches = await self._pages(hole)
+        candles, reaches, through, unread = await self._pages(hole)
         known = {c.close_time: c for c in candles if hole.first <= c.close_time <= hole.last}
-        sure = asked_at - (SURE_AFTER if hole.told else SURE_WITHOUT_STREAM)
+        sure = through or asked_at - (SURE_AFTER if hole.told else SURE_WITHOUT_STREAM)
         newest = max(known, default=None)
         idle: list[datetime] = []
         lost, close = 0, hole.first
         while close <= hole.last:
             if close not in known:
-                if close < reaches or (hole.past and (newest is None or close < min(known))):
+                if close < reaches or close in unread or (hole.past and (newest is None or close < min(known))):
                     lost += not hole.past
                 elif close <= sure or (newest is not None and close < newest):
                     idle.append(close)
@@ -138,9 +138,12 @@ class Filler:
         if close <= hole.last:
             self.want(replace(hole, first=close))
 
-    async def _pages(self, hole: Hole) -> tuple[list[Candle], datetime]:
-        """What history has of the hole, and the close before which it has nothing at all."""
+    async def _pages(self, hole: Hole) -> tuple[list[Candle], datetime, datetime | None, set[datetime]]:
+        """What history has of the hole; the close before which it has nothing at all; the one up to which it says that everything is final,
+        where it says; and those of which it said what could not be read."""
         found: dict[datetime, Candle] = {}
+        through: datetime | None = None
+        unread: set[datetime] = set()
         since: datetime | None = hole.first - hole.frame.length
         for number in range(PAGES):
             if since is None:
@@ -149,11 +152,13 @@ class Filler:
                 await asyncio.sleep(self._source.limits.pause)
             page = await self._source.history(hole.symbol, hole.frame, since, hole.last)
             found |= {candle.close_time: candle for candle in page.candles}
+            through = page.through
+            unread |= set(page.unread)
             since = page.next_since if page.next_since is None or page.next_since > since else None
         reach = self._source.limits.reach
         newest = hole.frame.last_close(self._clock.now())
         oldest = hole.first if reach is None else newest - hole.frame.length * (reach - 1)
-        return [found[at] for at in sorted(found)], min(oldest, *found) if found else oldest
+        return [found[at] for at in sorted(found)], min(oldest, *found) if found else oldest, through, unread
 
     async def _failed(self, key: tuple[str, str, bool], hole: Hole, error: VenueError) -> None:
         """Ask again later, a few times: what history will not say stays a hole."""

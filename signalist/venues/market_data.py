@@ -155,10 +155,16 @@ Message = Ticker | CandleUpdate | BookSnapshot | MarketNews | StreamState | Hear
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Closed candles, oldest first, without the unfinished one. `next_since` asks for what follows, None where nothing does."""
+    """Closed candles, oldest first, without the unfinished one. `next_since` asks for what follows, None where nothing does.
+
+    `through` is a close up to which the venue itself says that its candles are final: what is not there had no trade; None where it does
+    not say. `unread` are closes of which it told something that could not be read.
+    """
 
     candles: tuple[Candle, ...]
     next_since: datetime | None = None
+    through: datetime | None = None
+    unread: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
