@@ -106,7 +106,7 @@ class MarketService:
 
     async def turn(self) -> None:
         """One round: the lease, what is wanted, what time makes of what was heard, and what is to be stored."""
-        if self._is_due("lease", feed_lease.RENEW_EVERY):
+        if self._is_due("lease", feed_lease.RENEW_EVERY if self._holds else feed_lease.ASK_EVERY):
             token = await self._do(lambda: feed_lease.hold(self.source.code, self._engine, self._clock.now()))
             if token is None and self._holds:
                 log.warning("feed_lost_its_lease", source=self.source.code)

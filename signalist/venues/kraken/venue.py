@@ -31,6 +31,7 @@ CAPABILITIES = Capabilities(
     look_interval=4.0,
     answer_within=10.0,
     reserves_exits=True,
+    holds_stock=True,
     batch=stream_orders.MOST_ADDED,
 )
 
