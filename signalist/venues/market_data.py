@@ -155,10 +155,16 @@ Message = Ticker | CandleUpdate | BookSnapshot | MarketNews | StreamState | Hear
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Closed candles, oldest first, without the unfinished one. `next_since` asks for what follows, None where nothing does."""
+    """Closed candles, oldest first, without the unfinished one. `next_since` asks for what follows, None where nothing does.
+
+    `through` is a close up to which the venue itself says that its candles are final: what is not there had no trade; None where it does
+    not say. `unread` are closes of which it told something that could not be read.
+    """
 
     candles: tuple[Candle, ...]
     next_since: datetime | None = None
+    through: datetime | None = None
+    unread: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +172,9 @@ class MarketLimits:
     """What the venue's public side can do.
 
     `frames`: codes of the timeframes that it keeps itself, streamed and as history. `page`: candles in one answer. `reach`: how many of the
-    newest candles it has at all, None without a limit. `pause`: seconds between two requests of history. `symbols_at_once`: markets in one
-    request of tickers, None for all. `silence`: seconds without any message after which a connection counts as mute. `per_connection`:
-    subscriptions that one connection takes, None without a limit. `tells_time`: its stream names the venue's own time soon after each
+    newest candles it has at all, None without a limit. `pause`: seconds between two requests of history, of which `histories` may be under
+    way at once. `symbols_at_once`: markets in one request of tickers, None for all. `silence`: seconds without any message after which a
+    connection counts as mute. `per_connection`: subscriptions that one connection takes, None without a limit. `tells_time`: its stream names the venue's own time soon after each
     close of a candle, behind all that was said before, so that no clock of ours is needed to know that the candle is over.
     `tells_markets`: its stream tells when what may be done in a market changes.
     """
@@ -180,6 +186,7 @@ class MarketLimits:
     symbols_at_once: int | None = None
     silence: float = 10.0
     per_connection: int | None = None
+    histories: int = 1
     tells_time: bool = False
     tells_markets: bool = False
 

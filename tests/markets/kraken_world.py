@@ -46,6 +46,7 @@ class KrakenWorld:
     clock: ReplayClock
     service: MarketService
     markets: dict[str, Instrument]
+    fed: dict[str, tuple[int, ...]]
     ran: list[datetime] = field(default_factory=list)
 
     def trade(self, price: int, symbol: str = "BTC/USD") -> None:
@@ -76,6 +77,12 @@ class KrakenWorld:
             assert loop.time() < deadline, f"waited for {what}: {self.claimed()}"
             await self.turn(0.02)
 
+    async def also(self, symbol: str) -> None:
+        """Have another market fed from now on."""
+        self.fed[symbol] = (self.markets[symbol].pk,)
+        self.service.due_now("wanted")
+        await self.turn()
+
     def is_told_the_time(self) -> bool:
         """Whether Kraken has said what time it is there."""
         return all(connection.there.told is not None for connection in self.service._ear._connections.values())
@@ -101,9 +108,10 @@ class KrakenWorld:
 
 @asynccontextmanager
 async def kraken_world(
-    *symbols: str, ahead: float = 0.0, frames: frozenset[str] = frozenset(), connected: bool = True
+    *symbols: str, ahead: float = 0.0, frames: frozenset[str] = frozenset(), later: str = ""
 ) -> AsyncIterator[KrakenWorld]:
-    """Five seconds after noon by our clock, everything traded at 100; Kraken's clock is `ahead` of ours by so many seconds."""
+    """Five seconds after noon by our clock, everything traded at 100; Kraken's clock is `ahead` of ours by so many seconds.
+    `later` is a market that is not fed yet."""
     forget_schedules()
     symbols = symbols or ("BTC/USD",)
     clock = ReplayClock(NOON + 5 * SECOND)
@@ -113,20 +121,19 @@ async def kraken_world(
     for each in markets.values():
         for frame in frames | {"1m"}:
             schedule(each, frame)
-    wanted = Wanted({symbol: (each.pk,) for symbol, each in markets.items()}, dict.fromkeys(markets, frames))
+    fed = {symbol: (each.pk,) for symbol, each in markets.items() if symbol != later}
     async with serving(server, beat=0.02) as address:
-        server.streams.closed_to_all = not connected
         client = Client(clock, base=address)
         source = KrakenMarket(client, address.replace("http", "ws") + "/v2")
-        here = KrakenWorld(server, clock, MarketService(source, clock, at_once, ENGINE, lambda: wanted), markets)
+        service = MarketService(source, clock, at_once, ENGINE, lambda: Wanted(dict(fed), dict.fromkeys(fed, frames)))
+        here = KrakenWorld(server, clock, service, markets, fed)
         for symbol in symbols:
             here.trade(100, symbol)
         try:
             await here.service.turn()
-            if connected:
-                await until(lambda: all(line.is_open for line in here.service.lines().values()), "the stream")
-                await until(here.is_told_the_time, "the time")
-                await until(lambda: len(here.service.board.quotes) == len(symbols), "the first prices")
+            await until(lambda: all(line.is_open for line in here.service.lines().values()), "the stream")
+            await until(here.is_told_the_time, "the time")
+            await until(lambda: here.service.board.quotes.keys() >= fed.keys(), "the first prices")
             yield here
         finally:
             await here.service.stop()

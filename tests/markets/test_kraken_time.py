@@ -74,3 +74,32 @@ async def test_where_our_clock_is_late_krakens_minute_waits_for_ours() -> None:
         assert w.stored() == []
         await w.at(60.8)
         assert w.stored() == [(1, 105, False)] and w.ran == [NOON + MINUTE]
+
+
+@story
+async def test_what_history_shows_as_running_is_no_candle_whatever_our_clock_says() -> None:
+    async with kraken_world("BTC/USD", "ETH/USD", later="ETH/USD") as w:
+        await w.at(59.7)  # by what Kraken's answers say of the time, to the second, it may be 12:01 there
+        await w.also("ETH/USD")
+        await w.until(lambda: w.server.asked.count("OHLC") == 2, "its past was asked for")
+        await w.turn()
+        w.trade(107, "ETH/USD")
+        await w.at(60.9)
+        await w.until(lambda: w.stored("ETH/USD") != [], "the minute is over")
+        assert w.stored("ETH/USD") == [(1, 107, False)]
+        feed, _ = await w.shown("ETH/USD")
+        assert feed.corrections == 0
+
+
+@story
+async def test_a_minute_that_history_tells_without_a_trade_is_synthetic_and_runs_nothing() -> None:
+    async with kraken_world() as w:
+        w.trade(105)
+        await w.at(61)
+        await w.until(lambda: w.ran == [NOON + MINUTE], "the first minute")
+        begun = int(NOON.timestamp()) + 60
+        w.server.market.candles["BTC/USD", 1][begun] = [Decimal(105)] * 4 + [Decimal(0)]
+        await w.at(121)
+        await w.until(lambda: len(w.stored()) == 2, "history was asked for the second minute")
+        await w.turn()
+        assert w.stored() == [(1, 105, False), (2, 105, True)] and w.ran == [NOON + MINUTE]

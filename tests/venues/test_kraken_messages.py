@@ -176,6 +176,8 @@ def test_a_candle_is_closed_by_a_later_one_and_corrected_by_a_late_word() -> Non
         [(13, True)],
     ]
     assert said[2][0].frame == timeframe("1m")
+    nothing = bars.take([row(4, 12) | {"volume": D(0)}, row(5, 12) | {"volume": D(0)}])
+    assert [(bar.candle.close, bar.closed) for bar in nothing] == [(12, True)], "what nobody traded in is no candle"
 
 
 def test_subscriptions_of_what_kraken_does_not_have_are_refused_one_by_one() -> None:

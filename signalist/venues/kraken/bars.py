@@ -27,6 +27,8 @@ class Bars:
         prices = (number(row[name]) for name in ("open", "high", "low", "close", "volume"))
         candle = Candle(begun + frame.length, *prices).checked()
         before = self._running.get((symbol, frame))
+        if candle.volume == 0:
+            return self._begins(symbol, frame, begun, at)
         if before is not None and begun < before[0]:
             return [CandleUpdate(symbol, frame, candle, True, at)]  # a late word on one that is closed: it corrects it
         self._running[symbol, frame] = begun, candle
@@ -34,6 +36,14 @@ class Bars:
         if before is not None and begun > before[0]:
             told.insert(0, CandleUpdate(symbol, frame, before[1], True, at))
         return told
+
+    def _begins(self, symbol: str, frame: Timeframe, begun: datetime, at: datetime | None) -> list[CandleUpdate]:
+        """A candle has begun, and nobody has traded in it: it is none, but the one before is closed by it."""
+        before = self._running.get((symbol, frame))
+        if before is None or before[0] >= begun:
+            return []
+        del self._running[symbol, frame]
+        return [CandleUpdate(symbol, frame, before[1], True, at)]
 
     def forget(self) -> None:
         """The connection has ended: the next begins with what the venue has stored."""
