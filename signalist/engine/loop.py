@@ -21,6 +21,7 @@ from signalist.engine.database import Database
 from signalist.engine.running import Running
 from signalist.engine.strategies import StrategyPool
 from signalist.execution import engines, inheriting, leases, readiness, switch_requests
+from signalist.execution.bare import look_at_bare
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.leases import Taken
@@ -167,6 +168,7 @@ class Engine:
         under_way = self.calls.in_hand
         if await self.database(lambda: inheriting.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
+        await self.database(lambda: look_at_bare(self.clock.now(), self.id))
         await self.running.adopt(self.id, {self.id})
         if self._patient:
             self.calls.dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))

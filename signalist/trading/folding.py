@@ -22,6 +22,7 @@ from signalist.domain.protection import tighter
 from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
+from signalist.trading import stop_tries
 from signalist.trading.folded_rows import exit_type, fill_row, order_filled, trade_closed, trade_row
 from signalist.trading.halting import halted
 from signalist.trading.ledgers import Ledger, opened_ledger
@@ -34,7 +35,7 @@ from signalist.venues.base import FillReport, OrderReport, Reports
 
 _POSITION = (
     "is_open is_closing quantity entry_quantity entry_value exit_quantity exit_value fees stop first_stop target protection_due"
-    " lost_stops closed_at"
+    " lost_stops refused_stops bare_since closed_at"
 ).split()
 
 
@@ -220,6 +221,8 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
         if taken_away and order.leg == Leg.STOP and position.is_open:
             soon = ledger.now - order.created_at <= TAKEN_AWAY_SOON
             position.lost_stops = position.lost_stops + 1 if soon else 1
+        if position.is_open and stop_tries.has_failed(order):
+            stop_tries.count(position, order, ledger.now)
         ledger.touched_positions[position.pk] = position
 
 
