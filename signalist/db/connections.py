@@ -1,10 +1,13 @@
-"""What each new database connection is given: on SQLite the DECIMAL collation that orders exact decimals as numbers."""
+"""What each new database connection is given: on SQLite the DECIMAL collation that orders exact decimals as numbers, and aware times."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
@@ -22,9 +25,16 @@ _ALIVE = {"keepalives_idle": 2, "keepalives_interval": 2, "keepalives_count": 2,
 
 
 def prepare(sender: object, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """Register the collation (receiver of `connection_created`)."""
+    """Register the collation and what reads times (receiver of `connection_created`)."""
     if connection.vendor == "sqlite":
+        sqlite3.register_converter("datetime", aware)  # Django registers its own, of naive times, for the process too
         connection.connection.create_collation("DECIMAL", compare_decimal_texts)
+
+
+@lru_cache(maxsize=8192)
+def aware(stored: bytes) -> datetime:
+    """A stored time, which is in UTC without saying so; Django takes aware ones as they are. Rows that are read together share most."""
+    return datetime.fromisoformat(stored.decode()).replace(tzinfo=UTC)
 
 
 def compare_decimal_texts(left: str, right: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
@@ -123,12 +124,13 @@ def write_together(*writes: Insert | Update) -> None:
     No write sees what another one writes, and no row may be written twice.
     """
     wanted = [write for write in writes if write.rows]
-    if not on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE[True] for write in wanted):
-        with transaction.atomic():
+    if len(wanted) == 1 and _is_one_statement(wanted[0]):
+        _write(wanted[0])
+    elif not on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE[True] for write in wanted):
+        # Inside a unit without a savepoint: whoever goes on after an error has one of their own, as with the one statement.
+        with transaction.atomic(savepoint=False):
             for write in wanted:
                 _write(write)
-    elif len(wanted) == 1:
-        _write(wanted[0])
     elif wanted:
         parts = [_part(write) for write in wanted]
         earlier = ", ".join(f"part_{n} AS ({statement})" for n, (statement, _) in enumerate(parts[:-1]))
@@ -138,6 +140,11 @@ def write_together(*writes: Insert | Update) -> None:
             _take_keys(last.rows, direct.rows(statement, documents))
         else:
             direct.run(statement, documents)
+
+
+def _is_one_statement(write: Insert | Update) -> bool:
+    """Whether the database itself sees to it that all is written or nothing."""
+    return len(write.rows) <= _ROWS_AT_ONCE[on_postgresql()] and (isinstance(write, Insert) or on_postgresql())
 
 
 def _write(write: Insert | Update) -> None:
@@ -218,6 +225,8 @@ def execute(statement: str, parameters: Sequence[Any]) -> int:
 
 def prepared(model: type[models.Model], name: str, value: Any) -> Any:
     """`value` as the column of field `name` takes it."""
+    if type(value) is datetime and value.tzinfo is not None:
+        return value if on_postgresql() else columns_of.naive_text(value)
     return model._meta.get_field(name).get_db_prep_save(value, connection)  # type: ignore[union-attr]
 
 

@@ -1,4 +1,5 @@
-"""Asks a venue's history for candles that are missing, page by page and no faster than the venue likes, the newest holes first.
+"""Asks a venue's history for candles that are missing, page by page and no faster than the venue likes, the newest holes first, and each
+for as long as the venue may still know: one that could not be filled is asked for again, later and later, and keeps no other one open.
 
 What history has is told; a close that it does not have, asked when it must know, was one without a trade, and is told as that. How soon it
 must know: a second after a close during which the stream was whole and said nothing, five where there was no stream to say anything. What
@@ -8,12 +9,12 @@ lies behind the venue's reach is nobody's to tell, and stays a hole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from signalist.clock import Clock
+from signalist.clock import Clock, monotonic
 from signalist.domain.backoff import pause
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import Timeframe
@@ -26,7 +27,10 @@ log = logger(__name__)
 SURE_AFTER, SURE_WITHOUT_STREAM = timedelta(seconds=1), timedelta(seconds=5)
 PAGES = 50
 """Pages that one hole is asked for at most: a venue that always says there is more is not followed for ever."""
-TRIES = 6
+REFUSED_FOR = 600.0
+"""Seconds after which a venue that has refused to tell of a market is asked once more: it may have listed it again."""
+OLDEST_EVERY = 4
+"""So often the hole that waits longest is taken, and not the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Filler:
         self._source, self._clock, self._deliver = source, clock, deliver
         self._holes: dict[tuple[str, str, bool], Hole] = {}
         self._tries: dict[tuple[str, str, bool], int] = {}
+        self._not_before: dict[tuple[str, str, bool], float] = {}
+        self._taken = 0
         self._news = asyncio.Event()
 
     def want(self, hole: Hole) -> None:
@@ -75,12 +81,23 @@ class Filler:
         self._holes[key] = hole
         self._news.set()
 
+    def only(self, symbols: Container[str]) -> None:
+        """No other markets are fed any more."""
+        for known in (self._holes, self._tries, self._not_before):
+            for key in [key for key in known if key[0] not in symbols]:
+                del known[key]
+
     def waits_for(self, symbol: str) -> bool:
         """Whether a hole of the market waits."""
         return any(key[0] == symbol for key in self._holes)
 
     async def keep(self) -> None:
         """Fill until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._source.limits.histories):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
         while True:
             hole, wait = self._next()
             if hole is None:
@@ -90,6 +107,7 @@ class Filler:
                 continue
             key = hole.symbol, hole.frame.code, hole.past
             del self._holes[key]
+            self._taken += 1
             try:
                 await self._try(key, hole)
             except asyncio.CancelledError:
@@ -99,35 +117,44 @@ class Filler:
 
     async def _try(self, key: tuple[str, str, bool], hole: Hole) -> None:
         try:
-            await self._fill(hole)
-            self._tries.pop(key, None)
+            left = await self._fill(hole)
         except VenueError as error:
             await self._failed(key, hole, error)
         except Exception as error:  # noqa: BLE001  # one hole that cannot be filled keeps no other one open
             await self._failed(key, hole, NoAnswer(f"the answer could not be taken ({type(error).__name__})"))
+        else:
+            if left is None:
+                self._tries.pop(key, None)
+            else:
+                await self._failed(key, left, NoAnswer("some candles could not be read"))
 
     def _next(self) -> tuple[Hole | None, float]:
-        """The hole that is due, those that the feed missed before the past; else how long to wait for one, in seconds."""
-        now = self._clock.now()
-        wait = 60.0
-        for hole in sorted(self._holes.values(), key=lambda h: (h.past, h.last, h.symbol)):
-            left = (hole.first + SURE_AFTER - now).total_seconds()
-            if left <= 0:
-                return hole, 0.0
-            wait = min(wait, left)
-        return None, wait
+        """The hole that is due, the newest of those that the feed missed before the past, and now and then the one that waits longest; else
+        how long to wait for one, in seconds."""
+        now, at = self._clock.now(), monotonic()
+        waits = {
+            key: max((hole.first + SURE_AFTER - now).total_seconds(), self._not_before.get(key, at) - at)
+            for key, hole in self._holes.items()
+        }
+        due = [self._holes[key] for key, wait in waits.items() if wait <= 0]
+        if not due:
+            return None, min(waits.values(), default=60.0)
+        if self._taken % OLDEST_EVERY == OLDEST_EVERY - 1:
+            return due[0], 0.0
+        return max(due, key=lambda h: (not h.past, h.last, -h.frame.seconds, h.symbol)), 0.0
 
-    async def _fill(self, hole: Hole) -> None:
+    async def _fill(self, hole: Hole) -> Hole | None:
+        """Tell what history says of a hole; that part of it of which history said what could not be read."""
         asked_at = self._clock.now()
-        candles, reaches = await self._pages(hole)
+        candles, reaches, through, unread = await self._pages(hole)
         known = {c.close_time: c for c in candles if hole.first <= c.close_time <= hole.last}
-        sure = asked_at - (SURE_AFTER if hole.told else SURE_WITHOUT_STREAM)
+        sure = through or asked_at - (SURE_AFTER if hole.told else SURE_WITHOUT_STREAM)
         newest = max(known, default=None)
         idle: list[datetime] = []
         lost, close = 0, hole.first
         while close <= hole.last:
             if close not in known:
-                if close < reaches or (hole.past and (newest is None or close < min(known))):
+                if close < reaches or close in unread or (hole.past and (newest is None or close < min(known))):
                     lost += not hole.past
                 elif close <= sure or (newest is not None and close < newest):
                     idle.append(close)
@@ -137,10 +164,15 @@ class Filler:
         await self._deliver(Filled(hole, tuple(known[at] for at in sorted(known)), tuple(idle), lost))
         if close <= hole.last:
             self.want(replace(hole, first=close))
+        unread = {at for at in unread if hole.first <= at <= hole.last}
+        return replace(hole, first=min(unread), last=max(unread)) if unread else None
 
-    async def _pages(self, hole: Hole) -> tuple[list[Candle], datetime]:
-        """What history has of the hole, and the close before which it has nothing at all."""
+    async def _pages(self, hole: Hole) -> tuple[list[Candle], datetime, datetime | None, set[datetime]]:
+        """What history has of the hole; the close before which it has nothing at all; the one up to which it says that everything is final,
+        where it says; and those of which it said what could not be read."""
         found: dict[datetime, Candle] = {}
+        through: datetime | None = None
+        unread: set[datetime] = set()
         since: datetime | None = hole.first - hole.frame.length
         for number in range(PAGES):
             if since is None:
@@ -149,21 +181,20 @@ class Filler:
                 await asyncio.sleep(self._source.limits.pause)
             page = await self._source.history(hole.symbol, hole.frame, since, hole.last)
             found |= {candle.close_time: candle for candle in page.candles}
+            through = page.through
+            unread |= set(page.unread)
             since = page.next_since if page.next_since is None or page.next_since > since else None
         reach = self._source.limits.reach
         newest = hole.frame.last_close(self._clock.now())
         oldest = hole.first if reach is None else newest - hole.frame.length * (reach - 1)
-        return [found[at] for at in sorted(found)], min(oldest, *found) if found else oldest
+        return [found[at] for at in sorted(found)], min(oldest, *found) if found else oldest, through, unread
 
     async def _failed(self, key: tuple[str, str, bool], hole: Hole, error: VenueError) -> None:
-        """Ask again later, a few times: what history will not say stays a hole."""
+        """Ask again later, and say why."""
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         why = str(error) or error.code
         log.warning("candles_not_filled", symbol=hole.symbol, timeframe=hole.frame.code, error=why, tries=tries)
-        if error.next is Next.FINAL or tries >= TRIES:
-            self._tries.pop(key, None)
-            count = int((hole.last - hole.first) / hole.frame.length) + 1
-            await self._deliver(Filled(hole, (), (), 0 if hole.past else count, why))
-            return
+        after = REFUSED_FOR if error.next is Next.FINAL else pause(tries, f"{hole.symbol}|{hole.frame.code}")
+        self._not_before[key] = monotonic() + after
         self.want(hole)
-        await asyncio.sleep(pause(tries, f"{hole.symbol}|{hole.frame.code}"))
+        await self._deliver(Filled(hole, (), (), 0, why))

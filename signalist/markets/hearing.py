@@ -16,10 +16,12 @@ from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filler, Hole
 from signalist.markets.lines import Line
 from signalist.markets.settling import Told
-from signalist.markets.tracking import SETTLES, Finding, Settled
+from signalist.markets.tracking import SETTLES, Finding, Series, Settled
+from signalist.markets.venue_time import Lateness, VenueTime
 from signalist.markets.watching import Market
 from signalist.venues.market_data import (
     CandleUpdate,
+    Heartbeat,
     MarketNews,
     Message,
     Standing,
@@ -33,7 +35,8 @@ log = logger(__name__)
 
 SKEWED = timedelta(seconds=2)
 """A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
-LATELY, LATEST = timedelta(minutes=1), timedelta(hours=1)
+UNSAID = timedelta(seconds=3)
+"""A venue that names its time, and has not done so for that long when a candle should be over, is asked for it by its history."""
 SUSPECT_EVERY = 300.0
 STOOD_STILL = 0.5
 """Seconds between two looks at the time after which this process, and not its venue, was late."""
@@ -63,27 +66,6 @@ class Unstored:
 
 
 @dataclass(slots=True)
-class _Lateness:
-    """How much later than it was made, by our clock, a price arrived at the least, lately: the way takes as long, or our clock is ahead.
-    Either way the last trades of a candle are not here before. Each candle in which there was trade had prices of its own."""
-
-    least: timedelta | None = None
-    before: timedelta | None = None
-    since: datetime | None = None
-
-    def heard(self, at: datetime, now: datetime) -> None:
-        """A price that was made at `at` arrived."""
-        lag = min(max(now - at, timedelta(0)), LATEST)
-        if self.since is None or now - self.since >= LATELY:
-            self.before, self.least, self.since = self.least, lag, now
-        self.least = lag if self.least is None else min(self.least, lag)
-
-    def now(self) -> timedelta:
-        """By how much what is heard now is late."""
-        return min((lag for lag in (self.least, self.before) if lag is not None), default=timedelta(0))
-
-
-@dataclass(slots=True)
 class _Connection:
     """How a line stands by our clock."""
 
@@ -95,7 +77,12 @@ class _Connection:
     opened: datetime | None = None
     heard: datetime | None = None
     suspected: float = float("-inf")
-    late: _Lateness = field(default_factory=_Lateness)
+    late: Lateness = field(default_factory=Lateness)
+    there: VenueTime = field(default_factory=VenueTime)
+
+    def opens(self, now: datetime) -> None:
+        """It is connected anew: what was known of its way and its time is not any more."""
+        self.opened, self.late, self.there = now, Lateness(), VenueTime()
 
 
 class Ear:
@@ -145,7 +132,10 @@ class Ear:
                     connection.late.heard(message.at, now)
                 self._priced(message, now)
             case CandleUpdate():
+                connection.there.says(message.at, now)
                 self._told(message, now)
+            case Heartbeat():
+                connection.there.says(message.at, now)
             case MarketNews():
                 self.told_of(message)
             case StreamState():
@@ -178,11 +168,20 @@ class Ear:
         for connection in self._connections.values():
             if connection.standing != "open" or connection.heard is None:
                 continue
-            there = now - connection.late.now()
             for symbol in connection.symbols:
                 market = self._markets[symbol]
+                if connection.line.source.limits.tells_time:
+                    self._found(market, self._over_there(market.series, connection, now), connection)
+                    continue
+                there = now - connection.late.now()
                 if connection.heard >= market.series.frame.last_close(there - SETTLES):
                     self._found(market, market.series.passed(there), connection)
+
+    @staticmethod
+    def _over_there(series: Series, connection: _Connection, now: datetime) -> list[Finding]:
+        """Close what is over by the venue's own word; what should be by now, and it says nothing of the time, is left to its history."""
+        found = [] if connection.there.told is None else series.passed(min(connection.there.told, now))
+        return found + series.doubted(series.frame.last_close(connection.there.guess(now) - SETTLES - UNSAID))
 
     def suspect(self, market: Market, hole: Hole, candles: Sequence[Candle]) -> None:
         """History knows candles of a hole. Where there was trade in one of them while the stream was whole, the stream keeps it from us."""
@@ -274,7 +273,7 @@ class Ear:
         if word != connection.standing:
             connection.since = now
         if state.standing is Standing.OPEN:
-            connection.opened, connection.late = now, _Lateness()
+            connection.opens(now)
         connection.standing, connection.why = word, state.why
         if state.standing in (Standing.LOST, Standing.OPEN):
             for symbol in connection.symbols:

@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError
 from signalist.clock import Clock, monotonic
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.logs import logger
-from signalist.markets import feed_books, feed_lease, feeds, price_books
+from signalist.markets import candle_gaps, feed_books, feed_lease, feeds, price_books
 from signalist.markets.asking import Asking
 from signalist.markets.board import Board
 from signalist.markets.book_watch import BookWatch
@@ -45,6 +45,8 @@ HIGHER_AFTER = timedelta(seconds=5)
 """So long after a boundary a higher candle must have been made of its parts; then its venue is asked for it."""
 PAST = 300
 """Candles of the past that a market begins with."""
+REACH = 1_440
+"""Candles of the past that are looked through for holes when a feed begins, at most."""
 
 Doing = Callable[[Callable[[], T]], Awaitable[T]]
 
@@ -106,7 +108,7 @@ class MarketService:
 
     async def turn(self) -> None:
         """One round: the lease, what is wanted, what time makes of what was heard, and what is to be stored."""
-        if self._is_due("lease", feed_lease.RENEW_EVERY):
+        if self._is_due("lease", feed_lease.RENEW_EVERY if self._holds else feed_lease.ASK_EVERY):
             token = await self._do(lambda: feed_lease.hold(self.source.code, self._engine, self._clock.now()))
             if token is None and self._holds:
                 log.warning("feed_lost_its_lease", source=self.source.code)
@@ -149,6 +151,8 @@ class MarketService:
             fresh[symbol] = market
         self.markets.clear()
         self.markets.update(fresh)
+        self._filler.only(self.markets)
+        await self._want_left_open(now)
         self._shown, self.row = wanted, row
         self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear))
         self._want_higher(now)
@@ -164,6 +168,15 @@ class MarketService:
             self._filler.want(Hole(market.symbol, BASE, begins, here, past=True))
             newest = here
         market.series.stored(newest)
+
+    async def _want_left_open(self, now: datetime) -> None:
+        """Holes that were left open before, by this process or an earlier one, as far back as the venue may still know."""
+        since = BASE.last_close(now) - BASE.length * min(self.source.limits.reach or REACH, REACH)
+        keys = [key for market in self.markets.values() for key in market.instrument_ids]
+        holes = await self._do(lambda: candle_gaps.gaps(keys, BASE, since))
+        for market in self.markets.values():
+            for first, last in sorted({hole for key in market.instrument_ids for hole in holes.get(key, ())}):
+                self._filler.want(Hole(market.symbol, BASE, first, last))
 
     def _want_higher(self, now: datetime) -> None:
         """The past of the timeframes that strategies run on, of those that the venue keeps."""
@@ -223,6 +236,7 @@ class MarketService:
             return
         if filled.why:
             market.error = f"history: {filled.why}"
+            return
         keys, now = market.instrument_ids, self._clock.now()
         try:
             outcome = await self._do(lambda: feed_books.take_filled(filled, keys, now))

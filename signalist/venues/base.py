@@ -27,6 +27,7 @@ class Capabilities:
     `nets`: one net position per account and instrument. `amend`: quantity and trigger can be changed in place.
     `reserves_exits`: each resting exit locks its quantity, so that a stop and a target for the same one cannot both rest; where it does
     not, both do, and what is left of one is cancelled when the other has filled.
+    `holds_stock`: it knows no positions, only what is held of each asset, whoever bought it: what lies beside ours is the person's own.
     `batch`: how many orders of one instrument may be placed in one request; 0 where each goes by itself, else its session `PlacesMany`.
     `looks` × `look_interval` seconds: how often an order must not be found before it counts as never arrived.
     """
@@ -40,6 +41,7 @@ class Capabilities:
     look_interval: float
     answer_within: float
     reserves_exits: bool = False
+    holds_stock: bool = False
     batch: int = 0
 
     def rests(self, kind: OrderType) -> bool:

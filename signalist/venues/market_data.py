@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -18,6 +18,9 @@ from typing import Protocol
 from signalist.domain.candles import Candle
 from signalist.domain.instruments import InstrumentSpec, Trading
 from signalist.domain.timeframes import Timeframe
+
+SETTLES = timedelta(milliseconds=700)
+"""So long after its time is over, by its venue's clock, a candle may still get what was traded within it."""
 
 
 class Channel(StrEnum):
@@ -63,12 +66,14 @@ class Ticker:
 
 @dataclass(frozen=True, slots=True)
 class CandleUpdate:
-    """A candle as it stands. `closed`: the venue says that nothing will be added to it; else it is unfinished and may be said again."""
+    """A candle as it stands. `closed`: the venue says that nothing will be added to it; else it is unfinished and may be said again.
+    `at` is the venue's time when it said so, None where it does not tell."""
 
     symbol: str
     frame: Timeframe
     candle: Candle
     closed: bool
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +124,11 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The connection lives, and nothing happened. `at` is the venue's time where it says."""
+    """The connection lives, and nothing happened. `at` is the venue's time where it says, and `way` how many seconds passed from our asking
+    for it to the answer: it was written in between."""
 
     at: datetime | None = None
+    way: float | None = None
 
 
 class TroubleKind(StrEnum):
@@ -148,10 +155,16 @@ Message = Ticker | CandleUpdate | BookSnapshot | MarketNews | StreamState | Hear
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Closed candles, oldest first, without the unfinished one. `next_since` asks for what follows, None where nothing does."""
+    """Closed candles, oldest first, without the unfinished one. `next_since` asks for what follows, None where nothing does.
+
+    `through` is a close up to which the venue itself says that its candles are final: what is not there had no trade; None where it does
+    not say. `unread` are closes of which it told something that could not be read.
+    """
 
     candles: tuple[Candle, ...]
     next_since: datetime | None = None
+    through: datetime | None = None
+    unread: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +172,11 @@ class MarketLimits:
     """What the venue's public side can do.
 
     `frames`: codes of the timeframes that it keeps itself, streamed and as history. `page`: candles in one answer. `reach`: how many of the
-    newest candles it has at all, None without a limit. `pause`: seconds between two requests of history. `symbols_at_once`: markets in one
-    request of tickers, None for all. `silence`: seconds without any message after which a connection counts as mute. `per_connection`:
-    subscriptions that one connection takes, None without a limit. `tells_markets`: its stream tells when what may be done in a market
-    changes.
+    newest candles it has at all, None without a limit. `pause`: seconds between two requests of history, of which `histories` may be under
+    way at once. `symbols_at_once`: markets in one request of tickers, None for all. `silence`: seconds without any message after which a
+    connection counts as mute. `per_connection`: subscriptions that one connection takes, None without a limit. `tells_time`: its stream names the venue's own time soon after each
+    close of a candle, behind all that was said before, so that no clock of ours is needed to know that the candle is over.
+    `tells_markets`: its stream tells when what may be done in a market changes.
     """
 
     frames: frozenset[str]
@@ -172,6 +186,8 @@ class MarketLimits:
     symbols_at_once: int | None = None
     silence: float = 10.0
     per_connection: int | None = None
+    histories: int = 1
+    tells_time: bool = False
     tells_markets: bool = False
 
 

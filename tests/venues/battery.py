@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 import pytest
 
 from signalist.domain.instruments import InstrumentSpec
-from signalist.domain.money import settle
+from signalist.domain.money import LARGEST, settle
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import (
     Ack,
@@ -118,7 +118,13 @@ def request(side: Side, quantity: str | Decimal, kind: OrderType = OrderType.MAR
         "leverage": D(1),
         "tag": "signal 1",
     }
-    return OrderRequest(**{**values, **changes})
+    return OrderRequest(**{name: _stored(value) for name, value in {**values, **changes}.items()})
+
+
+def _stored(value: Any) -> Any:
+    """A number as rows give it: with all the decimals that they hold, whatever they are."""
+    can_be = isinstance(value, Decimal) and value.is_finite() and abs(value) <= LARGEST and settle(value) == value
+    return settle(value) if can_be else value
 
 
 def limit(side: Side, quantity: str, price: str | int, **changes: Any) -> OrderRequest:

@@ -85,3 +85,9 @@ class SocketBench(KrakenBench):
     def check(self) -> None:
         """No order has gone the other way."""
         assert not ORDERS & set(self.server.carried_out)
+
+
+class PatientBench(SocketBench):
+    """The same, with as much time for answers as Kraken is given."""
+
+    abilities = CAPABILITIES

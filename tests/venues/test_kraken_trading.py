@@ -24,7 +24,7 @@ from signalist.venues.errors import (
     VenueError,
 )
 from signalist.venues.kraken import protocol, stream_orders
-from signalist.venues.kraken.many import BatchRefused
+from signalist.venues.kraken.many import BatchRefused, Ready, matched
 from signalist.venues.kraken.protocol import Tier, carefully
 from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.kraken.trading_socket import StaleToken
@@ -126,6 +126,7 @@ async def test_a_stream_that_takes_nothing_more_gets_no_order(bench: SocketBench
     await impatient(session).place(request(BUY, "1"))
     assert (bench.server.asked.count("AddOrder"), bench.server.asked.count("add_order")) == (1, 0)
     if kind != "full":
+        assert session._desk.trading.is_open(), "which is no reason to leave it"
         backlog.cancel()
         transport.resume_reading()
 
@@ -191,7 +192,9 @@ async def test_a_tiers_limits_are_waited_for_and_never_reached(monkeypatch: pyte
         begun = monotonic()
         acks = await session.place_many(resting(10))
         names = [ack.client_order_id for ack in acks if isinstance(ack, Ack)]
-        assert len(names) == 10
+        bucket = bench.venue.client.orders_bucket(session._signer, SPOT.symbol)
+        level = bench.venue.client.ledger._buckets[bucket].level(monotonic())
+        assert len(names) == 10 and level >= carefully(quick.orders).size - 10 / 2
         await asyncio.gather(*(session.cancel(name) for name in names[:5]))
         assert len(await session.cancel_many(names[5:])) == 5
         assert (await session.open_orders(), bench.server.refused) == ((), [])
@@ -330,6 +333,32 @@ async def test_a_batch_is_of_one_pair_one_urgency_and_fifteen_at_most(bench: Soc
     assert [getattr(one, "status", type(one)) for one in gone] == [*[OrderStatus.CANCELLED] * 2, OrderNotOpen]
 
 
+async def test_a_name_in_a_batch_is_taken_before_the_batch_is_sent_and_free_if_it_never_is(bench: SocketBench) -> None:
+    session, entries = await joined(bench), resting(2)
+    await session.place(request(BUY, "2"))
+    exits = [stop(SELL, "1", 950), stop(SELL, "1", 940)]
+    bench.server.faults.add("late", "batch_add", seconds=0.1)
+    both = asyncio.create_task(session.place_many([*entries, *exits]))
+    await until(lambda: "batch_add" in bench.server.asked)
+    with pytest.raises(DuplicateOrder):  # it waits behind the exits
+        await session.place(entries[0])
+    both.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await both
+    assert len(await placed(session, *entries)) == 2
+    with pytest.raises(DuplicateOrder):  # it left, and may be there
+        await session.place(exits[0])
+
+
+def test_an_answer_in_a_batch_belongs_to_the_order_that_it_names_or_to_the_one_in_its_place() -> None:
+    orders = [Ready(order, {}, None, Priority.ENTRY) for order in resting(2)]
+    one, two = ({"order_id": f"O{n}", "cl_ord_id": order.request.client_order_id} for n, order in enumerate(orders))
+    assert matched(orders, [two, one]) == [one, two]
+    assert matched(orders, [two]) == [{}, two]
+    assert matched(orders, [{"order_id": "O0"}, {"error": "no"}]) == [{"order_id": "O0"}, {"error": "no"}]
+    assert matched(orders, [{"order_id": "O0"}]) == matched(orders, None) == matched(orders, {}) == [{}, {}]
+
+
 # --- What was recorded ----------------------------------------------------------------------------
 
 
@@ -369,4 +398,4 @@ def test_recorded_requests_are_what_is_sent_and_recorded_answers_are_understood(
 
 def test_numbers_are_written_exactly_and_with_a_point() -> None:
     said = {"a": D("0.10"), "b": D(1000), "c": [D("1E+3"), "x", True], "d": {"e": D("0.00000001")}}
-    assert stream_orders.written(said) == '{"a":0.10,"b":1000.0,"c":[1000.0,"x",true],"d":{"e":0.00000001}}'
+    assert stream_orders.written(said) == '{"a":0.1,"b":1000.0,"c":[1000.0,"x",true],"d":{"e":0.00000001}}'

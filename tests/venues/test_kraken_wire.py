@@ -200,9 +200,19 @@ def test_recorded_prices_candles_depth_and_trades_are_read() -> None:
     quote = parse.tickers(rest("ticker_information"), known())["BTC/USD"]
     assert (quote.bid, quote.ask, quote.last) == (D("40228.4"), D("40228.5"), D("40228.5"))
     rows = next(iter(rest("ohlc_data").values()))
-    running = datetime.fromtimestamp(rows[-1][0] + 30, UTC)
-    candles = parse.candles(rest("ohlc_data"), timeframe("1m"), running)
-    assert len(candles) == len(rows) - 1, "the candle that runs is left out"
+    begun = datetime.fromtimestamp(rows[-1][0], UTC)
+    for seconds in (30, 60.5, 64.9):  # what stands last runs, whatever time it seems to be
+        told = parse.history(rest("ohlc_data"), timeframe("1m"), begun + timedelta(seconds=seconds))
+        candles = told.candles
+        assert (len(candles), told.through) == (len(rows) - 1, begun), "the candle that runs is left out"
+    late = parse.history(rest("ohlc_data"), timeframe("1m"), begun + timedelta(seconds=66))
+    assert len(late.candles) == len(rows)
+    rows[1][-2:] = ["0.00000000", 0]
+    rows[2][4] = "none"
+    minute = [datetime.fromtimestamp(rows[n][0] + 60, UTC) for n in range(4)]
+    told = parse.history({"XXBTZUSD": rows, "last": rows[3][0]}, timeframe("1m"), minute[3])
+    assert [candle.close_time for candle in told.candles] == [minute[0], minute[3]]
+    assert (told.through, told.unread) == (minute[3], (minute[2],))
     assert candles[0].close_time == datetime.fromtimestamp(1700980320, UTC)
     assert (candles[1].low, candles[1].volume) == (D("37780.4"), D("0.02258695"))
     depth = parse.book(rest("orderbook"), "BTC/USD")

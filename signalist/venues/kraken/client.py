@@ -224,6 +224,10 @@ class Client:
         self._notice_steps()
         return ours + timedelta(seconds=self._venue_clock.ahead)
 
+    def venue_time_at_least(self, ours: datetime) -> datetime:
+        """The earliest that it may be by Kraken's clock at a moment of ours."""
+        return self.venue_time(ours) - timedelta(seconds=self._venue_clock.error or 0.0)
+
     async def close(self) -> None:
         """Close all connections."""
         if self._listing is not None:

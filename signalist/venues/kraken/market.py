@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ LIMITS = MarketLimits(
     symbols_at_once=None,
     silence=10.0,
     per_connection=None,
+    tells_time=True,
     tells_markets=True,
 )
 
@@ -59,10 +61,10 @@ class KrakenMarket:
         # The first whole candle after `since` opens at `since` or later; Kraken's own `since` may leave out the one that opens there.
         begin = int(since.timestamp()) - frame.seconds
         query = {"pair": pair.altname, "interval": parse.INTERVALS[frame], "since": begin}
+        asked = self.client.clock.now()
         said = await self.client.public("OHLC", query)
-        now = self.client.venue_time(self.client.clock.now())
-        found = _read(lambda: parse.candles(said, frame, now))
-        return HistoryPage(tuple(candle for candle in found if since < candle.close_time <= until))
+        found = _read(lambda: parse.history(said, frame, self.client.venue_time_at_least(asked)))
+        return replace(found, candles=tuple(candle for candle in found.candles if since < candle.close_time <= until))
 
     async def book(self, symbol: str, levels: int) -> BookSnapshot:
         """The best levels on each side, at most 500."""

@@ -13,12 +13,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from signalist.domain.candles import Candle
+from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
 from signalist.domain.orders import Side
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.venues.kraken import protocol
 from signalist.venues.kraken.symbols import Pair, Pairs, ours
-from signalist.venues.market_data import BookLevel, BookSnapshot, Ticker
+from signalist.venues.market_data import BookLevel, BookSnapshot, HistoryPage, Ticker
 
 KRAKEN = "kraken"
 INTERVALS: Mapping[Timeframe, int] = {
@@ -27,6 +28,8 @@ INTERVALS: Mapping[Timeframe, int] = {
 }
 """The timeframes that Kraken has, in its minutes."""
 FRAMES: Mapping[int, Timeframe] = {minutes: frame for frame, minutes in INTERVALS.items()}
+LONG_OVER = timedelta(seconds=5)
+"""A candle whose time is over for so long by Kraken's clock is final, wherever it stands in an answer."""
 LONGEST_HISTORY = 719
 """Kraken answers with the newest 720 candles, the last of which is not closed."""
 USUAL_TAKER = Decimal("0.0040")
@@ -155,10 +158,31 @@ def _ticker(symbol: str, row: Mapping[str, Any]) -> Ticker:
     )
 
 
-def candles(said: Mapping[str, Any], frame: Timeframe, now: datetime) -> tuple[Candle, ...]:
-    """OHLC: the closed ones, oldest first. The last row is the candle that runs, also where nobody has traded in it yet."""
+def history(said: Mapping[str, Any], frame: Timeframe, at: datetime) -> HistoryPage:
+    """OHLC, which was told at `at` by Kraken's clock, or later: the closed candles, oldest first. Raises ValueError and its kin.
+
+    The last row is the candle that runs, also where nobody has traded in it yet, and `last` is the begin of the newest one that is final
+    (Kraken, Get OHLC Data). So neither is a candle, whatever time it seems to be, but where its time was over long ago: such a market may
+    be told without a row that runs. A row without a trade is none, and one that cannot be read costs nothing but itself.
+    """
     (rows,) = (rows for name, rows in said.items() if name != "last")
-    return tuple(candle for row in rows if (candle := _candle(row, frame)).close_time <= now)
+    begins = [moment(row[0]) for row in rows]
+    long_over = frame.last_close(at - LONG_OVER)
+    through = long_over if not begins else max(begins[-1], long_over)
+    if said.get("last") is not None and through > long_over:
+        through = max(min(through, moment(said["last"]) + frame.length), long_over)
+    found, unread = [], []
+    for row, begun in zip(rows, begins, strict=True):
+        if begun + frame.length > through:
+            continue
+        try:
+            candle = _candle(row, frame)
+        except (ValueError, KeyError, TypeError, IndexError, DomainError):
+            unread.append(begun + frame.length)
+        else:
+            if candle.volume > 0:
+                found.append(candle)
+    return HistoryPage(tuple(found), through=through, unread=tuple(unread))
 
 
 def _candle(row: Sequence[Any], frame: Timeframe) -> Candle:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from signalist.domain.money import plain
+
 METHODS: Mapping[str, str] = {"AddOrder": "add_order", "AmendOrder": "amend_order", "CancelOrder": "cancel_order"}
 """What can be asked over the stream, by its name at REST."""
 ADD_MANY, CANCEL_MANY = "batch_add", "batch_cancel"
@@ -58,9 +60,9 @@ def result(method: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def written(value: object) -> str:
-    """A value as JSON, every Decimal as a number with a point and all its digits."""
+    """A value as JSON, every Decimal as a number with a point and no needless zeros but one."""
     if isinstance(value, Decimal):
-        text = format(value, "f")
+        text = plain(value)
         return text if "." in text else f"{text}.0"
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{json.dumps(name)}:{written(inner)}" for name, inner in value.items()) + "}"

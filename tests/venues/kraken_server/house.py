@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from signalist.domain.matching import Bar, hits
-from signalist.domain.money import ZERO
+from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import InsufficientFunds, Refused
@@ -163,11 +163,13 @@ class House:
         order = self._open(holder, said)
         pair = self.pairs.pair(order.symbol)
         self.count(holder, order.symbol, order_cost("AmendOrder", self._age(order)))
-        quantity = decimal(said.get("order_qty", str(order.quantity)), "order_qty")
+        quantity = exact(said.get("order_qty", plain(order.quantity)), "order_qty", pair.quantity_decimals)
         if quantity <= order.filled:
             self._cancelled(holder, self._desk(holder).cancel(order))
             return {"amend_id": f"TA{self._orders:05d}"}
-        trigger = decimal(said["trigger_price"], "trigger_price") if "trigger_price" in said else None
+        trigger = (
+            exact(said["trigger_price"], "trigger_price", pair.price_decimals) if "trigger_price" in said else None
+        )
         if trigger is not None and pair.spec.price(trigger) != trigger:
             raise Refusal("EOrder:Tick size check failed")
         try:
@@ -280,6 +282,10 @@ class House:
         if len(name) > 36 or (len(name) > 18 and len(name.replace("-", "")) != 32):
             raise Refusal("EGeneral:Invalid arguments:cl_ord_id")
         level = None if kind is OrderType.MARKET else decimal(said.get("price", ""), "price")
+        if level is not None and decimals(said["price"]) > pair.price_decimals:
+            raise Refusal(
+                f"EOrder:Invalid price:{pair.symbol} price can only be specified up to {pair.price_decimals} decimals."
+            )
         if (deadline := said.get("deadline")) is not None:
             ahead = datetime.fromisoformat(deadline.replace("Z", "+00:00")) - self.now()
             least = 0.4 if said.get("over") == "stream" else 1.9
@@ -290,7 +296,7 @@ class House:
             symbol=pair.symbol,
             side=Side(said["type"].upper()),
             type=kind,
-            quantity=decimal(said.get("volume", ""), "volume"),
+            quantity=exact(said.get("volume", ""), "volume", pair.quantity_decimals),
             price=level if kind is OrderType.LIMIT else None,
             trigger=None if kind in (OrderType.LIMIT, OrderType.MARKET) else level,
             reduce_only=False,
@@ -412,6 +418,19 @@ def decimal(text: str, name: str) -> Decimal:
     except InvalidOperation:
         raise Refusal(f"EGeneral:Invalid arguments:{name}") from None
     if not found.is_finite() or found <= 0:
+        raise Refusal(f"EGeneral:Invalid arguments:{name}")
+    return found
+
+
+def decimals(text: str) -> int:
+    """How many decimals a number is written with; the one zero that a stream's number needs to be one with a point is none."""
+    return len(text.removesuffix(".0").partition(".")[2])
+
+
+def exact(text: str, name: str, at_most: int) -> Decimal:
+    """A number of a request that may have so many decimals."""
+    found = decimal(text, name)
+    if decimals(text) > at_most:
         raise Refusal(f"EGeneral:Invalid arguments:{name}")
     return found
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.venues.kraken_server.house import Holder, Refusal
+from tests.venues.kraken_server.house import Holder, Refusal, stamp
 
 if TYPE_CHECKING:
     from tests.venues.kraken_server.server import Server
@@ -54,6 +54,9 @@ class Streams:
         self.opened = 0
         self.closed_to_all = False
         self.ends_at_once = False
+        self.flows = asyncio.Event()
+        """Cleared: what is said waits on its way, everything in its order."""
+        self.flows.set()
         self._held: list[tuple[Holder, list[dict[str, Any]]]] | None = None
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -83,7 +86,9 @@ class Streams:
 
     async def _write(self, connection: Connection) -> None:
         while True:
-            await connection.ws.send_str(await connection.lines.get())
+            line = await connection.lines.get()
+            await self.flows.wait()
+            await connection.ws.send_str(line)
 
     async def beat(self, every: float) -> None:
         """Show that the venue lives, to whoever has subscribed."""
@@ -109,7 +114,9 @@ class Streams:
         method, params, number = said["method"], said.get("params", {}), said.get("req_id", 0)
         answer = {"method": method, "req_id": number}
         if method == "ping":
-            connection.say({"method": "pong", "req_id": number})
+            if not self._server.faults.play("pong", ("mute",)):
+                now = stamp(self._server.now())
+                connection.say({"method": "pong", "req_id": number, "time_in": now, "time_out": now})
         elif method in self._server.trading:
             self._server.trading.asked(connection, said)
         elif method not in ("subscribe", "unsubscribe"):
@@ -150,7 +157,8 @@ class Streams:
                 market.candle_row(symbol, detail, begun) for begun in sorted(market.candles.get((symbol, detail), {}))
             ]
         if rows and params.get("snapshot", True):
-            connection.say({"channel": channel, "type": "snapshot", "data": rows})
+            told = {"timestamp": stamp(self._server.now())} if channel == "ohlc" else {}
+            connection.say({"channel": channel, "type": "snapshot"} | told | {"data": rows})
 
     def _private(self, connection: Connection, answer: dict[str, Any], params: dict[str, Any]) -> None:
         channel, server = params["channel"], self._server
