@@ -159,6 +159,8 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
             _cancelled(order, errand.answer, now)
         else:
             _amended(order, errand.order, errand.answer, now)
+    elif isinstance(errand.error, OrderNotOpen) and order.state is OrderStatus.UNKNOWN and order.cancel_wanted:
+        order.not_before = now + _pause(order)  # it may be on its way there still: asked again until looks have told
     elif isinstance(errand.error, OrderNotOpen):
         order.cancel_wanted, order.wanted_quantity, order.wanted_trigger = False, None, None
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))

@@ -19,7 +19,7 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
-from signalist.domain.orders import Leg
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.execution import leases
 from signalist.execution.closing import LINGERING, give_up_rest, halted_for, see_closed
@@ -232,5 +232,7 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
     )
     if changes.created or changes.touched:
         ring_on_commit("place")
+    if any(order.state is OrderStatus.UNKNOWN for order in changes.touched.values()):
+        ring_on_commit("look_up")
     if changes.stuck or trades:
         ring_on_commit("protect", "measure", "decide")
