@@ -60,7 +60,7 @@ for region in (
     Region("position-totals", dashboard.positions, HOLDINGS | FOLLOWING, prices=True, every=15),
     Region("order-rows", trading.orders, HOLDINGS | {"execution_decided"}),
     Region("decision-feed", trading.decisions, frozenset({"execution_decided"})),
-    Region("last-prices", dashboard.prices, prices=True, every=15, common=True),
+    Region("last-prices", dashboard.prices, prices=True, every=15, common=True, quotes=True),
     Region("feed-rows", markets.feed_rows, every=5, common=True),
 ):
     register(region)

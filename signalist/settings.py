@@ -62,6 +62,8 @@ HEARTBEAT_URL = environment.web_address("HEARTBEAT_URL", environment.secret("HEA
 MARKET_NAME = environment.text("SIGNALIST_MARKET_NAME", "Prices of venues" if PRODUCTION else "Synthetic market")
 # For how many days closed candles are kept, by timeframe; what is not named is kept for ever.
 CANDLE_DAYS = environment.counts("SIGNALIST_CANDLE_DAYS", ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "1d"))
+# A folder into which old candles are written before they are let go; "" for none.
+CANDLE_ARCHIVE = environment.text("SIGNALIST_CANDLE_ARCHIVE", "")
 HEARTBEAT_EVERY = environment.integer("HEARTBEAT_EVERY", 60, minimum=5, maximum=3600)
 
 # --- Applications ------------------------------------------------------------

@@ -73,6 +73,8 @@ TRIED_ONCE = (
     "tests/markets/test_indicators.py",
     "tests/markets/test_kraken_feed.py",
     "tests/markets/test_lying_feeds.py",
+    "tests/markets/test_market_news.py",
+    "tests/markets/test_order_books.py::test_a_book",
     "tests/markets/test_recordings.py",
     "tests/pages/test_numbers.py",
     "tests/people/test_headers.py",

@@ -98,6 +98,8 @@ def is_as_new() -> bool:
 
 def _filled(tables: Collection[str]) -> list[str]:
     names = sorted(tables)
+    if not names:
+        return []  # no test of this run wants the database that would have been made
     each = (
         f"SELECT {n} WHERE EXISTS (SELECT 1 FROM {connection.ops.quote_name(name)})" for n, name in enumerate(names)
     )

@@ -13,10 +13,11 @@ from django.conf import settings
 from signalist.clock import SystemClock
 from signalist.venues.base import Venue
 from signalist.venues.errors import BadCredential
+from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.client import Client as KrakenClient
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import is_here, streams_of
-from signalist.venues.kraken.venue import Key, KrakenVenue
+from signalist.venues.kraken.venue import KrakenVenue
 from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
 from signalist.venues.transport.supplies import Supplies
@@ -41,7 +42,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A venue as a page offers it. `ref_of` tells the account that a key belongs to; `venue_with` opens accounts with secrets that come
+    """A venue as a page offers it. `ref_of` tells the account that a key belongs to, or, where a key does not name its account
+    (`names_account`), the key; `venue_with` opens accounts with secrets that come
     from a function of the account's name at the venue, and with what its engine remembers of the venue."""
 
     code: str
@@ -51,6 +53,7 @@ class Connector:
     ref_of: Callable[[Mapping[str, str]], str]
     venue_with: Callable[[SecretsOf, Supplies], Venue]
     how: str = ""
+    names_account: bool = True
 
 
 def part(secrets: Mapping[str, str], name: str) -> str:
@@ -105,6 +108,7 @@ def _kraken_connector() -> Connector:
         "At Kraken, make an API key that may query funds, query open and closed orders and trades, create and modify orders, cancel and "
         "close orders, and use the WebSocket interface. Leave withdrawing off: a key that may withdraw is refused. Bind it to the address "
         "of this server there.",
+        names_account=False,
     )
 
 

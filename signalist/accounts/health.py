@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.db.models import OuterRef, Subquery
 
 from signalist.accounts.actions import PAPER_VENUE
-from signalist.accounts.connectors import connectors
+from signalist.accounts.connectors import FORBIDDEN, connectors
 from signalist.accounts.inquiries import NOBODY, WITHIN
 from signalist.accounts.models import Account, AccountHealth, Inquiry, InquiryState
 from tenants.models import Credential
@@ -21,7 +21,8 @@ NOTED_WITHIN = timedelta(minutes=3)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What somebody last asked of the venue by hand. `problem` is "" where it answered; `is_waiting` while an engine may still ask."""
+    """What somebody last asked of the venue by hand. `problem` is "" where it answered; `is_waiting` while an engine may still ask. What
+    the venue does not tell of the key and the account is "" or empty; `facts_problem` is a sentence about what cannot be traded with."""
 
     asked_at: datetime
     is_waiting: bool
@@ -33,6 +34,16 @@ class Answer:
     open_orders: int | None
     positions: int | None
     seen_from: str
+    rights: tuple[str, ...] = ()
+    tier: str = ""
+    margin: str = ""
+    held_as: str = ""
+    facts_problem: str = ""
+
+    @property
+    def may_withdraw(self) -> bool:
+        """Whether the key may do what no key that is stored here should."""
+        return not FORBIDDEN.isdisjoint(self.rights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,11 @@ def _answer(row: Inquiry, now: datetime) -> Answer:
         open_orders=said.get("open_orders"),
         positions=said.get("positions"),
         seen_from=said.get("seen_from", ""),
+        rights=tuple(said.get("rights", ())),
+        tier=said.get("tier", ""),
+        margin=said.get("margin", ""),
+        held_as=said.get("held_as", ""),
+        facts_problem=said.get("problem", ""),
     )
 
 

@@ -50,7 +50,7 @@ def listed(request: HttpRequest, rows: QuerySet[Any], shown: Callable[[Any], Map
 
     Pages are found by id, so what comes in meanwhile moves nothing. One query. Raises Refusal for a page that cannot be meant.
     """
-    limit, after = _limit(request), _after(request)
+    limit, after = limit_of(request), _after(request)
     if after is not None:
         rows = rows.filter(pk__lt=after)
     found: list[Model] = list(rows.order_by("-pk")[: limit + 1])
@@ -59,7 +59,8 @@ def listed(request: HttpRequest, rows: QuerySet[Any], shown: Callable[[Any], Map
     return {"data": [plain(shown(row)) for row in found[:limit]], "next": cursor}
 
 
-def _limit(request: HttpRequest) -> int:
+def limit_of(request: HttpRequest) -> int:
+    """How many are asked for. Raises Refusal."""
     given = request.GET.get("limit", str(USUALLY))
     if not given.isascii() or not given.isdecimal() or not 1 <= int(given[:6]) <= MOST:
         raise Refusal(400, "bad_request", f"limit is a number between 1 and {MOST}.")

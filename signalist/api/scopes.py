@@ -8,5 +8,6 @@ SCOPES = {
     "orders:read": "Orders",
     "trades:read": "Closed trades",
     "subscriptions:read": "Subscriptions and their terms",
+    "markets:read": "Markets: prices, candles and indicators",
     "signals:read": "Signals and what was decided on them",
 }

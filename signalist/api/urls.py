@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from signalist.api import endpoints, pages
+from signalist.api import endpoints, markets, pages
 from signalist.api.endpoint import nothing_here
 
 urlpatterns = [
@@ -22,5 +22,8 @@ urlpatterns = [
     path("api/v1/orders/<uuid:client_order_id>", endpoints.order, name="api_order"),
     path("api/v1/trades", endpoints.trades, name="api_trades"),
     path("api/v1/signals", endpoints.signals, name="api_signals"),
+    path("api/v1/instruments", markets.instruments, name="api_instruments"),
+    path("api/v1/instruments/<int:instrument_id>/candles", markets.candles, name="api_candles"),
+    path("api/v1/indicators", markets.indicators, name="api_indicators"),
     path("api/<path:rest>", nothing_here, name="api_nothing"),
 ]

@@ -11,7 +11,7 @@ from signalist.domain.instruments import InstrumentKind, InstrumentSpec
 from signalist.domain.money import ZERO
 from signalist.domain.rules import Allowed, Decision, Denied, EntryRequest, Limits, Resized, Standing, decide_entry
 from signalist.domain.signals import Direction, Levels
-from signalist.execution.limits import ASSUMED_FEE
+from signalist.execution.limits import fee_of
 
 MARKET = InstrumentSpec(
     "paper",
@@ -99,7 +99,7 @@ def _answer(follower: Follower) -> Answer:
         risk_fraction=follower.risk,
         notional_fraction=None,
         leverage=Decimal(5),
-        fee_rate=ASSUMED_FEE,
+        fee_rate=fee_of(MARKET),
         standing=standing,
         layers=(("subscription", follower.limits),),
     )

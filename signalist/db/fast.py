@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
@@ -124,7 +125,8 @@ def write_together(*writes: Insert | Update) -> None:
     """
     wanted = [write for write in writes if write.rows]
     if not on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE[True] for write in wanted):
-        with transaction.atomic():
+        # Inside a unit without a savepoint: as with the one statement, whoever goes on after an error has a savepoint of their own.
+        with transaction.atomic(savepoint=False):
             for write in wanted:
                 _write(write)
     elif len(wanted) == 1:
@@ -218,6 +220,8 @@ def execute(statement: str, parameters: Sequence[Any]) -> int:
 
 def prepared(model: type[models.Model], name: str, value: Any) -> Any:
     """`value` as the column of field `name` takes it."""
+    if type(value) is datetime and value.tzinfo is not None:
+        return value if on_postgresql() else columns_of.naive_text(value)
     return model._meta.get_field(name).get_db_prep_save(value, connection)  # type: ignore[union-attr]
 
 

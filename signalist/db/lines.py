@@ -6,6 +6,14 @@ from typing import Any
 
 from django.db import connection
 
+# A line whose other end vanished without a word is noticed within half a minute.
+ALIVE: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "connect_timeout": 5,
+}
 _WANTED = ("dbname", "user", "password", "host", "port", "service", "sslmode", "sslrootcert")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import models, transaction
@@ -10,11 +11,19 @@ AT_ONCE = 2000
 MOST = 100_000
 
 
-def delete(old: models.QuerySet[Any], at_once: int = AT_ONCE, most: int = MOST) -> int:
-    """Delete the rows of `old`, at least one batch and about `most` of them; returns how many are gone."""
+def delete(
+    old: models.QuerySet[Any],
+    at_once: int = AT_ONCE,
+    most: int = MOST,
+    before: Callable[[list[Any]], object] | None = None,
+) -> int:
+    """Delete the rows of `old`, at least one batch and about `most` of them; returns how many are gone. `before` is called with the primary
+    keys of each batch before it goes; where it raises, the batch stays."""
     deleted = 0
     while deleted < most:
         keys = list(old.values_list("pk", flat=True)[:at_once])
+        if before is not None and keys:
+            before(keys)
         gone = delete_keys(old.model, keys)
         deleted += gone
         if gone < at_once:  # it was the last batch, or the database keeps some of it

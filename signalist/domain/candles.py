@@ -41,6 +41,9 @@ class Candle:
         return self
 
 
+Numbers = tuple[int, tuple[float, float, float, float, float]]
+
+
 @dataclass(frozen=True, slots=True)
 class CandleArrays:
     """The same candles for indicators: arrays of equal length n, oldest first; `time` is the close in epoch seconds."""
@@ -63,11 +66,19 @@ class CandleArrays:
     @classmethod
     def of(cls, candles: Sequence[Candle]) -> CandleArrays:
         """The arrays of `candles`, which must be in order of time."""
-        rows = np.array(
-            [(float(c.open), float(c.high), float(c.low), float(c.close), float(c.volume)) for c in candles],
-            dtype=np.float64,
-        ).reshape(-1, 5)
-        times = np.array([int(c.close_time.timestamp()) for c in candles], dtype=np.int64)
-        if len(times) > 1 and not bool(np.all(np.diff(times) > 0)):
+        return cls.of_numbers([numbers(candle) for candle in candles])
+
+    @classmethod
+    def of_numbers(cls, rows: Sequence[Numbers]) -> CandleArrays:
+        """The same from what `numbers` says of each candle."""
+        times = np.array([row[0] for row in rows], dtype=np.int64)
+        values = np.array([row[1] for row in rows], dtype=np.float64).reshape(-1, 5)
+        if len(times) > 1 and not bool((times[1:] > times[:-1]).all()):
             raise DomainError("Candles must be in order of their close time, without duplicates.")
-        return cls(times, *(np.ascontiguousarray(rows[:, i]) for i in range(5)))
+        return cls(times, *np.ascontiguousarray(values.T))
+
+
+def numbers(candle: Candle) -> Numbers:
+    """What the arrays hold of one candle: the close in epoch seconds, and open, high, low, close and volume."""
+    prices = float(candle.open), float(candle.high), float(candle.low), float(candle.close), float(candle.volume)
+    return int(candle.close_time.timestamp()), prices

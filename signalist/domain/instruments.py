@@ -9,6 +9,22 @@ from enum import StrEnum
 from .money import nearest_to, plain, truncate_to
 
 
+class Trading(StrEnum):
+    """What a venue lets people do in a market. CLOSED: halted, in maintenance, or not open yet. DELISTED: it is traded there no more."""
+
+    ONLINE = "online"
+    CANCEL_ONLY = "cancel_only"
+    POST_ONLY = "post_only"
+    LIMIT_ONLY = "limit_only"
+    REDUCE_ONLY = "reduce_only"
+    CLOSED = "closed"
+    DELISTED = "delisted"
+
+    def takes_entries(self, *, limit: bool) -> bool:
+        """Whether a position can be opened, by a limit order or by one at the market. Ours never only rest, so post-only takes none."""
+        return self is Trading.ONLINE or (limit and self is Trading.LIMIT_ONLY)
+
+
 class InstrumentKind(StrEnum):
     """SPOT is bought with money and sold from stock, long only; PERPETUAL is margined, long or short."""
 
@@ -20,7 +36,8 @@ class InstrumentKind(StrEnum):
 class InstrumentSpec:
     """An instrument's rules. `tick` is the price step in quote currency, `lot` the quantity step in base units.
 
-    `max_leverage` bounds the margin that the venue lends against; 1 on spot.
+    `max_leverage` bounds the margin that the venue lends against; 1 on spot. Fees are fractions of an order's value, those of an account
+    that has traded nothing yet; None where they are not known. `trading` is what may be done there now.
     """
 
     venue: str
@@ -33,6 +50,9 @@ class InstrumentSpec:
     min_quantity: Decimal
     min_notional: Decimal
     max_leverage: Decimal = Decimal(1)
+    taker_fee: Decimal | None = None
+    maker_fee: Decimal | None = None
+    trading: Trading = Trading.ONLINE
 
     @property
     def name(self) -> str:

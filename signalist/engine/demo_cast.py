@@ -22,8 +22,9 @@ from signalist.domain.rules import Limits
 from signalist.engine.publishing import published
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.models import Subscription
+from signalist.trading.terms import Terms
 from signalist.venues.paper.venue import CAPABILITIES, PAPER
 from tenants.models import Membership, Role, Tenant, User
 

@@ -15,7 +15,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic, utc_now
 from signalist.engine.loop import Engine
 from signalist.logs import logger, plain_words
-from signalist.venues.base import Session, TellsRights
+from signalist.venues.base import Session, TellsFacts, TellsRights
 from signalist.venues.errors import VenueError
 
 log = logger(__name__)
@@ -128,4 +128,7 @@ async def _everything(session: Session) -> dict[str, Any]:
         told = await session.rights()
         rights = sorted(plain_words(right) for right in told.rights)
         answer |= {"rights": rights, "seen_from": plain_words(told.seen_from)}
+    if isinstance(session, TellsFacts):
+        facts = await session.facts()
+        answer |= {name: plain_words(getattr(facts, name)) for name in ("tier", "margin", "held_as", "problem")}
     return answer

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from signalist.clock import monotonic
-from signalist.db.lines import address
+from signalist.db.lines import ALIVE, address
 from signalist.db.wakes import CHANNEL, STAGES, Wakes
 from signalist.logs import logger
 
@@ -22,14 +22,6 @@ log = logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds before the line is tried again; one that stood for `STEADY` begins at the first pause anew."""
 STEADY = 10.0
-# A line whose other end vanished without a word is noticed within half a minute.
-_ALIVE: dict[str, Any] = {
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "connect_timeout": 5,
-}
 
 
 class Listening:
@@ -57,7 +49,7 @@ class Listening:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _on_the_line(self, where: dict[str, Any]) -> None:
-        async with await psycopg.AsyncConnection.connect(**where, **_ALIVE, autocommit=True) as line:
+        async with await psycopg.AsyncConnection.connect(**where, **ALIVE, autocommit=True) as line:
             await line.execute(f"LISTEN {CHANNEL}")
             self.is_up.set()
             self._ring(*STAGES)

@@ -7,11 +7,9 @@ With `MarketClock` market time is what the newest stored price says, for recorde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -19,12 +17,12 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from signalist.accounts.keyholding import Keys
-from signalist.accounts.paper_store import PaperStore
 from signalist.accounts.sessions import Sessions
 from signalist.audit.linking import Linker
 from signalist.clock import Clock, SystemClock, monotonic
-from signalist.domain.matching import Bar
+from signalist.db.wakes import wakes
 from signalist.domain.timeframes import timeframe
+from signalist.engine import venue_feed
 from signalist.engine.database import Database
 from signalist.engine.heartbeat import Call, Outside
 from signalist.engine.inquiring import Inquirer
@@ -32,20 +30,16 @@ from signalist.engine.keywatch import KeyWatch
 from signalist.engine.listening import Listening
 from signalist.engine.loop import Engine
 from signalist.engine.market import SyntheticMarket
-from signalist.engine.market_feeds import wanted_of
 from signalist.engine.missing import Looking
+from signalist.engine.paper_market import MarketClock, PaperMarket
 from signalist.engine.strategies import StrategyPool, walls_here
 from signalist.engine.supplies import VenueMemory
-from signalist.engine.venues import PublicMarket, missed_bars, paper_exchange
 from signalist.execution import engines
 from signalist.execution.decided import undecided
 from signalist.execution.measure import snapshot
 from signalist.logs import logger
-from signalist.markets.models import LatestPrice
-from signalist.markets.service import MarketService
 from signalist.venues.base import Venue
 from signalist.venues.market_data import MarketData
-from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.paper.venue import PAPER, PaperVenue
 
@@ -61,22 +55,6 @@ TAKE_OVER_EVERY = 1.0
 MISSED_EVERY = 5.0
 LINK_EVERY = 2.0
 MINUTE = timeframe("1m")
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class MarketClock:
-    """Market time as the newest stored price tells it; never goes back."""
-
-    def __init__(self) -> None:
-        self._now = BEGINNING
-
-    def now(self) -> datetime:
-        """The time of the newest price that was seen."""
-        return self._now
-
-    def seen(self, moment: datetime) -> None:
-        """A price of `moment` was seen."""
-        self._now = max(self._now, moment)
 
 
 class LiveEngine:
@@ -100,10 +78,8 @@ class LiveEngine:
     ) -> None:
         self._clock, self._sources = clock, sources
         self._database = Database()
-        self._store = PaperStore()
-        self._market = PublicMarket()
-        self._exchange = paper_exchange(self._market, clock, self._database, terms or Terms(), waits=True)
-        venues: dict[str, Venue] = {PAPER: PaperVenue(self._exchange), **others}
+        self._paper = PaperMarket(clock, self._database, terms or Terms(), moved=partial(wakes.ring, "prices"))
+        venues: dict[str, Venue] = {PAPER: PaperVenue(self._paper.exchange), **others}
         sessions = Sessions(venues, paper=frozenset(venues))
         self.engine = Engine(sessions, clock, self._database, StrategyPool(), patient=False)
         self._keywatch = None if keys is None else KeyWatch(keys, sessions, self.engine)
@@ -111,9 +87,9 @@ class LiveEngine:
             self.engine.before_listening = self._keywatch.look
         self._inquirer = Inquirer(self.engine, sessions)
         self._missing = Looking(self.engine)
-        self._memory = memory if others else None
+        self._memory = memory if others or sources else None
+        self._supplies = (memory or VenueMemory()).of
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
-        self._prices: dict[str, tuple[Decimal, datetime]] = {}
         self._minute: datetime | None = None
         self._linker = Linker()
         self._stopping = asyncio.Event()
@@ -130,8 +106,8 @@ class LiveEngine:
         try:
             if self._memory is not None:
                 await self._memory.open(self._database)
-            await self._database(self._open_accounts)
-            await self._market_moves()
+            await self._database(self._paper.open_accounts)
+            await self._paper.moves()
             await self.engine.start(clock="system" if isinstance(self._clock, SystemClock) else "market")
             beside = [asyncio.create_task(work) for work in self._beside()]
             while not self._stopping.is_set():
@@ -169,20 +145,11 @@ class LiveEngine:
         if self._memory is not None:
             yield self._memory.keep()
         for source in self._sources:
-            yield self._feed(source)
+            yield venue_feed.feed(source, self._clock, self._database, self.engine.id, self._supplies)
         if settings.HEARTBEAT_URL:
             yield Outside(
                 settings.HEARTBEAT_URL, settings.HEARTBEAT_EVERY, undecided=self._undecided, noted=self._noted
             ).keep()
-
-    async def _feed(self, source: MarketData) -> None:
-        """Feed from a venue's public side, where no other engine does; beside everything else where the database has room for that."""
-        database = self._database.beside()
-        try:
-            await MarketService(source, self._clock, database, self.engine.id, partial(wanted_of, source.code)).keep()
-        finally:
-            if database is not self._database:
-                database.close()
 
     async def _tell_walls(self) -> None:
         """Enter once which walls stand around strategies here; it also warms the process that their runs are forked from."""
@@ -226,11 +193,11 @@ class LiveEngine:
         if self._is_due("link", LINK_EVERY):
             await self._database(self._link)
         if await self._has_moved() or self._is_due("look", LOOK_EVERY):
-            await self._market_moves()
+            await self._paper.moves()
         if self._synthetic is not None and self._synthetic.is_behind:
             return  # nothing is decided on prices of hours ago
         if self._is_due("sweep", SWEEP_EVERY):
-            await self._database(self._open_accounts)
+            await self._database(self._paper.open_accounts)
             await self.engine.watch()
             await self.engine.poll()
         if self._is_due("take_over", TAKE_OVER_EVERY):
@@ -263,51 +230,6 @@ class LiveEngine:
         self._linker.link(SystemClock().now())
         if self._linker.broken and self._linker.broken != known:
             log.error("audit_chain_broken", tenants=self._linker.broken, do="run manage.py verify_audit")
-
-    def _open_accounts(self) -> None:
-        """Open at the paper venue what people have asked for; an account that the venue knows stays as it is."""
-        for account in self._store.asked_for():
-            assert account.deposit is not None
-            self._store.open_account(account.venue_ref, account.currency, account.deposit)
-
-    async def _market_moves(self) -> None:
-        """Show the paper venue what the market did since it last looked: candles it missed, then the newest prices."""
-        bars, ticks = await self._database(self._news)
-        for _, together in groupby(bars, key=lambda bar: (bar.end, bar.begin)):
-            await self._exchange.on_bars(list(together))
-        if ticks:
-            await self._exchange.on_bars(ticks)
-        if bars or ticks:
-            self.engine.wakes.ring("prices")
-        if bars:
-            newest = {bar.symbol: bar.end.isoformat() for bar in bars}
-            await self._database(lambda: self._store.save_cursors(self._store.cursors() | newest))
-
-    def _news(self) -> tuple[list[SymbolBar], list[SymbolBar]]:
-        self._market.refresh()
-        newest = LatestPrice.objects.filter(instrument__venue=PAPER).order_by("instrument__symbol")
-        prices = {symbol: (price, at) for symbol, price, at in newest.values_list("instrument__symbol", "price", "at")}
-        ticks = [
-            SymbolBar(symbol, Bar.tick(price), at, at)
-            for symbol, (price, at) in prices.items()
-            if self._prices.get(symbol) != (price, at)
-        ]
-        if isinstance(self._clock, MarketClock):
-            for tick in ticks:
-                self._clock.seen(tick.end)
-        bars = self._missed(prices)
-        # Only now: where the database gave up, the same is done once more, and must find the same news.
-        self._prices = prices
-        return bars, ticks
-
-    def _missed(self, symbols: Iterable[str]) -> list[SymbolBar]:
-        """Bars behind each symbol's cursor. A symbol that was never worked on begins now: there is nothing older to fill."""
-        cursors = self._store.cursors()
-        fresh = {symbol: self._clock.now().isoformat() for symbol in symbols if symbol not in cursors}
-        if fresh:
-            cursors |= fresh
-            self._store.save_cursors(cursors)
-        return missed_bars(cursors, timeframe, self._clock.now() + timedelta(seconds=1))
 
     def _is_due(self, what: str, every: float) -> bool:
         if monotonic() < self._due.get(what, 0.0):

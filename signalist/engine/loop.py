@@ -10,25 +10,23 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 
-from django.db import InterfaceError, OperationalError
-
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import Clock, SystemClock, monotonic
 from signalist.db import fast
 from signalist.db.wakes import Wakes, wakes
 from signalist.engine.accounts_heard import AccountsHeard
+from signalist.engine.calls import Calls
 from signalist.engine.database import Database
 from signalist.engine.running import Running
 from signalist.engine.strategies import StrategyPool
-from signalist.execution import engines, inheriting, leases, readiness, reconcile, switch_requests
-from signalist.execution.compare import Comparer
+from signalist.execution import engines, inheriting, leases, readiness, switch_requests
+from signalist.execution.bare import look_at_bare
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.leases import Taken
 from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
-from signalist.execution.place import Placer, place
 from signalist.execution.protect import protect
 from signalist.execution.readiness import Readiness
 from signalist.execution.watching import watch
@@ -37,12 +35,8 @@ from signalist.markets.selectors import forget_instruments
 from signalist.strategies.selectors import forget_schedules
 from signalist.venues.transport.fence import Tenure
 
-TURNS = 5
-COMPARE_WAITS = 5
-LAST_WORDS = 5.0
-"""Seconds that an engine which stops gives to what is under way at venues."""
 LAST_ANSWERS = 1.0
-"""And to strategies: who comes after it asks those again that have not answered."""
+"""Seconds that an engine which stops gives to strategies: who comes after it asks those again that have not answered."""
 
 log = logger(__name__)
 
@@ -74,16 +68,12 @@ class Engine:
         self.process: EngineProcess | None = None
         self.news = asyncio.Event()
         self.before_listening: Callable[[], Awaitable[None]] = _nothing
-        self._patient, self._turn = patient, 0
-        self._placer: Placer | None = None
-        self._reconciler: reconcile.Reconciler | None = None
+        self._patient = patient
         self._tenure = Tenure(may_send)
         self._heart = database.beside()
-        self.comparer: Comparer | None = None
         self._machine = SystemClock()
-        self._put_off = 0
         self._watches, self._gate = True, Readiness()
-        self._dirty: set[int] = set()
+        self.calls = Calls(sessions, clock, database, wakes=self.wakes, gate=self._gate, patient=patient)
         self._listening = AccountsHeard(sessions, self._heard_of)
         self.running = Running(database, clock, strategies, patient=patient, news=self.news.set)
 
@@ -111,21 +101,7 @@ class Engine:
         begun, self.wakes.driven = monotonic(), True
         self.process = await self.database(lambda: engines.register(self._machine, alone=alone, market_clock=clock))
         self._tenure.renewed(begun)
-        self.comparer = Comparer(
-            self.sessions, self.clock, self.id, self.database, news=self.news.set, patient=self._patient
-        )
-        if not self._patient:
-            self._placer = Placer(
-                self.sessions,
-                self.clock,
-                self.id,
-                self.database,
-                news=self.news.set,
-                tenure=self._tenure,
-            )
-            self._reconciler = reconcile.Reconciler(
-                self.sessions, self.clock, self.id, self.database, news=self.news.set, heard=self._gate.heard
-            )
+        self.calls.open(self.id, self._tenure, self.news)
         log.info("engine_started", engine=str(self.id), process=self.process.pid)
         await self.take_over()
         await self.watch()
@@ -146,7 +122,7 @@ class Engine:
             log.warning("accounts_taken_over", engine=str(self.id), accounts=len(taken.left_behind))
         if taken.all:
             # Whoever held them before, if anybody: what it had in hand is looked up and protection checked before anything new.
-            under_way = self._in_hand()
+            under_way = self.calls.in_hand
             await self.database(lambda: inheriting.take_over(taken.all, self.id, self.clock.now(), under_way))
             self._gate.taken(taken.all)
             await self.database(
@@ -154,7 +130,7 @@ class Engine:
             )
             # And with the keys in hand: what had to be sent before would be denied, a stop like an exit.
             await self.before_listening()
-            self._dirty |= set(taken.all)
+            self.calls.dirty |= set(taken.all)
             self.wakes.ring("place", "protect", "watch", "decide")
 
     async def watch(self) -> None:
@@ -170,9 +146,9 @@ class Engine:
             await self.before_listening()
         for account in await self.database(lambda: fast.select_ids(Account, sorted(fresh))):
             self._listening.listen(account)
-        if self.comparer is not None:
-            self.comparer.hold(self._listening.known.values())
-        self._dirty |= fresh | self._in_turn(held)
+        if self.calls.comparer is not None:
+            self.calls.comparer.hold(self._listening.known.values())
+        self.calls.dirty |= fresh | self.calls.in_turn(held)
 
     async def heartbeat(self) -> None:
         """Show that this engine lives, also while a unit of its work takes long. Where one hangs it does not, and gives up what it holds:
@@ -189,33 +165,15 @@ class Engine:
 
     async def poll(self) -> None:
         """The safety net: ask everything, whether rung or not."""
-        under_way = self._in_hand()
+        under_way = self.calls.in_hand
         if await self.database(lambda: inheriting.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
+        await self.database(lambda: look_at_bare(self.clock.now(), self.id))
         await self.running.adopt(self.id, {self.id})
         if self._patient:
-            self._dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))
-        if self.comparer is not None:
-            await self.comparer.answer()
-            if self._has_time_to_compare():
-                await self.comparer.look()
+            self.calls.dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))
+        await self.calls.compare()
         self.wakes.ring("switches", "fan_out", "decide", "place", "protect", "watch", "measure", "look_up")
-
-    def _has_time_to_compare(self) -> bool:
-        """What is compared each minute waits while orders are on their way, for so many polls at most: they are a second apart."""
-        self._put_off = self._put_off + 1 if self._in_hand() else 0
-        return self._put_off % COMPARE_WAITS == 0
-
-    def _in_hand(self) -> frozenset[int]:
-        """The orders that this engine itself is asking its venues about."""
-        return self._placer.orders if self._placer is not None else frozenset()
-
-    def _in_turn(self, account_ids: Iterable[int]) -> set[int]:
-        """Which of these are read now though nobody has said that they have news."""
-        if self._patient:
-            return set(account_ids)
-        self._turn = (self._turn + 1) % TURNS
-        return {key for key in account_ids if key % TURNS == self._turn}
 
     async def run_due(self) -> int:
         """Run every strategy that is due; returns how many runs were begun or finished."""
@@ -224,12 +182,12 @@ class Engine:
     async def drain(self) -> None:
         """Work until no stage is rung and no account has news. What happened comes before what is to happen."""
         database, clock = self.database, self.clock
-        while self.wakes.any() or self._dirty or self._has_answers():
+        while self.wakes.any() or self.calls.has_news:
             if self.wakes.take("corrections"):
                 self.strategies.forget()
             if self.wakes.take("switches"):
                 await database(lambda: switch_requests.carry_out(clock.now()))
-            await self._hear()
+            await self.calls.hear()
             if self.wakes.take("measure"):
                 await database(lambda: measure(clock.now()))
             if self._is_to_watch():
@@ -242,54 +200,12 @@ class Engine:
             if self.wakes.take("decide"):
                 await database(lambda: decide(clock.now(), engine=self.id, gate=self._gate))
             if self.wakes.take("place"):
-                await self._place()
+                await self.calls.place()
 
     def _is_to_watch(self) -> bool:
         """Whether something is watched that was not before, or the market moved and something is."""
         rung, moved = self.wakes.take("watch"), self.wakes.take("prices")
         return rung or (moved and self._watches)
-
-    def _has_answers(self) -> bool:
-        if self.comparer is not None and (self.comparer.has_answers or self.comparer.stale):
-            return True
-        return self._placer is not None and (
-            self._placer.under_way.has_answers or (self._reconciler is not None and self._reconciler.has_answers)
-        )
-
-    async def _hear(self) -> None:
-        """Learn what happened at venues: answers to orders, reports, and what became of those in doubt."""
-        if self.comparer is not None:
-            await self.comparer.write()
-            stale, self.comparer.stale = self.comparer.stale, set()
-            self._dirty |= stale
-        dirty, self._dirty = self._dirty, set()
-        if self._placer is None or self._reconciler is None:
-            await reconcile.reconcile(self.sessions, self.clock, self.database, dirty, self.id, self._gate.heard)
-            if self.wakes.take("look_up"):
-                await reconcile.look_up(self.sessions, self.clock, self.database, self.id)
-            return
-        dirty |= self._reconciler.again
-        self._reconciler.again = set()
-        try:
-            self._answered(await self._placer.write())
-            await self._reconciler.write()
-            await self._reconciler.read(dirty)
-        except (OperationalError, InterfaceError):
-            self._dirty |= dirty  # nobody else remembers that these had news
-            raise
-        if self.wakes.take("look_up"):
-            await self._reconciler.look_up()
-
-    async def _place(self) -> None:
-        if self._placer is None:
-            self._answered(await place(self.sessions, self.clock, self.id, self.database))
-        else:
-            await self._placer.send()
-
-    def _answered(self, orders: int) -> None:
-        """An answer may be what the entries of an account wait for behind its gate."""
-        if orders and self._gate.keeps_out:
-            self.wakes.ring("decide")
 
     async def stop(self) -> None:
         """Stop in good order: what is under way comes to its end, and what this engine held is free."""
@@ -297,10 +213,7 @@ class Engine:
             self._heart.close()  # a beat that is under way must not come after the end
         try:
             await self.running.end(LAST_ANSWERS)
-            if self.comparer is not None:
-                await self.comparer.end()
-            if self._placer is not None and self._reconciler is not None:
-                await self._finish(self._placer, self._reconciler)
+            await self.calls.end(self.drain)
             if self.process is not None:
                 process = self.process
                 await self.database(lambda: leases.give_up(self.id))
@@ -310,29 +223,10 @@ class Engine:
             self.running.close()
             self.database.close()
 
-    async def _finish(self, placer: Placer, reconciler: reconcile.Reconciler) -> None:
-        """Bring to an end what is under way, as long as it takes but not for ever: an entry that fills now wants its stop."""
-        until = monotonic() + LAST_WORDS
-        while True:
-            await self.drain()
-            left = until - monotonic()
-            if left <= 0 or not (placer.under_way or reconciler.asks):
-                break
-            self.news.clear()
-            if self._has_answers():
-                continue
-            try:
-                await asyncio.wait_for(self.news.wait(), left)
-            except TimeoutError:
-                break
-        await asyncio.gather(placer.under_way.end(0.0), reconciler.end(0.0))
-        await placer.write()
-        await reconciler.write()
-
     def hear_anew(self, account_ids: Iterable[int]) -> None:
         """Listen to these accounts anew at the next watch: what opens them has come or gone."""
         self._listening.anew(account_ids)
 
     def _heard_of(self, account_id: int) -> None:
-        self._dirty.add(account_id)
+        self.calls.dirty.add(account_id)
         self.news.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from signalist.domain.instruments import Trading
 from signalist.domain.timeframes import timeframe
 from signalist.markets.models import Instrument
 from signalist.markets.wanted import BASE, Wanted, by_symbol
@@ -16,7 +17,11 @@ def wanted_of(code: str) -> Wanted:
     An instrument of another venue (the paper venue's, say) is fed from it where its feed's row says so. Two queries.
     """
     mine = Q(venue=code, feed__isnull=True) | Q(feed__source__code=code)
-    found = Instrument.objects.filter(mine, is_active=True).values_list("pk", "symbol", "feed__symbol")
+    found = (
+        Instrument.objects.filter(mine, is_active=True)
+        .exclude(trading=Trading.DELISTED)
+        .values_list("pk", "symbol", "feed__symbol")
+    )
     symbols = {key: followed or symbol for key, symbol, followed in found}
     running = Schedule.objects.filter(is_active=True, version__strategy__is_active=True, instrument__in=symbols)
     frames: dict[str, set[str]] = {}

@@ -25,6 +25,7 @@ from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import streams_of
 from signalist.venues.market_data import MarketData
 from signalist.venues.paper.venue import PAPER
+from signalist.venues.transport.supplies import Supplies
 from tenants.models import User
 
 # Symbol at Kraken, price step, quantity step, smallest quantity.
@@ -37,9 +38,11 @@ FOLLOWED = (
 LEVERAGE = Decimal(5)
 
 
-def source(clock: Clock) -> MarketData:
-    """Kraken's public side, at the address that the settings name."""
-    return KrakenMarket(Client(clock, base=settings.KRAKEN_URL), streams_of(settings.KRAKEN_URL)[0])
+def source(clock: Clock, supplies: Supplies) -> MarketData:
+    """Kraken's public side, at the address that the settings name. `supplies` are those that accounts there are opened with: the venue
+    counts one address, whoever asks."""
+    client = Client(clock, supplies=supplies, base=settings.KRAKEN_URL)
+    return KrakenMarket(client, streams_of(settings.KRAKEN_URL)[0])
 
 
 def instruments() -> list[Instrument]:

@@ -14,20 +14,24 @@ from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import free_on_commit, ring_on_commit
 from signalist.domain.money import plain
-from signalist.domain.orders import REFUSED, Leg, OrderStatus
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases
 from signalist.execution.claims import Errand, order_fact
 from signalist.logs import plain_words
-from signalist.trading.models import AttemptAction, Order, Position
+from signalist.trading import stop_tries
+from signalist.trading.models import AttemptAction, Order
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed, take_quantity
 from signalist.venues.base import Ack, OrderReport
 from signalist.venues.errors import Busy, Next, OrderNotOpen, VenueError
 
 ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
-LONGEST_PAUSE = 60
+LONGEST_PAUSE, LONGEST_TO_LEAVE = 60, 8
+"""Seconds; the second for what closes or protects a position."""
+_OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+"""Over at the venue, whatever was filled before."""
 
 
 def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -> None:
@@ -50,10 +54,11 @@ def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -
         ids = sorted(errand.order.pk for errand in errands)
         fresh = {o.pk: o for o in fast.select_ids(Order, ids, lock="update")}
         facts: list[Fact] = []
+        over = {order.pk for order in fresh.values() if order.state.is_final}
         for errand in errands:
             order = fresh[errand.order.pk]
             order.busy = False
-            order.setbacks = 0 if errand.error is None else order.setbacks + 1
+            order.setbacks = order.setbacks + 1 if errand.error is not None or _still_stands(errand) else 0
             if errand.attempt.action == AttemptAction.PLACE:
                 _placed(order, errand, now)
             else:
@@ -64,7 +69,7 @@ def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -
             fast.Update([e.attempt for e in errands], ATTEMPT_ANSWERED),
             outbox.prepared(facts),
         )
-        _after_refusals(list(fresh.values()))
+        _after_refusals([order for order in fresh.values() if order.pk not in over], now)
         ring_on_commit(*_concerned(fresh.values()))
         free_on_commit(*_freed(fresh.values()))
 
@@ -140,17 +145,11 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
 
 def _changed(order: Order, errand: Errand, now: datetime) -> None:
     """After a cancel or an amendment. One that came too late leaves the order in doubt until it has been looked up."""
-    asked = errand.order
     if isinstance(errand.answer, OrderReport):
         if errand.attempt.action == AttemptAction.CANCEL:
-            move_if_allowed(order, OrderStatus.CANCELLED, now, "cancelled on request")
-            return
-        order.quantity = errand.answer.quantity
-        order.trigger = asked.wanted_trigger or order.trigger
-        if (order.wanted_quantity, order.wanted_trigger) == (asked.wanted_quantity, asked.wanted_trigger):
-            order.wanted_quantity = order.wanted_trigger = None
-        if order.filled >= order.quantity:
-            move_if_allowed(order, OrderStatus.FILLED, now)
+            _cancelled(order, errand.answer, now)
+        else:
+            _amended(order, errand.order, errand.answer, now)
     elif isinstance(errand.error, OrderNotOpen):
         order.cancel_wanted, order.wanted_quantity, order.wanted_trigger = False, None, None
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))
@@ -162,23 +161,54 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
             order.wanted_quantity, order.wanted_trigger, order.cancel_wanted = None, None, order.leg != Leg.ENTRY
 
 
-def _pause(order: Order, error: VenueError) -> timedelta:
-    """How long to leave a venue alone that did not take a request: as long as it said, or longer with every attempt, a minute at most."""
+def _cancelled(order: Order, said: OrderReport, now: datetime) -> None:
+    """After a cancel that was answered: the order is gone where the venue itself shows it as over, and all that it filled has been heard.
+
+    Anything else leaves it in doubt: of what the venue has filled reports tell, and of what still stands the cancel is asked for again.
+    """
+    if order.state.is_final:
+        return
+    reason = said.reason or "cancelled on request"
+    if said.status in _OVER and said.filled <= order.filled and move_if_allowed(order, said.status, now, reason):
+        return
+    order.cancel_wanted = said.status.is_open
+    if said.status.is_open:
+        order.not_before = now + _pause(order)
+    move_if_allowed(
+        order, OrderStatus.UNKNOWN, now, f"its cancel was answered: {said.status.value}, {plain(said.filled)} filled"
+    )
+
+
+def _amended(order: Order, asked: Order, said: OrderReport, now: datetime) -> None:
+    """After an amendment that was answered; what is over by then is in doubt until it has been looked up."""
+    if said.status in _OVER:
+        move_if_allowed(order, OrderStatus.UNKNOWN, now, "it was over before it could be amended")
+        return
+    order.quantity = said.quantity
+    order.trigger = asked.wanted_trigger or order.trigger
+    if (order.wanted_quantity, order.wanted_trigger) == (asked.wanted_quantity, asked.wanted_trigger):
+        order.wanted_quantity = order.wanted_trigger = None
+    if order.filled >= order.quantity:
+        move_if_allowed(order, OrderStatus.FILLED, now)
+
+
+def _still_stands(errand: Errand) -> bool:
+    """Whether a cancel was taken, and the order is open all the same."""
+    is_cancel, said = errand.attempt.action == AttemptAction.CANCEL, errand.answer
+    return is_cancel and isinstance(said, OrderReport) and said.status.is_open
+
+
+def _pause(order: Order, error: VenueError | None = None) -> timedelta:
+    """How long to leave a venue alone that did not take a request: as long as it said, or longer with every attempt: a minute at most, 8
+    seconds for what closes or protects a position."""
     said = error.after if isinstance(error, Busy) else None
-    return timedelta(seconds=min(2 ** min(order.setbacks, 6) if said is None else said, LONGEST_PAUSE))
+    longest = LONGEST_PAUSE if order.leg == Leg.ENTRY or said is not None else LONGEST_TO_LEAVE
+    return timedelta(seconds=min(2 ** min(order.setbacks, 6) if said is None else said, longest))
 
 
-def _after_refusals(orders: Sequence[Order]) -> None:
+def _after_refusals(orders: Sequence[Order], now: datetime) -> None:
     """A refused entry gives its money back; a position whose stop, target or exit was refused or cancelled is looked at again."""
     final = [order for order in orders if order.state.is_final]
     release_reservations([order for order in final if order.leg == Leg.ENTRY])
     # An exit that the venue has taken and not filled at once is looked at too: it may linger.
-    ids = {order.position_id for order in orders if _moves_protection(order)}
-    if not ids:
-        return
-    refused = {o.position_id for o in final if o.leg == Leg.STOP and o.state in REFUSED}
-    positions = fast.select_ids(Position, sorted(ids), lock="update")
-    for position in positions:
-        position.protection_due = True
-        position.refused_stops += position.pk in refused
-    fast.update(positions, ("protection_due", "refused_stops"))
+    stop_tries.look_after([order for order in orders if _moves_protection(order)], now)

@@ -17,14 +17,15 @@ from signalist.trading.models import Execution, Instruction, InstructionKind, Or
 _EVENTS = {InstructionKind.EMERGENCY: ("emergency_exit", "HIGH"), InstructionKind.TIME_EXIT: ("time_exit", "INFO")}
 
 
-def close_by_rule(cases: Sequence[tuple[Position, str]], kind: InstructionKind, now: datetime) -> int:
-    """Have positions closed at market, each for its reason, and each once however often it is said; returns how many for the first time.
+def close_by_rule(cases: Sequence[tuple[Position, str]], kind: InstructionKind, now: datetime) -> list[Position]:
+    """Have positions closed at market, each for its reason, and each once however often it is said, until closing it was given up; returns
+    those that had not been told before.
 
     Within a unit that has locked their accounts; a constant number of statements.
     """
     keyed = {_key(position, kind): (position, reason) for position, reason in cases}
     if not keyed:
-        return 0
+        return []
     known = {(given.tenant_id, given.key) for given in fast.select_ids(Instruction, sorted(keyed), column="key")}
     fresh = [(key, *case) for key, case in keyed.items() if (case[0].tenant_id, key) not in known]
     instructions = [_instruction(key, position, kind, reason, now) for key, position, reason in fresh]
@@ -40,12 +41,13 @@ def close_by_rule(cases: Sequence[tuple[Position, str]], kind: InstructionKind, 
     )
     if fresh:
         ring_on_commit("decide")
-    return len(fresh)
+    return [position for _, position, _ in fresh]
 
 
 def _key(position: Position, kind: InstructionKind) -> str:
     opened = position.opened_at.strftime("%Y%m%dT%H%M%S%f")
-    return f"{kind.value.lower()}:{execution_key(position.entry_execution)}:{opened}"
+    again = f":{position.exit_rounds}" if position.exit_rounds else ""
+    return f"{kind.value.lower()}:{execution_key(position.entry_execution)}:{opened}{again}"
 
 
 def _instruction(key: str, position: Position, kind: InstructionKind, reason: str, now: datetime) -> Instruction:

@@ -209,7 +209,7 @@ class Comparer:
                 books.named = named.get(key, {})
                 noted.append(books.look or AccountLook(tenant_id=account.tenant_id, account_id=key))
                 abilities = self._sessions.capabilities(account.venue)
-                found = compare(books, looked.snapshot)
+                found = compare(books, looked.snapshot, stock=abilities.holds_stock)
                 suspected = self._suspected.get(key)
                 try:
                     verdicts[key] = judge(account, books, looked.snapshot, found, suspected, abilities, now)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.rules import EntryRequest, Limits, Standing
 from signalist.domain.signals import Direction, Levels
-from signalist.execution.limits import ASSUMED_FEE, PLATFORM
+from signalist.execution.limits import PLATFORM, fee_of
 from signalist.trading.models import Subscription
 
 
@@ -34,7 +34,7 @@ def entry_request(
         risk_fraction=subscription.risk_fraction,
         notional_fraction=subscription.notional_fraction,
         leverage=subscription.leverage,
-        fee_rate=ASSUMED_FEE,
+        fee_rate=fee_of(spec),
         standing=standing,
         layers=layers_of(subscription),
     )

@@ -15,8 +15,8 @@ from signalist.domain.orders import OrderType
 from signalist.domain.signals import Direction
 from signalist.domain.sizing import LARGEST_FRACTION
 from signalist.markets.models import Instrument
-from signalist.trading.actions import Refused
 from signalist.trading.order_actions import Change
+from signalist.trading.terms import Refused
 from signalist.trading.tickets import Ticket
 
 _DIRECTIONS = [(Direction.LONG.value, "Buy (long)"), (Direction.SHORT.value, "Sell (short)")]

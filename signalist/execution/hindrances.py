@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from signalist.domain.instruments import Trading
+from signalist.domain.orders import OrderType
 from signalist.domain.rules import Numbers
 from signalist.execution import instructions
 from signalist.execution.readiness import Readiness
@@ -27,8 +29,8 @@ def hindrance(
         return ExecutionStatus.DENIED, KILL_SWITCH, restraint.numbers
     if (kind := known.difference(execution)) is not None:
         return ExecutionStatus.DENIED, "difference", {"kind": kind}
-    if execution.subscription.status != SubscriptionStatus.ACTIVE:
-        return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
+    if (closed := _takes_none(execution, known)) is not None:
+        return closed
     position = known.position_of.get(execution.subscription_id)
     exiting, entering = exits_and_entries_under_way(known.orders_of[execution.subscription_id])
     if (old := instructions.replaces(execution, replaced)) is not None:
@@ -44,6 +46,19 @@ def hindrance(
     if entering:
         return ExecutionStatus.SKIPPED, "entry_under_way", {}
     return _not_yet(execution, known, gate)
+
+
+def _takes_none(execution: Execution, known: Picture) -> Hindrance | None:
+    """Where the subscription takes no entries, or the venue takes no such ones in the market now. Exits are sent all the same, and what
+    comes of them is the venue's to say."""
+    if execution.subscription.status != SubscriptionStatus.ACTIVE:
+        return ExecutionStatus.SKIPPED, execution.subscription.status.lower(), {}
+    instrument, asked = known.instruments[execution.subscription.instrument_id], instructions.commanded(execution)
+    limit = asked is not None and asked.order_type == OrderType.LIMIT
+    if Trading(instrument.trading).takes_entries(limit=limit):
+        return None
+    since = None if instrument.trading_since is None else instrument.trading_since.isoformat()
+    return ExecutionStatus.SKIPPED, "not_tradable", {"state": instrument.trading, "since": since}
 
 
 def _not_yet(execution: Execution, known: Picture, gate: Readiness | None) -> Hindrance | None:

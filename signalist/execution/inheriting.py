@@ -23,7 +23,7 @@ def take_over(account_ids: Collection[int], engine: uuid.UUID, now: datetime, un
         return 0
     found = orphaned(engine, now, account_ids, under_way)
     with unit("reconcile.take_over"):
-        Position.objects.filter(is_open=True, account__in=account_ids).update(protection_due=True)
+        Position.objects.filter(is_open=True, account__in=account_ids).update(protection_due=True, bare_since=None)
         ring_on_commit("look_up", "protect", "measure", "decide", "place", "fan_out")
     return found
 

@@ -18,7 +18,7 @@ from signalist.domain.orders import OrderStatus, OrderType
 from signalist.domain.rules import Decision, Denied, EntryRequest, Standing
 from signalist.domain.signals import Direction, Levels
 from signalist.execution.entries import layers_of
-from signalist.execution.limits import ASSUMED_FEE
+from signalist.execution.limits import fee_of
 from signalist.trading.approval import RULE as NOT_APPROVED
 from signalist.trading.models import (
     AccountBalance,
@@ -77,7 +77,7 @@ def request_of(
         risk_fraction=asked.risk_fraction,
         notional_fraction=None,
         leverage=asked.leverage or subscription.leverage,
-        fee_rate=ASSUMED_FEE,
+        fee_rate=fee_of(spec),
         standing=standing,
         layers=layers_of(subscription),
         quantity=asked.quantity if quantity is None else quantity,

@@ -88,6 +88,11 @@ def give_up(engine: uuid.UUID) -> None:
         Account.objects.filter(lease_owner=engine).update(lease_owner=None)
 
 
+def shares() -> list[int]:
+    """How many accounts each engine holds that holds any; those that nobody holds do not count."""
+    return [count for owner, count in _counts().items() if owner is not None]
+
+
 def _counts() -> dict[uuid.UUID | None, int]:
     """How many accounts each engine holds, and nobody (None): one query for all that is to be known."""
     return dict(Account.objects.values_list("lease_owner").annotate(Count("pk")).order_by())

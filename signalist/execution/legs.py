@@ -11,6 +11,7 @@ from signalist.db import fast
 from signalist.domain.orders import Leg, OrderStatus, OrderType, closing_side
 from signalist.domain.signals import Direction
 from signalist.execution.protection_plan import Wanted
+from signalist.trading import stop_tries
 from signalist.trading.keys import order_ids
 from signalist.trading.models import Order, Position
 from signalist.trading.transitions import move
@@ -47,7 +48,7 @@ class Changes:
     now: datetime
     created: list[Order] = field(default_factory=list)
     touched: dict[int, Order] = field(default_factory=dict)
-    emergencies: list[Position] = field(default_factory=list)
+    emergencies: list[tuple[Position, str]] = field(default_factory=list)
     stuck: list[Position] = field(default_factory=list)
     vanishing: list[Position] = field(default_factory=list)
     dust: list[Position] = field(default_factory=list)
@@ -88,12 +89,14 @@ def cover(
 
 
 def leg_order(position: Position, wanted: Wanted, n: int, now: datetime) -> Order:
-    """The n-th order of a leg. A stop that the venue keeps taking away is placed again after a pause that grows."""
+    """The n-th order of a leg. A stop that the venue refuses again and again, or takes away, is placed again after a pause that grows."""
     order = closing_order(position, wanted.leg, n, wanted.quantity, now)
     order.type = (OrderType.STOP if wanted.leg is Leg.STOP else OrderType.TAKE_PROFIT).value
     order.rung, order.trigger, order.watched = wanted.rung, wanted.level, wanted.watched
-    if wanted.leg is Leg.STOP and position.lost_stops > 1:
-        order.not_before = now + timedelta(seconds=2**position.lost_stops)
+    if wanted.leg is Leg.STOP:
+        lost = timedelta(seconds=2**position.lost_stops if position.lost_stops > 1 else 0)
+        pause = max(lost, stop_tries.pause(position))
+        order.not_before = now + pause if pause else None
     return order
 
 

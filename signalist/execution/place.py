@@ -203,7 +203,9 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
 
 
 def _rouse(errands: Sequence[Errand], sessions: Sessions) -> None:
-    """Where orders have no name of ours, what was reported of these before their answers may have waited for them."""
+    """Where orders have no name of ours, what was reported of these before their answers may have waited for them. And where an answer
+    speaks of fills that nobody has heard of, its account's reports tell them."""
     for errand in errands:
-        if errand.order.nameless and errand.attempt.action == AttemptAction.PLACE:
+        nameless = errand.order.nameless and errand.attempt.action == AttemptAction.PLACE
+        if nameless or (isinstance(errand.answer, OrderReport) and errand.answer.filled > errand.order.filled):
             sessions.rouse(errand.account)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,16 +19,15 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
-from signalist.domain.orders import Leg, OrderStatus
+from signalist.domain.orders import Leg
 from signalist.events import outbox
-from signalist.events.outbox import Fact
 from signalist.execution import leases
+from signalist.execution.closing import LINGERING, give_up_rest, halted_for, see_closed
 from signalist.execution.commands import close_by_rule
 from signalist.execution.legs import (
     ON_ITS_WAY,
     Changes,
     Numbers,
-    closing_order,
     cover,
     standing,
     withdraw,
@@ -37,19 +35,18 @@ from signalist.execution.legs import (
 from signalist.execution.protection_plan import plan_of, wanted_legs
 from signalist.execution.vanishing import MAX_LOST_STOPS, books_differ
 from signalist.markets.selectors import instruments
+from signalist.trading import stop_tries
 from signalist.trading.dust import netted_away, write_off
-from signalist.trading.halting import halted
-from signalist.trading.keys import order_ids
 from signalist.trading.models import STILL_ACTIVE, Execution, InstructionKind, Order, Position
 from signalist.trading.selectors import attach_causes
 from signalist.trading.transitions import ORDER_GUARDING
 from signalist.venues.base import Capabilities
 
 BATCH = 400
-MAX_EXITS = 5
-MAX_REFUSED_STOPS = 3
-_LOOKED_AFTER = ("protection_due", "is_open", "is_closing", "closed_at", "dust", "watched", "lost_stops")
-_LINGERING = (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.UNKNOWN)
+_LOOKED_AFTER = (
+    *("protection_due", "is_open", "is_closing", "closed_at", "dust", "watched", "lost_stops", "exit_rounds"),
+    *stop_tries.STOP_TRIES,
+)
 Abilities = Callable[[str], Capabilities]
 Filled = Mapping[int, Mapping[int, Decimal]]
 
@@ -97,9 +94,14 @@ def _protect_batch(
             venue = abilities(position.account.venue)
             if position.pk in netted:
                 position.protection_due = False
-                _write_off(position, active[position.pk], changes)
+                give_up_rest(position, active[position.pk], changes)
                 continue
             _look_after(position, active[position.pk], numbers, filled.get(position.pk, {}), venue, changes)
+        _close_at_market(changes)
+        for position, _ in changes.emergencies:
+            # It was told to close before, and is open all the same: until it is closed a stop is tried on.
+            venue = abilities(position.account.venue)
+            _cover(position, active[position.pk], numbers, filled.get(position.pk, {}), venue, changes)
         _write(positions, changes)
     return positions, left
 
@@ -161,20 +163,34 @@ def _look_after(
 ) -> None:
     position.protection_due = False
     if not position.is_open or position.is_closing:
-        _see_closed(position, active, numbers, venue, changes)
+        see_closed(position, active, numbers, venue, changes)
         return
     spec = instruments({position.instrument_id})[position.instrument_id].spec()
     if position.refused_stops and spec.too_small(position.quantity, position.holding().average_entry) is not None:
-        _write_off(position, active, changes)
+        give_up_rest(position, active, changes)
         return
-    if position.refused_stops >= MAX_REFUSED_STOPS:
-        changes.emergencies.append(position)
-        return
-    wanted = wanted_legs(position, venue, filled, spec)
     stop = standing(active, Leg.STOP)
+    stop_tries.note(position, stop, changes.now)
+    if reason := stop_tries.why_close(position, stop, changes.now):
+        changes.emergencies.append((position, reason))
+        return
     if stop is None and position.lost_stops >= MAX_LOST_STOPS:
         changes.vanishing.append(position)
         return
+    _cover(position, active, numbers, filled, venue, changes)
+
+
+def _cover(
+    position: Position,
+    active: Sequence[Order],
+    numbers: Numbers,
+    filled: Mapping[int, Decimal],
+    venue: Capabilities,
+    changes: Changes,
+) -> None:
+    """Make the orders of an open position be what should protect it."""
+    spec = instruments({position.instrument_id})[position.instrument_id].spec()
+    wanted, stop = wanted_legs(position, venue, filled, spec), standing(active, Leg.STOP)
     position.watched = plan_of(position).follows_the_market or any(leg.watched for leg in wanted)
     left_by_stop = stop is not None and stop.is_triggered
     for leg in wanted:
@@ -193,67 +209,17 @@ def _look_after(
 def _is_making_way(active: Sequence[Order], venue: Capabilities) -> bool:
     """Whether the stop was taken down so that a target, which the market has reached, can be sent: it comes back after that."""
     leaving = (order for order in active if order.leg == Leg.TARGET and order.is_triggered)
-    return venue.reserves_exits and any(order.state in ON_ITS_WAY or order.state in _LINGERING for order in leaving)
+    return venue.reserves_exits and any(order.state in ON_ITS_WAY or order.state in LINGERING for order in leaving)
 
 
-def _see_closed(
-    position: Position, active: Sequence[Order], numbers: Numbers, venue: Capabilities, changes: Changes
-) -> None:
-    """A position that is closed or being closed: its legs go; an exit that lingers leaves a stop under what is open."""
-    exit_order = standing(active, Leg.EXIT)
-    lingers = position.is_open and exit_order is not None and exit_order.state in _LINGERING
-    stop = standing(active, Leg.STOP)
-    may_cover = position.refused_stops < MAX_REFUSED_STOPS and (stop is None or not stop.cancel_wanted)
-    if lingers and may_cover and not venue.reserves_exits:
-        for leg in wanted_legs(
-            position, venue, {}, instruments({position.instrument_id})[position.instrument_id].spec()
-        ):
-            if leg.leg is Leg.STOP:
-                cover(position, leg, stop, numbers, venue.amend, changes)
-    for order in active:
-        if order.leg == Leg.TARGET or (order.leg == Leg.STOP and (order.superseded or not lingers)):
-            withdraw(order, changes)
-    if position.is_open and exit_order is None:
-        _exit_again(position, active, changes)
-
-
-def _write_off(position: Position, active: Sequence[Order], changes: Changes) -> None:
-    """Give up what is too small to be closed, once nothing works at the venue that may still change how much it is."""
-    for order in active:
-        if Leg(order.leg).protects or (order.leg == Leg.EXIT and order.state is OrderStatus.CREATED):
-            withdraw(order, changes, "what is left is too small for it")
-    if all(order.state.is_final for order in active):
-        changes.dust.append(position)
-
-
-def _exit_again(position: Position, active: Sequence[Order], changes: Changes) -> None:
-    """A position that is to be closed has no exit under way: its exit was refused or never arrived. Write the next one, a few times."""
-    last = (
-        Order.objects.filter(position_id=position.pk, leg=Leg.EXIT.value)
-        .order_by("-pk")
-        .select_related("execution__signal", "execution__instruction", "execution__subscription")
-        .first()
-    )
-    spec = instruments({position.instrument_id})[position.instrument_id].spec()
-    refused = last is not None and last.state is OrderStatus.REJECTED
-    if refused and spec.too_small(position.quantity, position.holding().average_entry) is not None:
-        _write_off(position, active, changes)
-        return
-    if last is None or last.n + 1 >= MAX_EXITS:
-        # It stays open for a person to close: then at least with its stop.
-        position.is_closing, position.protection_due = False, True
-        changes.stuck.append(position)
-        return
-    order = closing_order(position, Leg.EXIT, last.n + 1, position.quantity, changes.now)
-    order.execution = last.execution
-    order.client_order_id, order.tag = order_ids(last.execution, Leg.EXIT, last.n + 1)
-    changes.created.append(order)
+def _close_at_market(changes: Changes) -> None:
+    """Tell the positions that have no stop to close; those that had been told before stay among the emergencies."""
+    told = close_by_rule(list(changes.emergencies), InstructionKind.EMERGENCY, changes.now)
+    changes.emergencies = [(position, reason) for position, reason in changes.emergencies if position not in told]
 
 
 def _write(positions: Sequence[Position], changes: Changes) -> None:
-    refused = [(p, f"the stop was refused {p.refused_stops} times") for p in changes.emergencies]
-    close_by_rule(refused, InstructionKind.EMERGENCY, changes.now)
-    facts = [fact for position in changes.stuck for fact in _halted(position, changes.now)]
+    facts = [fact for position in changes.stuck for fact in halted_for(position, changes.now)]
     facts += [fact for position in changes.vanishing for fact in books_differ(position, changes.now)]
     trades, told = write_off(changes.dust, changes.now)
     # A stop that ends makes room for the one that replaces it, so it is written first.
@@ -268,12 +234,3 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
         ring_on_commit("place")
     if changes.stuck or trades:
         ring_on_commit("protect", "measure", "decide")
-
-
-def _halted(position: Position, now: datetime) -> Sequence[Fact]:
-    account = position.account
-    fact = halted(account, "a position cannot be closed; close it at the venue and resume", now)
-    if fact is None:
-        return []
-    account.save(update_fields=["state", "state_reason"])
-    return [replace(fact, payload=fact.payload | {"position": position.pk})]

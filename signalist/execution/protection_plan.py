@@ -11,7 +11,7 @@ from signalist.domain.money import settle
 from signalist.domain.orders import Leg, OrderType
 from signalist.domain.protection import Guarded, Plan, outstanding, targets
 from signalist.domain.signals import Direction
-from signalist.execution.limits import ASSUMED_FEE
+from signalist.execution.limits import fee_of
 from signalist.trading.models import Position
 from signalist.venues.base import Capabilities
 
@@ -37,12 +37,12 @@ def plan_of(position: Position) -> Plan:
     return Plan.of(position.entry_execution.plan)
 
 
-def guarded(position: Position) -> Guarded:
-    """The position as the rules see it. What it has paid in fees so far is spread over what was entered."""
+def guarded(position: Position, spec: InstrumentSpec) -> Guarded:
+    """The position as the rules see it. What it has paid in fees so far is spread over what was entered; leaving costs the market's fee."""
     entry = position.holding().average_entry
     paid = position.fees / position.entry_quantity
     return Guarded(
-        Direction(position.direction), entry, position.first_stop, position.stop, settle(paid + entry * ASSUMED_FEE)
+        Direction(position.direction), entry, position.first_stop, position.stop, settle(paid + entry * fee_of(spec))
     )
 
 
@@ -60,6 +60,6 @@ def wanted_legs(
         found.append(Wanted(Leg.STOP, 0, position.stop, position.quantity, not kept))
     beside = not abilities.reserves_exits or all(leg.watched for leg in found)
     rests = abilities.rests(OrderType.TAKE_PROFIT) and beside
-    wanted = targets(plan_of(position), guarded(position), position.target, position.entry_quantity, spec)
+    wanted = targets(plan_of(position), guarded(position, spec), position.target, position.entry_quantity, spec)
     left = outstanding(wanted, filled, position.quantity)
     return (*found, *(Wanted(Leg.TARGET, target.rung, target.level, target.quantity, not rests) for target in left))

@@ -30,9 +30,9 @@ from signalist.execution.nameless import Resolved, Sighting
 from signalist.execution.reported import read_up_to, write_reports
 from signalist.failpoints import failpoint
 from signalist.logs import logger
-from signalist.trading import naming
+from signalist.trading import naming, stop_tries
 from signalist.trading.folding import fold_fills, fold_orders
-from signalist.trading.models import Order, Position
+from signalist.trading.models import Order
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports
@@ -281,7 +281,7 @@ def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Ses
     given_up = [order for order in orders if order.state.is_final]
     fast.update(orders, ORDER_STATE)
     release_reservations([order for order in given_up if order.leg == Leg.ENTRY])
-    Position.objects.filter(pk__in=[o.position_id for o in given_up if o.position_id]).update(protection_due=True)
+    stop_tries.look_after(given_up, now)
     return orders
 
 

@@ -6,7 +6,7 @@ Called inside the transaction of the stage `compare`, with the account locked an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,12 +15,12 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import Leg, OrderStatus
-from signalist.trading import naming, noting
+from signalist.trading import naming, noting, stop_tries
 from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked
-from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
+from signalist.trading.discrepancies import BALANCE, POSITION, UNREAD, AccountLook, Discrepancy, Kind, State
 from signalist.trading.folding import fold_orders
 from signalist.trading.misfits import fold_each
-from signalist.trading.models import Order, Position
+from signalist.trading.models import Order
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import Capabilities
@@ -69,7 +69,7 @@ def judge(
     verdict = Verdict(looks_again=bool(found.sights or found.turned_up or standing))
     known = before.suspected if before is not None else {}
     seen, fresh = [], []
-    for sight in found.sights:
+    for sight in _explained(found.sights, snapshot):
         row = standing.get(sight.place)
         if row is not None:
             noting.seen_again(row, sight, now)
@@ -86,6 +86,16 @@ def judge(
     noting.save_seen(seen)
     _close_what_is_over(books, found, now)
     return verdict
+
+
+def _explained(sights: Sequence[Sight], snapshot: Snapshot) -> list[Sight]:
+    """The same, and where the venue's history was not read as far back as was wanted, that this may be why."""
+    until = snapshot.news.unread_until
+    if until is None:
+        return list(sights)
+    why = {UNREAD: until.isoformat(timespec="seconds")}
+    resting = (Kind.EXTERNAL_ORDER, Kind.ORDER_CHANGED)
+    return [one if one.kind in resting else replace(one, facts={**one.facts, **why}) for one in sights]
 
 
 def _is_settled(sight: Sight, books: Books, snapshot: Snapshot, account: Account, now: datetime) -> bool:
@@ -126,10 +136,7 @@ def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
         move(order, OrderStatus.CANCELLED if was_there else OrderStatus.REJECTED, now, reason)
     fast.update(current, ORDER_STATE)
     release_reservations([order for order in current if order.leg == Leg.ENTRY])
-    positions = fast.select_ids(Position, sorted({o.position_id for o in current if o.position_id}), lock="update")
-    for position in positions:
-        position.protection_due = True
-    fast.update(positions, ("protection_due",))
+    stop_tries.look_after(current, now)
     ring_on_commit("protect", "place")
 
 
@@ -171,7 +178,7 @@ def note_look(look: AccountLook, books: Books, snapshot: Snapshot, found: Found,
     differs = any(sight.subject == BALANCE for sight in found.sights)
     if found.balance_compared and not differs:
         look.base, look.booked_through = _base(snapshot.balance.total, books), through
-    elif any(row.subject == POSITION and row.state == State.KEPT for row in books.standing):
+    elif found.beside or any(row.subject == POSITION and row.state == State.KEPT for row in books.standing):
         look.base = None  # what the user trades beside us comes and goes with the same money
 
 

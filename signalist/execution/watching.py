@@ -168,7 +168,7 @@ def _reached_at(order: Order, position: Position, sight: Sight, now: datetime) -
 
 def _move(position: Position, plan: Plan, price: Decimal) -> Move | None:
     spec = instruments({position.instrument_id})[position.instrument_id].spec()
-    return moved_stop(plan, guarded(position), price, spec)
+    return moved_stop(plan, guarded(position, spec), price, spec)
 
 
 # --- Acting --------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
-"""The socket of a page, `/live/?regions=a,b&after=<place>&tenant=<id>`: who may sit there, what it says, when it ends.
+"""The socket of a page, `/live/?regions=a,b&prices=1,2&after=<place>&tenant=<id>`: who may sit there, what it says, when it ends.
 
 To the page go regions (HTML, one element each, found by its id) and words (JSON with `live`: hello, beat, reload). From the page come
-words: `beat` in answer to each beat, `show` with the regions that are on the page, `hide` when nobody looks at it.
+words: `beat` in answer to each beat, `show` with the regions that are on the page and the instruments whose prices are, `hide` when nobody
+looks at it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,6 +18,7 @@ from django.conf import settings
 from signalist.clock import monotonic
 from signalist.live import access
 from signalist.live.hub import Hub, hub
+from signalist.live.quotes import MOST_EACH
 from signalist.live.sockets import SESSION_OVER, Seat, Socket, user_group
 from signalist.live.tail import place
 from signalist.live.wire import Send, wire_of
@@ -26,7 +28,7 @@ Scope = dict[str, Any]
 
 MOST_REGIONS = 20
 MOST_SOCKETS_EACH = 40
-LONGEST_WORD = 2000
+LONGEST_WORD = 4000
 
 
 def with_wire(application: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -50,7 +52,8 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.accept"})
     socket = Socket(seat, scope["wire"], _names(query.get("regions", "").split(",")))
     process.sockets.add(socket)
-    talk: asyncio.Future[Any] = asyncio.create_task(_talk(receive, socket, process, place(query.get("after", ""))))
+    sending = process.welcome(socket, place(query.get("after", "")), _ids(query.get("prices", "").split(",")))
+    talk: asyncio.Future[Any] = asyncio.create_task(_talk(receive, socket, process, sending))
     try:
         ending: set[asyncio.Future[Any]] = {talk, socket.closing}
         await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
@@ -81,9 +84,9 @@ async def _seat(scope: Scope, tenant: str | None, process: Hub) -> Seat | None:
     return await process.door.run(access.seat_for, user.pk, session.session_key, session, tenant)
 
 
-async def _talk(receive: Receive, socket: Socket, process: Hub, after: Any) -> None:
+async def _talk(receive: Receive, socket: Socket, process: Hub, welcome: Coroutine[Any, Any, None]) -> None:
     """Listen to the page until it is gone; what it asks for is sent meanwhile."""
-    sending = asyncio.create_task(process.welcome(socket, after))
+    sending = asyncio.create_task(welcome)
     try:
         while (message := await receive())["type"] != "websocket.disconnect":
             socket.heard_at = monotonic()
@@ -92,7 +95,9 @@ async def _talk(receive: Receive, socket: Socket, process: Hub, after: Any) -> N
                 socket.hide()
             elif said.get("live") == "show":
                 sending.cancel()
-                sending = asyncio.create_task(process.show(socket, _names(said.get("regions"))))
+                sending = asyncio.create_task(
+                    process.show(socket, _names(said.get("regions")), _ids(said.get("prices")))
+                )
     finally:
         sending.cancel()
 
@@ -110,3 +115,9 @@ def _word(text: str) -> dict[str, Any]:
 
 def _names(found: Any) -> list[str]:
     return [name for name in found if isinstance(name, str)][:MOST_REGIONS] if isinstance(found, list) else []
+
+
+def _ids(found: Any) -> list[int]:
+    """Numbers of instruments, as the query or a word names them."""
+    named = found if isinstance(found, list) else []
+    return [int(name) for name in map(str, named[:MOST_EACH]) if name.isascii() and name.isdecimal() and len(name) < 12]

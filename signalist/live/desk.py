@@ -44,9 +44,9 @@ class Desk:
         """An event of this kind stands behind the place `before` in the log."""
         self._mark(before, lambda region: kind in region.kinds)
 
-    def prices_moved(self, before: Cursor) -> None:
-        """The newest prices are others."""
-        self._mark(before, lambda region: region.prices)
+    def prices_moved(self, before: Cursor, *, are_sent: bool) -> None:
+        """The newest prices are others; `are_sent`: pages have them already."""
+        self._mark(before, lambda region: region.prices and not (are_sent and region.quotes))
 
     def time_passed(self, before: Cursor) -> None:
         """Render what changes by itself when it is time, and try again what failed, as long as a page shows it."""

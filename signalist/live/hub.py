@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +16,7 @@ from signalist.live.caretaker import Caretaker
 from signalist.live.desk import Desk
 from signalist.live.farewells import SESSION_ENDED
 from signalist.live.pace import Pace
+from signalist.live.quotes import Quotes
 from signalist.live.sockets import SESSION_OVER, Socket, Sockets, session_group
 from signalist.live.supervise import supervised
 from signalist.live.tail import Tail, name_of
@@ -34,6 +35,7 @@ class Hub:
         self.door, self._checks = Threads("live-door", 1), Threads("live-check", 1)
         self._renderers, self._log = Threads("live", 2), Threads("live-log", 1)
         self.tail = Tail(self, self._log, self.pace)
+        self.quotes = Quotes(self.door, self.pace)
         self.desks: dict[int | None, Desk] = {}
         self._caretaker = Caretaker(self, self._checks, self.pace)
         self._tasks: list[asyncio.Task[None]] = []
@@ -45,6 +47,8 @@ class Hub:
         work = {
             "tail": self.tail.follow,
             "prices": self.tail.follow_prices,
+            "quotes": self.quotes.listen,
+            "quotes-out": self.quotes.send,
             "caretaker": self._caretaker.look_after,
             "check": self._caretaker.check,
             "end": self._caretaker.look_at_the_end,
@@ -58,10 +62,12 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *(desk.stop() for desk in self.desks.values()), return_exceptions=True)
+        self.quotes.stop()
         await asyncio.to_thread(self._close_threads)
 
-    async def welcome(self, socket: Socket, after: Cursor | None) -> None:
-        """Send a socket that is in what its page shows, unless nothing has happened behind `after`, up to where the page knows."""
+    async def welcome(self, socket: Socket, after: Cursor | None, instrument_ids: Collection[int] = ()) -> None:
+        """Send a socket that is in what its page shows, unless nothing has happened behind `after`, up to where the page knows; and from
+        now on the newest prices of these instruments."""
         for tenant_id in (socket.seat.tenant_id, None):
             self.desk(tenant_id)  # what happens from now on is heard there, also where the page needs nothing yet
         await self.tail.ready()
@@ -71,19 +77,24 @@ class Hub:
         socket.tell(word("hello", beat=self.pace.beat, silent=self.pace.silent))
         if after is None or not self._nothing_since(after, socket):
             await self._refresh(socket, anew=after is not None and after > self.tail.position)
+        if instrument_ids:
+            await self.quotes.follow(socket, instrument_ids)
         socket.settled = socket.visible
 
     def leave(self, socket: Socket) -> None:
         """A socket is closed."""
+        socket.is_there = False
         self.sockets.discard(socket)
+        self.quotes.leave(socket)
         self._tidy(socket)
 
-    async def show(self, socket: Socket, names: Iterable[str]) -> None:
-        """The page shows these regions now, and somebody looks at it."""
+    async def show(self, socket: Socket, names: Iterable[str], instrument_ids: Collection[int] = ()) -> None:
+        """The page shows these regions and the prices of these instruments now, and somebody looks at it."""
         socket.visible = True
         self.sockets.show(socket, names)
         self._tidy(socket)
         await self._refresh(socket)
+        await self.quotes.follow(socket, instrument_ids)
         socket.settled = socket.visible
 
     def desk(self, tenant_id: int | None) -> Desk:
@@ -118,10 +129,12 @@ class Hub:
                 for desk in self._concerned(event.tenant_id):
                     desk.happened(event.kind, before)
 
-    def prices_moved(self) -> None:
-        """Have what shows prices rendered."""
+    def prices_moved(self, instrument_ids: frozenset[int]) -> None:
+        """Have what shows prices rendered, but for those that every page that shows them has been sent."""
+        showing = [each for each in self.sockets.everyone() if any(r.quotes for r in regions.known(each.regions))]
+        are_sent = all(map(self.quotes.is_followed_by, showing)) and self.quotes.cover(instrument_ids)
         for desk in self.desks.values():
-            desk.prices_moved(self.tail.position)
+            desk.prices_moved(self.tail.position, are_sent=are_sent)
 
     def wants_prices(self) -> bool:
         """Whether a page shows a region with prices."""

@@ -25,7 +25,7 @@ class Region:
     """`context(tenant_id)` gives what the template shows; `context()` where the region is the same for everybody (`common`).
 
     It is rendered anew when an event of one of `kinds` happens, when prices move (`prices`), and every so many seconds (`every`)
-    for what changes because time passes.
+    for what changes because time passes. `quotes`: it is nothing but newest prices, which most pages are sent one by one (`quotes.py`).
     """
 
     name: str
@@ -34,6 +34,7 @@ class Region:
     prices: bool = False
     every: float | None = None
     common: bool = False
+    quotes: bool = False
 
 
 _known: dict[str, Region] = {}

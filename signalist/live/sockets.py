@@ -73,6 +73,7 @@ class Socket:
         "checked_at",
         "closing",
         "heard_at",
+        "is_there",
         "owed",
         "regions",
         "seat",
@@ -85,7 +86,7 @@ class Socket:
     def __init__(self, seat: Seat, wire: Wire, regions: Iterable[str]) -> None:
         self.seat, self.wire = seat, wire
         self.regions = frozenset(regions)
-        self.visible, self.settled = True, False
+        self.visible, self.settled, self.is_there = True, False, True
         self.heard_at = monotonic()
         # Asked again at once: what ended between the question at the door and the seat being taken told nobody here.
         self.checked_at = -inf

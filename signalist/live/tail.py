@@ -32,8 +32,8 @@ class Listener(Protocol):
         """These happened; with each comes the place in the log before it."""
         ...
 
-    def prices_moved(self) -> None:
-        """The newest prices are others than before."""
+    def prices_moved(self, instrument_ids: frozenset[int]) -> None:
+        """The newest prices of these are others than before."""
         ...
 
     def wants_prices(self) -> bool:
@@ -89,7 +89,7 @@ class Tail:
                 continue
             before, known = known, await self._threads.run(_prices)
             if known != before:
-                self._listener.prices_moved()
+                self._listener.prices_moved(frozenset(row[0] for row in {*known}.symmetric_difference(before or ())))
 
     async def look_at_the_end(self) -> None:
         """Learn again where what is kept of the log begins."""

@@ -13,7 +13,6 @@ from django.db.models import Count, QuerySet
 
 from signalist.display.charts import Point
 from signalist.domain.money import ZERO
-from signalist.trading.actions import Terms, terms_of
 from signalist.trading.labels import Market
 from signalist.trading.marked_positions import OpenPosition
 from signalist.trading.models import (
@@ -24,6 +23,7 @@ from signalist.trading.models import (
     Trade,
 )
 from signalist.trading.open_positions import seen
+from signalist.trading.terms import Terms, terms_of
 from signalist.venues.paper.venue import PAPER
 
 DAYS = 30

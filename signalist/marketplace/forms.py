@@ -23,8 +23,8 @@ from signalist.marketplace.plan_fields import (
     plan_as_typed,
     plan_problem,
 )
-from signalist.trading.actions import Refused, Terms
 from signalist.trading.models import AfterOutage
+from signalist.trading.terms import Refused, Terms
 
 RISK, SHARE = "risk", "share"
 COOLDOWN, LONGEST_COOLDOWN = 300, 24 * 3600

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
-from signalist.markets.models import AssetPair, FxRate, Instrument
+from signalist.clock import utc_now
+from signalist.display.admin import ReadOnly
+from signalist.markets.listings import ask_for
+from signalist.markets.models import AssetPair, FxRate, Instrument, InstrumentChange, VenueListing
 
 
 @admin.register(AssetPair)
@@ -14,8 +19,19 @@ class AssetPairAdmin(admin.ModelAdmin):
 
 @admin.register(Instrument)
 class InstrumentAdmin(admin.ModelAdmin):
-    list_display = ["symbol", "venue", "kind", "quote", "tick", "lot", "is_active"]
-    list_filter = ["venue", "kind", "is_active"]
+    list_display = [
+        "symbol",
+        "venue",
+        "kind",
+        "quote",
+        "tick",
+        "lot",
+        "taker_fee",
+        "trading",
+        "trading_since",
+        "is_active",
+    ]
+    list_filter = ["venue", "kind", "trading", "is_active"]
     search_fields = ["symbol"]
     list_select_related = ["pair"]
 
@@ -24,3 +40,30 @@ class InstrumentAdmin(admin.ModelAdmin):
 class FxRateAdmin(admin.ModelAdmin):
     list_display = ["base", "quote", "rate", "at"]
     list_filter = ["base", "quote"]
+
+
+@admin.register(VenueListing)
+class VenueListingAdmin(ReadOnly):
+    """What venues list; staff may have a list heard anew."""
+
+    list_display = ["code", "listed", "heard_at", "tried_at", "asked_at", "problem"]
+    actions = ["hear_now"]
+
+    @admin.action(description="Have the list heard anew", permissions=["view"])
+    def hear_now(self, request: HttpRequest, chosen: QuerySet[VenueListing]) -> None:
+        codes = list(chosen.values_list("code", flat=True))
+        for code in codes:
+            ask_for(code, utc_now())
+        self.message_user(
+            request, f"{', '.join(codes)}: the engine that feeds from there asks within seconds.", messages.SUCCESS
+        )
+
+
+@admin.register(InstrumentChange)
+class InstrumentChangeAdmin(ReadOnly):
+    """What venues have changed of their markets."""
+
+    list_display = ["instrument", "name", "before", "after", "at"]
+    list_filter = ["name", "instrument__venue"]
+    list_select_related = ["instrument"]
+    search_fields = ["instrument__symbol"]

@@ -1,7 +1,8 @@
 """Prices of all markets at once: one request to a venue for however many symbols, kept for ten seconds, other sources where it fails.
 
 One at a time asks; whoever comes meanwhile gets the same answer. What the first source does not know, or where it does not answer, the
-next is asked for. Each source's successes are counted: requests that were answered, and prices that were got of those that were asked for.
+next is asked for; at the end the `last`, whose prices are old and not counted. Each source's successes are counted: requests that were
+answered, and prices that were got of those that were asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from signalist.clock import monotonic
 from signalist.logs import logger
 from signalist.venues.errors import NoAnswer, VenueError
-from signalist.venues.market_data import MarketData, Ticker
+from signalist.venues.market_data import TellsPrices, Ticker
 
 log = logger(__name__)
 
@@ -55,7 +56,8 @@ class Prices:
 class BatchPrices:
     """Asks `sources` in their order. They must call the same market by the same symbol."""
 
-    sources: Sequence[MarketData]
+    sources: Sequence[TellsPrices]
+    last: TellsPrices | None = None
     kept: float = KEPT
     successes: dict[str, Successes] = field(default_factory=dict)
     _last: Prices | None = None
@@ -81,9 +83,12 @@ class BatchPrices:
             for symbol, ticker in (await self._one(source, left)).items():
                 if symbol in left and ticker.last > 0:
                     tickers[symbol], of[symbol] = ticker, source.code
+        if self.last is not None and (left := wanted - tickers.keys()):
+            for symbol, ticker in (await self.last.tickers(left)).items():
+                tickers[symbol], of[symbol] = ticker, self.last.code
         return Prices(tickers, of, wanted - tickers.keys(), monotonic())
 
-    async def _one(self, source: MarketData, symbols: frozenset[str]) -> Mapping[str, Ticker]:
+    async def _one(self, source: TellsPrices, symbols: frozenset[str]) -> Mapping[str, Ticker]:
         """What one source says, in as few requests as it allows: one where it takes all symbols at once."""
         counts = self.successes.setdefault(source.code, Successes())
         most = source.limits.symbols_at_once or len(symbols)

@@ -19,10 +19,20 @@ from signalist.markets.settling import Outcome, Told, settle_candles
 from signalist.markets.tracking import flat
 
 COUNTED = ("gaps", "backfilled", "synthetic", "late", "duplicates", "corrections", "out_of_order", "refused")
-KEPT_UP = ("state", "last_candle", "last_ticker", "heard_at", "lag_ms", "open_gaps", "last_error", *COUNTED)
+KEPT_UP = (
+    "state",
+    "last_candle",
+    "last_ticker",
+    "heard_at",
+    "lag_ms",
+    "open_gaps",
+    "last_error",
+    "price_from",
+    *COUNTED,
+)
 OF_SOURCE = (
     "standing", "why", "standing_since", "heard_at", "connections", "reconnects", "mutes", "checksums", "malformed", "ahead_ms",
-    "batches", "batches_failed", "batch_asked", "batch_got", "batch_ms", "last_error", "last_error_at",
+    "last_error", "last_error_at",
 )  # fmt: skip
 
 LARGEST_WHOLE = 2**31 - 1

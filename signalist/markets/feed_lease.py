@@ -13,8 +13,11 @@ from django.db.models import F, Q
 
 from signalist.markets.feed_models import FeedSource
 
-LASTS = timedelta(seconds=8)
+LASTS = timedelta(seconds=6)
 RENEW_EVERY = 2.0
+ASK_EVERY = 0.5
+"""Seconds between two questions of an engine that has it not: with what is left of a dead one's lease, and the time to connect, a market is
+fed again within ten seconds."""
 
 
 def hold(code: str, engine: uuid.UUID, now: datetime) -> int | None:

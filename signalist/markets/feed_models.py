@@ -8,8 +8,7 @@ from django.db import models
 class FeedSource(models.Model):
     """A venue's public side as this installation is fed from it: one engine holds it, until `held_until`, under the number `token`.
 
-    `ahead_ms` is by how much the venue's clock is ahead of ours at least; positive means that ours is late. `batches` and `batches_failed`
-    count requests of all tickers; `batch_asked` and `batch_got` how many prices the last one wanted and brought.
+    `ahead_ms` is by how much the venue's clock is ahead of ours at least; positive means that ours is late.
     """
 
     code = models.CharField(max_length=20, unique=True)
@@ -26,11 +25,6 @@ class FeedSource(models.Model):
     checksums = models.PositiveIntegerField(default=0)
     malformed = models.PositiveIntegerField(default=0)
     ahead_ms = models.IntegerField(default=0)
-    batches = models.PositiveIntegerField(default=0)
-    batches_failed = models.PositiveIntegerField(default=0)
-    batch_asked = models.PositiveIntegerField(default=0)
-    batch_got = models.PositiveIntegerField(default=0)
-    batch_ms = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, blank=True)
     last_error_at = models.DateTimeField(null=True)
 
@@ -38,11 +32,38 @@ class FeedSource(models.Model):
         return f"{self.code} {self.standing}"
 
 
+class PriceSource(models.Model):
+    """Who a feed asks for prices where its stream tells none, in the order of `rank`: how often, and how much of it was told.
+
+    `requests` and those of them that `failed`; prices `asked` for and `got`, and those of the last time, which took `last_ms`.
+    """
+
+    source = models.ForeignKey(FeedSource, on_delete=models.CASCADE, related_name="price_sources", db_index=False)
+    code = models.CharField(max_length=20)
+    rank = models.PositiveSmallIntegerField(default=0)
+    requests = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    asked = models.PositiveBigIntegerField(default=0)
+    got = models.PositiveBigIntegerField(default=0)
+    last_asked = models.PositiveIntegerField(default=0)
+    last_got = models.PositiveIntegerField(default=0)
+    last_ms = models.PositiveIntegerField(default=0)
+    asked_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, blank=True)
+    last_error_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "code"], name="price_source_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.got}/{self.asked}"
+
+
 class Feed(models.Model):
     """One instrument as it is fed: `symbol` is the source's own. Counters are since the feed began; moments are the market's.
 
     `gaps` counts closes that did not arrive by themselves, `open_gaps` those not found yet; `backfilled` and `synthetic` what became of
-    them. `heard_at` is when anything of it arrived.
+    them. `heard_at` is when anything of it arrived; `price_from` who was asked for the newest price, "" where the stream told it.
     """
 
     source = models.ForeignKey(FeedSource, on_delete=models.CASCADE, related_name="feeds")
@@ -65,6 +86,7 @@ class Feed(models.Model):
     out_of_order = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, blank=True)
+    price_from = models.CharField(max_length=20, blank=True)
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.state}"

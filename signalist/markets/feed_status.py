@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from signalist.domain.timeframes import timeframe
-from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource
+from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource, PriceSource
+from signalist.markets.listing_models import InstrumentChange
 from signalist.markets.models import Instrument
 
 MOST = 200
@@ -38,10 +39,31 @@ class FeedStatus:
     late: timedelta | None
     lag: timedelta | None
 
+    @property
+    def asked(self) -> str:
+        """By name, who was asked for the newest price; "" where the stream told it, or nobody did."""
+        return name_of(self.feed.price_from) if self.feed.price_from not in ("", "stored") else ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nobody tells its price, so that the stored one stands."""
+        return self.feed.price_from == "stored"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedStatus:
+    """One who is asked for prices. `answered` is the share of requests, `told` that of prices; None before the first."""
+
+    row: PriceSource
+    name: str
+    answered: float | None
+    told: float | None
+
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source. `is_held`: an engine feeds from it now; what stands there otherwise is how it was left."""
+    """A source. `asked` are those who are asked for prices where its stream tells none. `is_held`: an engine feeds from it now; what
+    stands there otherwise is how it was left."""
 
     row: FeedSource
     name: str
@@ -49,7 +71,7 @@ class SourceStatus:
     look: str
     is_held: bool
     ahead: timedelta | None
-    success: float | None
+    asked: Sequence[AskedStatus]
     feeds: Sequence[FeedStatus]
     more: int
 
@@ -60,11 +82,21 @@ def name_of(code: str) -> str:
 
 
 def sources(now: datetime) -> list[SourceStatus]:
-    """All sources with their active feeds, those with trouble first. Two queries."""
+    """All sources with their active feeds, those with trouble first. Three queries."""
     by_source: dict[int, list[Feed]] = {}
     for feed in Feed.objects.filter(is_active=True).select_related("instrument").order_by("symbol", "pk"):
         by_source.setdefault(feed.source_id, []).append(feed)
-    return [_source(row, by_source.get(row.pk, []), now) for row in FeedSource.objects.order_by("code")]
+    asked: dict[int, list[AskedStatus]] = {}
+    for each in PriceSource.objects.order_by("source", "rank"):
+        asked.setdefault(each.source_id, []).append(_asked(each))
+    rows = FeedSource.objects.order_by("code")
+    return [_source(row, by_source.get(row.pk, []), asked.get(row.pk, []), now) for row in rows]
+
+
+def changes() -> list[InstrumentChange]:
+    """What venues have changed of their markets lately, newest first, but for what a market was made with. One query."""
+    known = InstrumentChange.objects.exclude(before="").select_related("instrument")
+    return list(known.order_by("-at", "-pk")[:CORRECTIONS])
 
 
 def corrections() -> list[CandleCorrection]:
@@ -79,7 +111,12 @@ def followed(instrument: Instrument) -> tuple[str, str] | None:
     return None if feed is None or not feed.is_active else (name_of(feed.source.code), feed.symbol)
 
 
-def _source(row: FeedSource, feeds: Sequence[Feed], now: datetime) -> SourceStatus:
+def _asked(row: PriceSource) -> AskedStatus:
+    answered = 1 - row.failed / row.requests if row.requests else None
+    return AskedStatus(row, name_of(row.code), answered, row.got / row.asked if row.asked else None)
+
+
+def _source(row: FeedSource, feeds: Sequence[Feed], asked: Sequence[AskedStatus], now: datetime) -> SourceStatus:
     held = row.held_until is not None and row.held_until >= now
     state = row.standing if held else "idle"
     shown = [_feed(feed, held, now) for feed in feeds]
@@ -91,7 +128,7 @@ def _source(row: FeedSource, feeds: Sequence[Feed], now: datetime) -> SourceStat
         LOOKS.get(state, "bad"),
         held,
         timedelta(milliseconds=row.ahead_ms) if row.ahead_ms else None,
-        1 - row.batches_failed / row.batches if row.batches else None,
+        asked,
         shown[:MOST],
         max(len(shown) - MOST, 0),
     )

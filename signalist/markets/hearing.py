@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,10 +16,13 @@ from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filler, Hole
 from signalist.markets.lines import Line
 from signalist.markets.settling import Told
-from signalist.markets.tracking import SETTLES, Finding, Settled
+from signalist.markets.tracking import SETTLES, Finding, Series, Settled
+from signalist.markets.venue_time import Lateness, VenueTime
 from signalist.markets.watching import Market
 from signalist.venues.market_data import (
     CandleUpdate,
+    Heartbeat,
+    MarketNews,
     Message,
     Standing,
     StreamState,
@@ -32,7 +35,8 @@ log = logger(__name__)
 
 SKEWED = timedelta(seconds=2)
 """A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
-LATELY, LATEST = timedelta(minutes=1), timedelta(hours=1)
+UNSAID = timedelta(seconds=3)
+"""A venue that names its time, and has not done so for that long when a candle should be over, is asked for it by its history."""
 SUSPECT_EVERY = 300.0
 STOOD_STILL = 0.5
 """Seconds between two looks at the time after which this process, and not its venue, was late."""
@@ -62,27 +66,6 @@ class Unstored:
 
 
 @dataclass(slots=True)
-class _Lateness:
-    """How much later than it was made, by our clock, a price arrived at the least, lately: the way takes as long, or our clock is ahead.
-    Either way the last trades of a candle are not here before. Each candle in which there was trade had prices of its own."""
-
-    least: timedelta | None = None
-    before: timedelta | None = None
-    since: datetime | None = None
-
-    def heard(self, at: datetime, now: datetime) -> None:
-        """A price that was made at `at` arrived."""
-        lag = min(max(now - at, timedelta(0)), LATEST)
-        if self.since is None or now - self.since >= LATELY:
-            self.before, self.least, self.since = self.least, lag, now
-        self.least = lag if self.least is None else min(self.least, lag)
-
-    def now(self) -> timedelta:
-        """By how much what is heard now is late."""
-        return min((lag for lag in (self.least, self.before) if lag is not None), default=timedelta(0))
-
-
-@dataclass(slots=True)
 class _Connection:
     """How a line stands by our clock."""
 
@@ -94,7 +77,12 @@ class _Connection:
     opened: datetime | None = None
     heard: datetime | None = None
     suspected: float = float("-inf")
-    late: _Lateness = field(default_factory=_Lateness)
+    late: Lateness = field(default_factory=Lateness)
+    there: VenueTime = field(default_factory=VenueTime)
+
+    def opens(self, now: datetime) -> None:
+        """It is connected anew: what was known of its way and its time is not any more."""
+        self.opened, self.late, self.there = now, Lateness(), VenueTime()
 
 
 class Ear:
@@ -115,6 +103,7 @@ class Ear:
         self._row: FeedSource | None = None
         self._began: tuple[int, int, int] = (0, 0, 0)
         self._passed_at = monotonic()
+        self.told_of: Callable[[MarketNews], None] = lambda _: None
 
     @property
     def lines(self) -> dict[str, Line]:
@@ -126,7 +115,8 @@ class Ear:
         self._row = row
         self._began = row.connections, row.reconnects, row.mutes
         self._connections = {
-            line.name: _Connection(line, tuple(sorted({s.symbol for s in line.subscriptions}))) for line in lines
+            line.name: _Connection(line, tuple(sorted({s.symbol for s in line.subscriptions if s.symbol})))
+            for line in lines
         }
         self._of = {symbol: each for each in self._connections.values() for symbol in each.symbols}
         for market in self._markets.values():
@@ -142,19 +132,29 @@ class Ear:
                     connection.late.heard(message.at, now)
                 self._priced(message, now)
             case CandleUpdate():
+                connection.there.says(message.at, now)
                 self._told(message, now)
+            case Heartbeat():
+                connection.there.says(message.at, now)
+            case MarketNews():
+                self.told_of(message)
             case StreamState():
                 self._stands(connection, message, now)
             case Trouble():
-                self._troubled(message, now)
+                self.troubled(message)
 
     def silent_symbols(self) -> list[str]:
         """The markets of which no stream tells now."""
         return sorted(s for c in self._connections.values() if c.standing != "open" for s in c.symbols)
 
-    def priced(self, ticker: Ticker) -> None:
-        """A price that was asked for."""
-        self._priced(ticker, self._clock.now())
+    def priced(self, ticker: Ticker, source: str) -> None:
+        """A price for which `source` was asked."""
+        self._priced(ticker, self._clock.now(), source)
+
+    def fell_back(self, symbol: str, source: str) -> None:
+        """Nobody tells this market's price: what is shown is from `source`, and old."""
+        if (market := self._markets.get(symbol)) is not None:
+            market.price_from = source
 
     def time_passes(self) -> None:
         """Close what is over, on lines that live: whatever was said after a close says that its stream was there.
@@ -168,11 +168,20 @@ class Ear:
         for connection in self._connections.values():
             if connection.standing != "open" or connection.heard is None:
                 continue
-            there = now - connection.late.now()
             for symbol in connection.symbols:
                 market = self._markets[symbol]
+                if connection.line.source.limits.tells_time:
+                    self._found(market, self._over_there(market.series, connection, now), connection)
+                    continue
+                there = now - connection.late.now()
                 if connection.heard >= market.series.frame.last_close(there - SETTLES):
                     self._found(market, market.series.passed(there), connection)
+
+    @staticmethod
+    def _over_there(series: Series, connection: _Connection, now: datetime) -> list[Finding]:
+        """Close what is over by the venue's own word; what should be by now, and it says nothing of the time, is left to its history."""
+        found = [] if connection.there.told is None else series.passed(min(connection.there.told, now))
+        return found + series.doubted(series.frame.last_close(connection.there.guess(now) - SETTLES - UNSAID))
 
     def suspect(self, market: Market, hole: Hole, candles: Sequence[Candle]) -> None:
         """History knows candles of a hole. Where there was trade in one of them while the stream was whole, the stream keeps it from us."""
@@ -206,7 +215,7 @@ class Ear:
         row.mutes = self._began[2] + sum(t.mutes for t in tallies)
         return {symbol: self._of[symbol].standing for symbol in self._markets}
 
-    def _priced(self, ticker: Ticker, now: datetime) -> None:
+    def _priced(self, ticker: Ticker, now: datetime, source: str = "") -> None:
         market = self._markets.get(ticker.symbol)
         if market is None:
             return
@@ -223,7 +232,7 @@ class Ear:
         if not self._board.put(ticker.symbol, Quote(price, at, monotonic())):
             market.add("out_of_order")
             return
-        market.last_ticker = at
+        market.last_ticker, market.price_from = at, source
         self._unstored.prices.add(ticker.symbol)
 
     def _told(self, update: CandleUpdate, now: datetime) -> None:
@@ -264,7 +273,7 @@ class Ear:
         if word != connection.standing:
             connection.since = now
         if state.standing is Standing.OPEN:
-            connection.opened, connection.late = now, _Lateness()
+            connection.opens(now)
         connection.standing, connection.why = word, state.why
         if state.standing in (Standing.LOST, Standing.OPEN):
             for symbol in connection.symbols:
@@ -273,14 +282,15 @@ class Ear:
             connection.opened = None
             self._noted(state.why, now)
 
-    def _troubled(self, trouble: Trouble, now: datetime) -> None:
+    def troubled(self, trouble: Trouble) -> None:
+        """Something was wrong with what arrived, on a line of these or on another of the same source."""
         if self._row is not None:
             self._row.checksums += trouble.kind is TroubleKind.CHECKSUM
             self._row.malformed += trouble.kind is TroubleKind.MALFORMED
         market = self._markets.get(trouble.symbol)
         if market is not None:
             market.error = f"{trouble.kind.value}: {trouble.why}"
-        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", now)
+        self._noted(f"{trouble.kind.value} {trouble.symbol}: {trouble.why}", self._clock.now())
 
     def _noted(self, why: str, now: datetime) -> None:
         if self._row is not None and why:

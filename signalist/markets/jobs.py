@@ -1,16 +1,20 @@
 """What is done to the market's rows from time to time: candles are kept as long as the operator says, timeframe by timeframe.
 
 Ten-second candles, which only the synthetic market has, are kept for two days; of the others none is let go unless
-`SIGNALIST_CANDLE_DAYS` says so. What was corrected is kept for ninety days. `manage.py candles export` takes a copy before.
+`SIGNALIST_CANDLE_DAYS` says so, and where `SIGNALIST_CANDLE_ARCHIVE` names a folder each batch is in a file there before it goes. What was
+corrected is kept for ninety days.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from django.conf import settings
 
 from signalist.db import retention
+from signalist.markets.candle_archive import archived
 from signalist.markets.feed_models import CandleCorrection
 from signalist.markets.models import Candle, Instrument, LatestPrice
 
@@ -30,8 +34,10 @@ def retire_candles(now: datetime) -> int:
     signals, trades) names their times and stays."""
     deleted = 0
     kept = {SHORT_LIVED: KEPT} | {code: timedelta(days=days) for code, days in settings.CANDLE_DAYS.items()}
-    for key in Instrument.objects.order_by("pk").values_list("pk", flat=True):
+    for instrument in Instrument.objects.order_by("pk"):
         for code, span in kept.items():
-            old = Candle.objects.filter(instrument=key, timeframe=code, close_time__lt=now - span)
-            deleted += retention.delete(old.order_by("close_time"))
+            old = Candle.objects.filter(instrument=instrument, timeframe=code, close_time__lt=now - span)
+            keeping = partial(archived, Path(settings.CANDLE_ARCHIVE), instrument, code)
+            wanted = settings.CANDLE_ARCHIVE and code != SHORT_LIVED
+            deleted += retention.delete(old.order_by("close_time"), before=keeping if wanted else None)
     return deleted + retention.delete(CandleCorrection.objects.filter(at__lt=now - CORRECTIONS_KEPT).order_by("at"))

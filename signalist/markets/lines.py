@@ -158,6 +158,8 @@ def lines_for(
         mine = symbols[start : start + at_once]
         wanted = [Subscription(Channel.TICKER, symbol) for symbol in mine]
         wanted += [Subscription(Channel.CANDLES, symbol, frame) for symbol in mine]
+        if start == 0 and source.limits.tells_markets:
+            wanted.append(Subscription(Channel.MARKETS, ""))
         name = f"{source.code}/{start}"
         lines.append(Line(name, source, wanted, frame, partial(hear, name)))
     return lines

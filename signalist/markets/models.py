@@ -6,8 +6,10 @@ from django.db import models
 
 from signalist.db.fields import ExactDecimalField
 from signalist.domain.candles import Candle as CandleValue
-from signalist.domain.instruments import InstrumentKind, InstrumentSpec
-from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource  # noqa: F401  # Django looks for models here
+from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
+from signalist.markets.depth_models import BookShot, DepthWish  # noqa: F401  # Django looks for models here
+from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource, PriceSource  # noqa: F401  # Django looks for models here
+from signalist.markets.listing_models import InstrumentChange, VenueListing  # noqa: F401  # likewise
 
 
 class AssetPair(models.Model):
@@ -20,7 +22,11 @@ class AssetPair(models.Model):
 
 
 class Instrument(models.Model):
-    """One per venue and symbol. Quote currency and price scale are its own, whatever the pair."""
+    """One per venue and symbol. Quote currency and price scale are its own, whatever the pair.
+
+    `is_active`: this installation offers it. `trading`: what its venue lets people do in it, since `trading_since` as far as we know (None:
+    always, so far). Fees are fractions of an order's value; None where the venue does not tell.
+    """
 
     venue = models.CharField(max_length=20)
     symbol = models.CharField(max_length=40)
@@ -33,6 +39,10 @@ class Instrument(models.Model):
     min_quantity = ExactDecimalField()
     min_notional = ExactDecimalField()
     max_leverage = ExactDecimalField(default=1)
+    taker_fee = ExactDecimalField(null=True, blank=True)
+    maker_fee = ExactDecimalField(null=True, blank=True)
+    trading = models.CharField(max_length=12, default=Trading.ONLINE.value)
+    trading_since = models.DateTimeField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
 
     class Meta:
@@ -40,6 +50,11 @@ class Instrument(models.Model):
 
     def __str__(self) -> str:
         return f"{self.venue}:{self.symbol}"
+
+    @property
+    def trading_word(self) -> str:
+        """What may be done in it, for people."""
+        return {"online": "Open", "closed": "Halted"}.get(self.trading, self.trading.replace("_", " ").capitalize())
 
     def spec(self) -> InstrumentSpec:
         """The instrument as the pure core knows it."""
@@ -54,6 +69,9 @@ class Instrument(models.Model):
             self.min_quantity,
             self.min_notional,
             self.max_leverage,
+            self.taker_fee,
+            self.maker_fee,
+            Trading(self.trading),
         )
 
 

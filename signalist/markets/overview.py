@@ -10,6 +10,7 @@ from decimal import Decimal
 from signalist.domain.timeframes import timeframe
 from signalist.markets.history import Span, closes, spans
 from signalist.markets.models import Instrument
+from signalist.markets.newest import newest_prices
 from signalist.markets.selectors import latest_prices
 
 Closes = list[tuple[datetime, Decimal]]
@@ -53,10 +54,13 @@ class Glance:
 
 
 def last_prices(instrument_ids: Sequence[int], now: datetime) -> dict[int, LastPrice]:
-    """The newest price of each instrument that has one. One query."""
+    """The newest price of each instrument that has one, stored or heard by this process. One query."""
+    stored = latest_prices(instrument_ids)
+    known = {key: newest_prices.newer(key, stored.get(key)) for key in instrument_ids}
     return {
-        key: LastPrice(price, at, max(now - at, timedelta(0)))
-        for key, (price, at) in latest_prices(instrument_ids).items()
+        key: LastPrice(found[0], found[1], max(now - found[1], timedelta(0)))
+        for key, found in known.items()
+        if found is not None
     }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from signalist.db import fast
 from signalist.db.kept import Kept
-from signalist.domain.candles import Candle, CandleArrays
+from signalist.domain.candles import Candle, CandleArrays, Numbers, numbers
 from signalist.domain.timeframes import Timeframe
 from signalist.markets import models as rows
 
@@ -64,6 +64,7 @@ class CandleWindow:
     def __init__(self, instrument_id: int, frame: Timeframe, bars: int) -> None:
         self._instrument_id, self._frame, self._bars = instrument_id, frame, bars
         self._candles: list[Candle] = []
+        self._numbers: list[Numbers] = []
 
     def at(self, close: datetime) -> Shown | None:
         """The `bars` candles up to the one that closed at `close`, and that one; None when it is not there."""
@@ -74,7 +75,7 @@ class CandleWindow:
             self._extend(newest, close)
         if not self._candles or self._candles[-1].close_time != close:
             return None
-        return CandleArrays.of(self._candles[-self._bars :]), self._candles[-1]
+        return CandleArrays.of_numbers(self._numbers[-self._bars :]), self._candles[-1]
 
     def covers(self, instrument_id: int, frame: Timeframe) -> bool:
         """Whether this is a window on that instrument and timeframe."""
@@ -83,8 +84,7 @@ class CandleWindow:
     def saw(self, candle: Candle) -> None:
         """Take the candle that was stored just now, where it follows the newest; the feed is the one writer, so nothing lies between."""
         if self._candles and self._candles[-1].close_time < candle.close_time:
-            self._candles.append(candle)
-            self._trim()
+            self._append([candle])
 
     def _extend(self, newest: datetime, close: datetime) -> None:
         found = self._stored(
@@ -94,16 +94,18 @@ class CandleWindow:
         if len(fresh) > WINDOW_SLACK:
             self._reload(close)
             return
-        self._candles += fresh
-        self._trim()
+        self._append(fresh)
 
-    def _trim(self) -> None:
+    def _append(self, fresh: Sequence[Candle]) -> None:
+        self._candles += fresh
+        self._numbers += map(numbers, fresh)
         if len(self._candles) > self._bars + WINDOW_SLACK:
-            self._candles = self._candles[-self._bars :]
+            self._candles, self._numbers = self._candles[-self._bars :], self._numbers[-self._bars :]
 
     def _reload(self, close: datetime) -> None:
         found = self._stored("close_time <= %s ORDER BY close_time DESC", self._bars, close)
-        self._candles = [candle.value() for candle in reversed(found)]
+        self._candles, self._numbers = [], []
+        self._append([candle.value() for candle in reversed(found)])
 
     def _stored(self, condition: str, limit: int, *moments: datetime) -> list[rows.Candle]:
         times = [fast.prepared(rows.Candle, "close_time", moment) for moment in moments]

@@ -18,27 +18,29 @@ from django.db import InterfaceError, OperationalError
 from signalist.clock import Clock, monotonic
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.logs import logger
-from signalist.markets import feed_books, feed_lease, feeds
-from signalist.markets.batch_prices import KEPT, BatchPrices
+from signalist.markets import feed_books, feed_lease, feeds, price_books
+from signalist.markets.asking import Asking
 from signalist.markets.board import Board
+from signalist.markets.book_watch import BookWatch
 from signalist.markets.dated_rates import rates_of, take_rates
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filled, Filler, Hole
 from signalist.markets.hearing import Ear, Unstored
 from signalist.markets.lines import Line, lines_for
+from signalist.markets.listing_work import ListingKeeper
 from signalist.markets.settling import Outcome, settle_candles
 from signalist.markets.side_work import SideWork
 from signalist.markets.tracking import Series
 from signalist.markets.wanted import BASE, Wanted
 from signalist.markets.watching import Market
-from signalist.venues.market_data import MarketData
+from signalist.venues.market_data import MarketData, TellsPrices
 
 log = logger(__name__)
 
 T = TypeVar("T")
 
 PRICES_EVERY, ROWS_EVERY, WANTED_EVERY, TURN = 1.0, 2.0, 5.0, 0.1
-BATCH_EVERY, RATES_EVERY = KEPT, 120.0
+RATES_EVERY = 120.0
 HIGHER_AFTER = timedelta(seconds=5)
 """So long after a boundary a higher candle must have been made of its parts; then its venue is asked for it."""
 PAST = 300
@@ -60,7 +62,7 @@ class MarketService:
         database: Doing[object],
         engine: uuid.UUID,
         wanted: Callable[[], Wanted],
-        others: Sequence[MarketData] = (),
+        others: Sequence[TellsPrices] = (),
     ) -> None:
         self.source, self._clock, self._engine, self._wanted = source, clock, engine, wanted
         self._database = database
@@ -71,8 +73,11 @@ class MarketService:
         self._unstored = Unstored()
         self._filler = Filler(source, clock, self._filled)
         self._ear = Ear(clock, self.board, self.markets, self._unstored, self._filler)
-        self.batch = BatchPrices([source, *others])
+        self.asking = Asking([source, *others], self._ear, clock, database, self.routes)
         self._works = SideWork()
+        self.listing = ListingKeeper(source, clock, database)
+        self._ear.told_of = self.listing.told
+        self.books = BookWatch(source, clock, database, self.routes, self._ear.troubled)
         self._due: dict[str, float] = {}
         self._checked: dict[tuple[str, str], datetime] = {}
         self._holds = False
@@ -101,7 +106,7 @@ class MarketService:
 
     async def turn(self) -> None:
         """One round: the lease, what is wanted, what time makes of what was heard, and what is to be stored."""
-        if self._is_due("lease", feed_lease.RENEW_EVERY):
+        if self._is_due("lease", feed_lease.RENEW_EVERY if self._holds else feed_lease.ASK_EVERY):
             token = await self._do(lambda: feed_lease.hold(self.source.code, self._engine, self._clock.now()))
             if token is None and self._holds:
                 log.warning("feed_lost_its_lease", source=self.source.code)
@@ -129,6 +134,7 @@ class MarketService:
         symbols = {key: symbol for symbol, keys in wanted.routes.items() for key in keys}
         row = await self._do(lambda: feed_books.source_of(self.source.code))
         begun = await self._do(lambda: feed_books.begin(row, symbols, BASE))
+        await self._do(lambda: self.asking.begin(row))
         now = self._clock.now()
         fresh = {}
         for symbol, keys in sorted(wanted.routes.items()):
@@ -147,7 +153,8 @@ class MarketService:
         self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear))
         self._want_higher(now)
         self._works.begin({name: line.keep for name, line in self._ear.lines.items()})
-        self._works.begin({"history": self._filler.keep, "prices": self._ask_prices, "time": self._let_time_pass})
+        self._works.begin({"listing": self.listing.keep, "books": self.books.keep})
+        self._works.begin({"history": self._filler.keep, "prices": self.asking.keep, "time": self._let_time_pass})
 
     def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:
         """Go on behind what is stored; where nothing is, or it is long ago, ask for some of the past and go on from here."""
@@ -255,25 +262,14 @@ class MarketService:
             await asyncio.sleep(TURN)
             self._ear.time_passes()
 
-    async def _ask_prices(self) -> None:
-        """Where the stream is not there, ask for prices, all in one request; once at the beginning, too."""
-        while True:
-            silent = self._ear.silent_symbols()
-            if silent:
-                said = await self.batch.prices(silent)
-                for ticker in said.tickers.values():
-                    self._ear.priced(ticker)
-            await asyncio.sleep(BATCH_EVERY)
-
     async def _keep_rows(self) -> None:
         """Write how everything stands, what has changed of it."""
         assert self.row is not None
         row, now = self.row, self._clock.now()
         before = row.standing
         standing = self._ear.standing(row, now)
-        if (counts := self.batch.successes.get(self.source.code)) is not None:
-            row.batches, row.batches_failed, row.batch_ms = counts.requests, counts.failed, counts.last_ms
-            row.batch_asked, row.batch_got = counts.last_asked, counts.last_got
+        if asked := self.asking.news():
+            await self._do(lambda: price_books.keep_up(asked))
         changed = [
             feed
             for symbol, market in self.markets.items()
@@ -284,6 +280,10 @@ class MarketService:
 
     async def _do(self, function: Callable[[], T]) -> T:
         return await self._database(function)  # type: ignore[return-value]  # what it runs says what it returns
+
+    def routes(self) -> Mapping[str, Sequence[int]]:
+        """The instruments that each symbol feeds now; none where another engine does."""
+        return {symbol: market.instrument_ids for symbol, market in self.markets.items()}
 
     def lines(self) -> Mapping[str, Line]:
         """The connections by name."""

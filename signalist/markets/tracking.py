@@ -1,8 +1,8 @@
 """One market's candles of one timeframe as a stream tells them: which are closed, which are missing, which come too early or too late.
 
 Pure: it is told what arrives and what time it is, and answers with what follows. A candle counts as closed where its venue says so, or
-where its time is over by our clock and the stream lives; never before its time is over, whatever anybody says. What is closed is told in
-any order: whether that row exists already, and whether it says the same, is for whoever stores it.
+where its time is over, as whoever listens knows of its venue, and the stream lives; never before its time is over by our clock, whatever
+anybody says. What is closed is told in any order: whether that row exists already, and whether it says the same, is for whoever stores it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from signalist.domain.candles import Candle
 from signalist.domain.errors import DomainError
 from signalist.domain.money import is_storable, settle
 from signalist.domain.timeframes import Timeframe
+from signalist.venues.market_data import SETTLES
 
-SETTLES = timedelta(milliseconds=700)
-"""So long after its time is over a candle may still get what was traded within it; a strategy may be started two seconds after it."""
 REMEMBERED = 64
 """Closed candles whose values are remembered, to tell a repetition from news without asking the database."""
 TOO_MANY = 1_000
@@ -96,6 +95,13 @@ class Series:
         if self.newest is not None and self.newest < over:
             found += self._hole(over)
         return found
+
+    def doubted(self, over: datetime) -> list[Finding]:
+        """Up to `over` everything should be closed, and the stream does not say so: it is asked of history, however it stands here."""
+        if self.newest is None or self.newest >= over:
+            return []
+        self.open = {close: candle for close, candle in self.open.items() if close > over}
+        return self._hole(over)
 
     def _over(self, until: datetime) -> list[Finding]:
         """Settle the unfinished candles up to `until`, and say what is missing before each."""

@@ -20,7 +20,7 @@ QUIET_AFTER = 3
 @dataclass(slots=True)
 class Market:
     """One symbol of the source and the rows of the instruments that it feeds, since the close `since`. `extra` are counts that the series
-    does not keep."""
+    does not keep; `price_from` is who was asked for the newest price, "" where the stream told it."""
 
     symbol: str
     feeds: Sequence[Feed]
@@ -32,6 +32,7 @@ class Market:
     heard_at: datetime | None = None
     lag: timedelta | None = None
     error: str = ""
+    price_from: str = ""
     since: datetime = BEGINNING
     _shown: tuple[object, ...] = ()
     _tell_at: datetime = BEGINNING
@@ -89,7 +90,7 @@ class Market:
         counts, state = self.counts(), self.state(standing, now, waits)
         lost = counts["gaps"] - counts["backfilled"] - counts["synthetic"]
         lag = None if self.lag is None else round(self.lag.total_seconds() * 1000)
-        matters = (state, self.last_candle, max(lost, 0), self.error[:200], *counts.values())
+        matters = (state, self.last_candle, max(lost, 0), self.error[:200], self.price_from, *counts.values())
         if matters == self._shown and now < self._tell_at:
             return []
         if not self._shown:
@@ -98,8 +99,17 @@ class Market:
         else:
             self._tell_at = now + TELL_EVERY
         self._shown = matters
-        shown = (state, self.last_candle, self.last_ticker, self.heard_at, lag, max(lost, 0), self.error[:200])
-        names = ("state", "last_candle", "last_ticker", "heard_at", "lag_ms", "open_gaps", "last_error")
+        shown = (
+            state,
+            self.last_candle,
+            self.last_ticker,
+            self.heard_at,
+            lag,
+            max(lost, 0),
+            self.error[:200],
+            self.price_from,
+        )
+        names = ("state", "last_candle", "last_ticker", "heard_at", "lag_ms", "open_gaps", "last_error", "price_from")
         for feed in self.feeds:
             for name, value in (*zip(names, shown, strict=True), *counts.items()):
                 setattr(feed, name, value)

@@ -16,7 +16,8 @@ from signalist.events.outbox import Fact, emit
 from signalist.risk.models import REASON, Layer, SharedSwitch, SharedSwitchChange, TenantSwitch, TenantSwitchChange
 from signalist.risk.restraints import STRICTNESS
 from signalist.strategies.models import Strategy
-from signalist.trading.models import Execution, ExecutionStatus, Position, Subscription
+from signalist.trading import stop_tries
+from signalist.trading.models import Execution, ExecutionStatus, Subscription
 from tenants.models import Tenant, User
 
 
@@ -186,8 +187,7 @@ def _set_account(where: Where, state: AccountState, reason: str, asking: Asking)
     account.stopped_by_operator = asking.holds(state, held=held)
     account.save(update_fields=["state", "state_reason", "stopped_by_operator"])
     if state == AccountState.ACTIVE:
-        # What halted it may have left a position without its stop.
-        Position.objects.filter(account=account, is_open=True).update(protection_due=True)
+        stop_tries.start_anew(account)  # what halted it may have left a position without its stop
     where.account.state, where.account.state_reason = account.state, account.state_reason
     return before[0], reason if before[1] == said else ""
 

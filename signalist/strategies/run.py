@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 
 from signalist.db import fast
 from signalist.db.units import statement_unit, unit
@@ -52,6 +52,8 @@ ORDER BY c.close_time, s.id
 ON CONFLICT DO NOTHING
 RETURNING id, schedule_id, candle_close, status
 """
+_CLAIM_NAMES = tuple(re.findall(r"\{(\w+)\}", _CLAIM))
+_CLAIM_MARKED = re.sub(r"\{\w+\}", "%s", _CLAIM)
 
 
 def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
@@ -78,15 +80,17 @@ def claim(engine: uuid.UUID, now: datetime) -> Sequence[StrategyRun]:
 
 def _claim_statement(engine: uuid.UUID, now: datetime) -> tuple[str, list[object]]:
     """The statement and its parameters, as this database wants them."""
-    moment = connection.ops.adapt_datetimefield_value
+
+    def moment(at: datetime) -> object:
+        return fast.prepared(StrategyRun, "claimed_at", at)
+
     values: dict[str, object] = {
         "late": moment(now - LATE_AFTER),
         "now": moment(now),
         "oldest": moment(now - LOOK_BACK),
-        "engine": StrategyRun._meta.get_field("engine").get_db_prep_value(engine, connection),
+        "engine": fast.prepared(StrategyRun, "engine", engine),
     }
-    names = re.findall(r"\{(\w+)\}", _CLAIM)
-    return re.sub(r"\{\w+\}", "%s", _CLAIM), [values[name] for name in names]
+    return _CLAIM_MARKED, [values[name] for name in _CLAIM_NAMES]
 
 
 def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID]) -> Sequence[StrategyRun]:

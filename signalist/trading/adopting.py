@@ -16,7 +16,7 @@ from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.domain.orders import NAMESPACE, Leg, OrderStatus, OrderType, Side
 from signalist.domain.signals import Direction, SignalKind
-from signalist.trading.discrepancies import Discrepancy, ForeignFill
+from signalist.trading.discrepancies import STOCK, Discrepancy, ForeignFill
 from signalist.trading.folding import fold_fills
 from signalist.trading.keys import order_ids
 from signalist.trading.models import Execution, ExecutionStatus, Instruction, InstructionKind, Order, Position
@@ -37,7 +37,8 @@ def adopt(row: Discrepancy, account: Account, now: datetime) -> str:
     positions = fast.select_ids(Position, [account.pk], "is_open", column="account_id", lock="update")
     held = [p for p in positions if p.instrument_id == row.instrument_id]
     ours = sum((_signed(p) for p in held), ZERO)
-    if ours + beside(row) != row.ours:
+    own = ZERO if row.facts.get(STOCK) else beside(row)  # of stock, what lies beside was not counted
+    if ours + own != row.ours:
         return "Our books have moved since the last look. Look at the new numbers first."
     closing = Side.SELL if (ours or row.ours) > 0 else Side.BUY  # what lies beside may have another sign
     fills = _fills(row, abs(row.ours - row.theirs), closing, now)

@@ -11,8 +11,8 @@ from signalist.audit.writing import record
 from signalist.domain.errors import DomainError
 from signalist.domain.orders import NAMESPACE
 from signalist.events.outbox import Fact, emit
-from signalist.trading.actions import Refused
 from signalist.trading.models import Instruction, InstructionKind
+from signalist.trading.terms import Refused
 from tenants.models import User
 
 USED = "This form was used already, for something else. Nothing was done; open a new one."

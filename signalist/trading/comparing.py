@@ -14,7 +14,7 @@ from typing import Any
 from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.signals import Direction
-from signalist.trading.discrepancies import BALANCE, POSITION, AccountLook, Discrepancy, Kind, State
+from signalist.trading.discrepancies import BALANCE, POSITION, STOCK, AccountLook, Discrepancy, Kind, State
 from signalist.trading.models import Order, Position
 from signalist.venues.base import Balance, NetPosition, OpenOrder, OrderReport, Reports
 
@@ -88,7 +88,8 @@ class Sight:
 
 @dataclass(slots=True)
 class Found:
-    """What a look comes to. `moving`: symbols that could not be compared; `turned_up`: orders of ours that we had given up."""
+    """What a look comes to. `moving`: symbols that could not be compared; `turned_up`: orders of ours that we had given up; `beside`: fills
+    of the person's own were told, which paid and took of the same money."""
 
     sights: list[Sight]
     moving: set[str]
@@ -96,21 +97,26 @@ class Found:
     turned_up: list[OrderReport]
     balance_compared: bool
     expected: Decimal | None
+    beside: bool = False
 
 
-def compare(books: Books, snapshot: Snapshot) -> Found:
-    """What differs now. That it lasts, and is no mere delay, is for the caller to see."""
+def compare(books: Books, snapshot: Snapshot, *, stock: bool = False) -> Found:
+    """What differs now. That it lasts, and is no mere delay, is for the caller to see. `stock`: the venue tells what is held, whoever
+    bought it; what lies beside our positions is the person's own, and only a lack is a difference."""
     moving = {books.symbols[order.instrument_id] for order in books.orders if is_moving(order)}
     sums = position_sums(books, snapshot.positions)
+    for line in sums if stock else ():
+        line["own"] = plain(max(Decimal(line["venue"]) - Decimal(line["ours"]), ZERO))
     sights = [*_external_orders(books, snapshot), *_lost_orders(books, snapshot), *_changed_orders(books, snapshot)]
-    sights += [sight for line in sums if line["symbol"] not in moving for sight in _position(books, line)]
+    sights += [sight for line in sums if line["symbol"] not in moving for sight in _position(books, line, stock=stock)]
     unexplained = any(s.subject == POSITION for s in sights) or any(d.subject == POSITION for d in books.standing)
     quiet = not moving and not unexplained
     expected = _expected(books) if quiet else None
     if expected is not None and abs(snapshot.balance.total - expected) >= CENT + books.worth:
         lacks = snapshot.balance.total < expected
         sights.append(Sight(Kind.BALANCE_GAP, "", BALANCE, expected, snapshot.balance.total, pauses=lacks))
-    return Found(sights, moving, sums, _turned_up(books, snapshot), quiet, expected)
+    explained = {d.symbol for d in books.standing if d.subject == POSITION} - {s.symbol for s in sights} - moving
+    return Found(sights, moving, sums, _turned_up(books, snapshot), quiet, expected, stock and bool(explained))
 
 
 def is_moving(order: Order) -> bool:
@@ -250,16 +256,16 @@ def position_sums(books: Books, theirs: Sequence[NetPosition]) -> list[dict[str,
     return lines
 
 
-def _position(books: Books, line: Mapping[str, Any]) -> list[Sight]:
-    symbol, own, theirs = line["symbol"], Decimal(line["own"]), Decimal(line["venue"])
+def _position(books: Books, line: Mapping[str, Any], *, stock: bool) -> list[Sight]:
+    symbol, theirs, own = line["symbol"], Decimal(line["venue"]), ZERO if stock else Decimal(line["own"])
     ours = Decimal(line["ours"]) + own
     standing = next((d for d in books.standing if d.place == (symbol, POSITION) and d.state == State.OPEN), None)
     foreign = None if standing is None else books.foreign.get(standing.pk)
-    if foreign is None and theirs in (ours, Decimal(line["ours"])):
+    if (stock and theirs >= ours) or (foreign is None and theirs in (ours, Decimal(line["ours"]))):
         return []
     kind = position_kind(ours, theirs, foreign, own)
     told = "yes" if foreign is not None and foreign == theirs - ours else ""
-    return [Sight(kind, symbol, POSITION, ours, theirs, {"told": told})]
+    return [Sight(kind, symbol, POSITION, ours, theirs, {"told": told, **({STOCK: "yes"} if stock else {})})]
 
 
 def position_kind(ours: Decimal, theirs: Decimal, foreign: Decimal | None, own: Decimal = ZERO) -> Kind:

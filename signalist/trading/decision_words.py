@@ -216,6 +216,10 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
     "basis": _basis,
     "faulty": lambda facts: Reason("Terms that cannot be", _sentence(facts.text("problem"))),
     "late": _late,
+    "not_tradable": lambda facts: Reason(
+        "Not tradable now",
+        f"The venue says that {facts.market.symbol} is {facts.text('state').replace('_', ' ')}: it takes no such entries. Exits are sent.",
+    ),
     "paused": _fixed("Subscription paused", "It takes no entries; exits and protection go on."),
     "ended": _fixed("Subscription ended", "It takes no entries; what was open keeps its exits and protection."),
     "account_reducing": _account("REDUCING", "Exits only"),

@@ -22,6 +22,8 @@ from tenants.rows import TenantRow
 
 POSITION, BALANCE = "position", "balance"
 """The subjects of differences that are not about one order."""
+STOCK, UNREAD = "stock", "unread_until"
+"""Facts: the venue tells what is held, whoever bought it; and its history was not read before that moment, though that was wanted."""
 
 
 class Kind(models.TextChoices):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from signalist.display.numbers import money, price, quantity
 from signalist.domain.orders import Leg
-from signalist.trading.discrepancies import Answer, Discrepancy, Kind
+from signalist.trading.discrepancies import STOCK, UNREAD, Answer, Discrepancy, Kind
 from signalist.trading.labels import Market
 from signalist.trading.naming import CANDIDATES
 
@@ -42,7 +43,8 @@ def title(kind: str) -> str:
 
 def explained(row: Discrepancy, market: Market | None, currency: str) -> str:
     """What differs, in a sentence or two with both sides' numbers."""
-    return _SENTENCES[Kind(row.kind)](row, market, currency)
+    said = _SENTENCES[Kind(row.kind)](row, market, currency)
+    return said if UNREAD not in row.facts else f"{said} {_unread(row)}"
 
 
 def consequence(row: Discrepancy, market: Market | None) -> str:
@@ -151,6 +153,12 @@ def _in_doubt(row: Discrepancy, market: Market | None, currency: str) -> str:
     return f"{doubt} of {row.symbol}. It is never sent again, and is looked up, less and less often, until the venue answers."
 
 
+def _unread(row: Discrepancy) -> str:
+    """That what is unknown may be why."""
+    since = datetime.fromisoformat(row.facts[UNREAD])
+    return f"The venue's history was read back to {since:%-d %B %Y} only: what was filled before that is not in our books, and may be why."
+
+
 def _both(row: Discrepancy, market: Market | None) -> str:
     if row.ours is None or row.theirs is None:
         return "The next look at the venue compares both sides."
@@ -167,6 +175,8 @@ def _larger(row: Discrepancy, market: Market | None, currency: str) -> str:
 
 
 def _smaller(row: Discrepancy, market: Market | None, currency: str) -> str:
+    if row.facts.get(STOCK):
+        return f"{_both(row, market)} A part was sold or moved by hand. What is held beyond our positions is yours, and is not asked about."
     return f"{_both(row, market)} A part was closed, liquidated or moved, and no fill of it was told."
 
 

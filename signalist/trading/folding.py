@@ -22,6 +22,7 @@ from signalist.domain.protection import tighter
 from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
+from signalist.trading import stop_tries
 from signalist.trading.folded_rows import exit_type, fill_row, order_filled, trade_closed, trade_row
 from signalist.trading.halting import halted
 from signalist.trading.ledgers import Ledger, opened_ledger
@@ -29,12 +30,12 @@ from signalist.trading.models import AccountBalance, Execution, Order, Position
 from signalist.trading.naming import named
 from signalist.trading.noting import take_foreign
 from signalist.trading.reservations import release_reservations
-from signalist.trading.transitions import ORDER_FILLED, move_if_allowed, take_quantity
+from signalist.trading.transitions import ORDER_FILLED, move, move_if_allowed, take_quantity
 from signalist.venues.base import FillReport, OrderReport, Reports
 
 _POSITION = (
     "is_open is_closing quantity entry_quantity entry_value exit_quantity exit_value fees stop first_stop target protection_due"
-    " lost_stops closed_at"
+    " lost_stops refused_stops bare_since closed_at"
 ).split()
 
 
@@ -86,7 +87,10 @@ def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
     order.filled += report.quantity
     order.filled_value += settle(report.quantity * report.price)
     order.fees += report.fee
-    move_if_allowed(order, OrderStatus.FILLED if order.filled >= order.quantity else OrderStatus.PARTIAL, ledger.now)
+    whole = order.filled >= order.quantity
+    if whole and order.state is OrderStatus.REJECTED:
+        move(order, OrderStatus.WORKING, ledger.now)  # given up, and there all the same: with this it is over
+    move_if_allowed(order, OrderStatus.FILLED if whole else OrderStatus.PARTIAL, ledger.now)
     ledger.touched_orders[order.pk] = order
     fact = FillFact(Side(report.side), Leg(order.leg), report.quantity, report.price, report.fee, report.time)
     try:
@@ -198,9 +202,12 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     given_up = order.state is OrderStatus.REJECTED
     if given_up and not change.status.is_open:
         return
+    if to is OrderStatus.WORKING and order.filled and not given_up:
+        # What was said before its last fill may be heard after it.
+        to = OrderStatus.FILLED if order.filled >= order.quantity else OrderStatus.PARTIAL
     taken_away = to is OrderStatus.CANCELLED and not order.cancel_wanted
     moved = move_if_allowed(order, to, ledger.now, change.reason)
-    if moved and not change.reason and to is OrderStatus.WORKING:
+    if moved and not change.reason and to.is_open:
         order.reason = ""  # why it was in doubt is over
     order.not_before = None
     ledger.touched_orders[order.pk] = order
@@ -214,6 +221,8 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
         if taken_away and order.leg == Leg.STOP and position.is_open:
             soon = ledger.now - order.created_at <= TAKEN_AWAY_SOON
             position.lost_stops = position.lost_stops + 1 if soon else 1
+        if position.is_open and stop_tries.has_failed(order):
+            stop_tries.count(position, order, ledger.now)
         ledger.touched_positions[position.pk] = position
 
 

@@ -13,8 +13,9 @@ from signalist.strategies.gate_reports import newest_report
 from signalist.strategies.models import Schedule, StrategyVersion
 from signalist.strategies.selectors import forget_schedules
 from signalist.strategies.version_models import VersionState
-from signalist.trading.actions import Refused, tell
+from signalist.trading.actions import tell
 from signalist.trading.models import Subscription, SubscriptionStatus
+from signalist.trading.terms import Refused
 from tenants.models import User
 
 # What the gate says about the risk of a version, and how a reader calls it.

@@ -13,10 +13,12 @@ from typing import Any
 
 from signalist.accounts.models import Account
 from signalist.db import fast
+from signalist.domain.instruments import InstrumentKind
 from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import Side
 from signalist.events.outbox import Fact, emit
 from signalist.markets.models import Instrument
+from signalist.markets.selectors import instruments
 from signalist.trading.comparing import Sight
 from signalist.trading.discrepancies import POSITION, Answer, Discrepancy, ForeignFill, Kind, State
 from signalist.trading.dust import given_up
@@ -175,10 +177,17 @@ def take_foreign(reports: Mapping[int, Sequence[FillReport]], accounts: Mapping[
             told = [report for report in fresh.values() if report.symbol == symbol]
             row = next((d for d in rows[account_id] if d.place == (symbol, POSITION) and d.state == State.OPEN), None)
             if row is None:
-                sight = Sight(Kind.UNKNOWN_FILL, symbol, POSITION, None, None)
+                sight = Sight(Kind.UNKNOWN_FILL, symbol, POSITION, None, None, pauses=_touches(told, known.get(symbol)))
                 row = begun(account, sight, known.get(symbol), 0, now)
                 store([row])
             fast.insert([_foreign(row, report) for report in told])
+
+
+def _touches(told: Sequence[FillReport], instrument_id: int | None) -> bool:
+    """Whether strangers' fills may have taken of what we hold: what is bought from stock is the person's own, and the next look says so."""
+    if instrument_id is None or any(report.side is Side.SELL for report in told):
+        return True
+    return instruments([instrument_id])[instrument_id].kind != InstrumentKind.SPOT
 
 
 def _foreign(row: Discrepancy, report: FillReport) -> ForeignFill:

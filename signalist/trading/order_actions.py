@@ -20,9 +20,9 @@ from signalist.domain.signals import Direction, Levels, levels_error
 from signalist.markets.models import Instrument
 from signalist.markets.overview import FRESH_WITHIN
 from signalist.markets.selectors import latest_prices
-from signalist.trading.actions import Refused
 from signalist.trading.commands import command, same_command, told
 from signalist.trading.models import ACTIVE_ORDER, Instruction, InstructionKind, Order, Position
+from signalist.trading.terms import Refused
 from signalist.trading.tickets import check_levels, check_quantity, decision_due
 from tenants.models import User
 

@@ -21,7 +21,6 @@ from signalist.domain.orders import Leg, OrderType
 from signalist.domain.signals import Direction
 from signalist.domain.sizing import LARGEST_FRACTION
 from signalist.markets.models import Instrument
-from signalist.trading.actions import Refused
 from signalist.trading.commands import USED, command, same_command, told
 from signalist.trading.models import (
     ACTIVE_ORDER,
@@ -33,6 +32,7 @@ from signalist.trading.models import (
     Subscription,
     SubscriptionStatus,
 )
+from signalist.trading.terms import Refused
 from tenants.models import User
 
 DECIDED_WITHIN = timedelta(seconds=60)
@@ -187,6 +187,10 @@ def check_ticket(ticket: Ticket) -> None:
     spec = ticket.instrument.spec()
     if not ticket.instrument.is_active:
         raise Refused("instrument", f"{ticket.instrument} is not traded any more.")
+    if not spec.trading.takes_entries(limit=ticket.type is OrderType.LIMIT):
+        raise Refused(
+            "instrument", f"Its venue takes no such orders in {ticket.instrument} now ({spec.trading.value})."
+        )
     if ticket.type not in (OrderType.MARKET, OrderType.LIMIT):
         raise Refused("type", "An order by hand is a market or a limit order.")
     if (ticket.type is OrderType.LIMIT) != (ticket.price is not None):

@@ -7,13 +7,14 @@ Quantities are in base units, prices and fees in quote currency, times aware UTC
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol, runtime_checkable
 
 from signalist.domain.orders import OrderStatus, OrderType, Side
+from signalist.venues.errors import VenueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Capabilities:
     `nets`: one net position per account and instrument. `amend`: quantity and trigger can be changed in place.
     `reserves_exits`: each resting exit locks its quantity, so that a stop and a target for the same one cannot both rest; where it does
     not, both do, and what is left of one is cancelled when the other has filled.
+    `holds_stock`: it knows no positions, only what is held of each asset, whoever bought it: what lies beside ours is the person's own.
+    `batch`: how many orders of one instrument may be placed in one request; 0 where each goes by itself, else its session `PlacesMany`.
     `looks` × `look_interval` seconds: how often an order must not be found before it counts as never arrived.
     """
 
@@ -38,6 +41,8 @@ class Capabilities:
     look_interval: float
     answer_within: float
     reserves_exits: bool = False
+    holds_stock: bool = False
+    batch: int = 0
 
     def rests(self, kind: OrderType) -> bool:
         """Whether the venue keeps such an order until its time; what it does not keep is watched by the engine."""
@@ -114,12 +119,17 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What happened in an account after a cursor, in the venue's order, with the balance after it. `cursor` asks for what follows."""
+    """What happened in an account after a cursor, in the venue's order, with the balance after it. `cursor` asks for what follows.
+
+    `unread_until`: the venue was not asked, or tells nothing, of what happened before that, though it was behind the cursor; None where
+    nothing is missing.
+    """
 
     orders: tuple[OrderReport, ...]
     fills: tuple[FillReport, ...]
     balance: Balance
     cursor: str
+    unread_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +183,10 @@ class Session(Protocol):
 
     async def place(self, request: OrderRequest) -> Ack: ...
 
-    async def cancel(self, client_order_id: str) -> OrderReport: ...
+    async def cancel(self, client_order_id: str) -> OrderReport:
+        """Take the order back, and tell what became of it: it counts as gone where the report itself shows it as over, and is in doubt and
+        looked up where not. Raises OrderNotOpen where there is none to take back."""
+        ...
 
     async def amend(self, client_order_id: str, quantity: Decimal, trigger: Decimal | None = None) -> OrderReport:
         """Change the order's whole quantity, and its trigger where one is given, in place and together."""
@@ -220,6 +233,40 @@ class TellsRights(Protocol):
 
     async def rights(self) -> KeyRights:
         """The rights of the key as they are now. Raises BadCredential where it is no longer one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """How a venue runs an account, in words for people, "" for what it does not tell: how much the account may ask (`tier`), against what
+    it trades (`margin`), and how it holds what it buys (`held_as`). `problem` is a sentence about what cannot be traded with as it is.
+    All of it is read, and nothing of it ever changed by us."""
+
+    tier: str = ""
+    margin: str = ""
+    held_as: str = ""
+    problem: str = ""
+
+
+@runtime_checkable
+class TellsFacts(Protocol):
+    """A session that can be asked how its venue runs the account."""
+
+    async def facts(self) -> AccountFacts:
+        """As it is now."""
+        ...
+
+
+@runtime_checkable
+class PlacesMany(Protocol):
+    """A session that can ask for several orders in one request."""
+
+    async def place_many(self, requests: Sequence[OrderRequest]) -> tuple[Ack | VenueError, ...]:
+        """Place orders of one instrument; what became of each, in their order. As with `place`, none is sent a second time."""
+        ...
+
+    async def cancel_many(self, client_order_ids: Sequence[str]) -> tuple[OrderReport | VenueError, ...]:
+        """Cancel orders; what became of each, in their order."""
         ...
 
 

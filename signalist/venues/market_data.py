@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
 from signalist.domain.candles import Candle
-from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.instruments import InstrumentSpec, Trading
 from signalist.domain.timeframes import Timeframe
+
+SETTLES = timedelta(milliseconds=700)
+"""So long after its time is over, by its venue's clock, a candle may still get what was traded within it."""
 
 
 class Channel(StrEnum):
@@ -26,11 +29,13 @@ class Channel(StrEnum):
     TICKER = "ticker"
     CANDLES = "candles"
     BOOK = "book"
+    MARKETS = "markets"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One channel of one market. `frame` goes with CANDLES, `depth` (levels on each side) with BOOK."""
+    """One channel of one market; of all, where `symbol` is "", for MARKETS alone. `frame` goes with CANDLES, `depth` (levels on each side)
+    with BOOK."""
 
     channel: Channel
     symbol: str
@@ -61,12 +66,14 @@ class Ticker:
 
 @dataclass(frozen=True, slots=True)
 class CandleUpdate:
-    """A candle as it stands. `closed`: the venue says that nothing will be added to it; else it is unfinished and may be said again."""
+    """A candle as it stands. `closed`: the venue says that nothing will be added to it; else it is unfinished and may be said again.
+    `at` is the venue's time when it said so, None where it does not tell."""
 
     symbol: str
     frame: Timeframe
     candle: Candle
     closed: bool
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,16 @@ class BookSnapshot:
     bids: tuple[BookLevel, ...]
     asks: tuple[BookLevel, ...]
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarketNews:
+    """What may be done in a market from now on, and its `rules` (steps and minimums as the stream tells them, to be compared with each
+    other and not with a list's)."""
+
+    symbol: str
+    trading: Trading
+    rules: tuple[Decimal, ...]
 
 
 class Standing(StrEnum):
@@ -107,9 +124,11 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The connection lives, and nothing happened. `at` is the venue's time where it says."""
+    """The connection lives, and nothing happened. `at` is the venue's time where it says, and `way` how many seconds passed from our asking
+    for it to the answer: it was written in between."""
 
     at: datetime | None = None
+    way: float | None = None
 
 
 class TroubleKind(StrEnum):
@@ -131,7 +150,7 @@ class Trouble:
     why: str
 
 
-Message = Ticker | CandleUpdate | BookSnapshot | StreamState | Heartbeat | Trouble
+Message = Ticker | CandleUpdate | BookSnapshot | MarketNews | StreamState | Heartbeat | Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +168,9 @@ class MarketLimits:
     `frames`: codes of the timeframes that it keeps itself, streamed and as history. `page`: candles in one answer. `reach`: how many of the
     newest candles it has at all, None without a limit. `pause`: seconds between two requests of history. `symbols_at_once`: markets in one
     request of tickers, None for all. `silence`: seconds without any message after which a connection counts as mute. `per_connection`:
-    subscriptions that one connection takes, None without a limit.
+    subscriptions that one connection takes, None without a limit. `tells_time`: its stream names the venue's own time soon after each
+    close of a candle, behind all that was said before, so that no clock of ours is needed to know that the candle is over.
+    `tells_markets`: its stream tells when what may be done in a market changes.
     """
 
     frames: frozenset[str]
@@ -159,10 +180,12 @@ class MarketLimits:
     symbols_at_once: int | None = None
     silence: float = 10.0
     per_connection: int | None = None
+    tells_time: bool = False
+    tells_markets: bool = False
 
 
-class MarketData(Protocol):
-    """One venue's public client."""
+class TellsPrices(Protocol):
+    """Who can be asked for prices of many markets at once: a venue's public client, or one that can do nothing else."""
 
     @property
     def code(self) -> str:
@@ -172,16 +195,24 @@ class MarketData(Protocol):
     @property
     def limits(self) -> MarketLimits: ...
 
+    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
+        """Tickers of `symbols`, or of all markets, by symbol, in one request. What the venue does not know is left out."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...
+
+
+class MarketData(TellsPrices, Protocol):
+    """One venue's public client."""
+
     async def instruments(self) -> tuple[InstrumentSpec, ...]:
-        """All markets that can be traded now, with their rules."""
+        """All markets as the venue lists them at this moment, with their rules, their fees and what may be done in them."""
         ...
 
     async def history(self, symbol: str, frame: Timeframe, since: datetime, until: datetime) -> HistoryPage:
         """Closed candles with `since` < close time <= `until`: the first page of them. Raises UnknownInstrument."""
-        ...
-
-    async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
-        """Tickers of `symbols`, or of all markets, by symbol, in one request. What the venue does not know is left out."""
         ...
 
     def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
@@ -190,8 +221,4 @@ class MarketData(Protocol):
         It ends with SessionLost when the connection does; connecting again, and when, is the caller's. Closing the iterator (`aclose`)
         closes the connection.
         """
-        ...
-
-    async def close(self) -> None:
-        """Let go of all connections."""
         ...

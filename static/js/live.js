@@ -54,6 +54,9 @@
       old.data = fresh.data;
       return mark(old.parentElement);
     }
+    // A price on the short way may have overtaken this one on the long way; a market that begins anew is long before.
+    const ahead = Number(old.dataset.at) - Number(fresh.dataset.at);
+    if (old.id === fresh.id && ahead > 0 && ahead < 60) return;
     // A time that says the same moment may stand here in the reader's zone.
     if (old.localName === "time" && old.dateTime === fresh.dateTime && old.dataset.local === fresh.dataset.local) return;
     attributes(old, fresh);
@@ -110,7 +113,7 @@
   const LONGEST_PAUSE = 30;
   const link = {
     state: "connecting", socket: null, cursor: "", heardAt: Date.now(), lostAt: null, nextAt: null,
-    tries: 0, beat: 3, silent: 8, timer: 0, opened: false, reason: "",
+    tries: 0, beat: 3, silent: 8, timer: 0, opened: false, reason: "", prices: "",
   };
 
   function connect() {
@@ -118,7 +121,7 @@
     drop();
     const address = new URL("/live/", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    address.search = new URLSearchParams({ regions, after: link.cursor, ...tenant() });
+    address.search = new URLSearchParams({ regions, prices: (link.prices = prices()), after: link.cursor, ...tenant() });
     link.heardAt = Date.now();
     link.nextAt = null;
     link.opened = false;
@@ -128,6 +131,16 @@
     socket.onclose = ({ code }) => closed(code);
     paint();
   }
+
+  // The instruments whose newest prices the page shows: they come one by one, as they move.
+  const prices = () => [...document.querySelectorAll(".last[id^=last-]")].slice(0, 200).map(({ id }) => id.slice(5)).join(",");
+
+  function shows() {
+    link.prices = prices();
+    say("show", { regions: regions.split(","), prices: link.prices.split(",") });
+  }
+
+  document.addEventListener("htmx:afterSettle", () => { if (link.state === "live" && prices() !== link.prices) shows(); });
 
   const tenant = () => (body.dataset.tenant ? { tenant: body.dataset.tenant } : {});
 
@@ -210,7 +223,7 @@
   // At once when the machine wakes, the network is back or somebody looks again.
   function hurry() {
     if (link.state !== "live" || Date.now() - link.heardAt > 2000 * link.beat) connect();
-    else say("show", { regions: regions.split(",") });
+    else shows();
   }
 
   addEventListener("online", connect);

@@ -43,7 +43,18 @@ def test_every_subscriber_is_entered_and_protected_once(database: OwnDatabase) -
 
 @pytest.mark.soak
 def test_poisoned_subscribers_keep_nobody_from_being_served(database: OwnDatabase) -> None:
-    options = ("--subscribers", "100", "--poison", "0.1", "--runs", "1", "--no-bare", "--json")
+    options = ("--subscribers", "100", "--poison", "all", "--runs", "1", "--no-bare", "--json")
     report = manage(database, "bench_fanout", *options).report
     assert (report["duplicates"], report["unprotected"], report["missing"]) == (0, 0, 0)
+    assert (report["poison"], len(report["poison_kinds"]), report["poisoned_missing"]) == (0.1, 5, 0)
     assert report["poison_ratio"] < 3  # one run on a machine that does other things; 1.5 is for medians of five
+
+
+@pytest.mark.soak
+@pytest.mark.postgresql
+def test_engines_share_the_subscribers_and_serve_each_of_them_once(database: OwnDatabase) -> None:
+    options = ("--subscribers", "20", "--engines", "2", "--latency-ms", "10", "--runs", "1", "--no-bare", "--json")
+    report = manage(database, "bench_fanout", *options).report
+    assert (report["engines"], report["duplicates"], report["unprotected"], report["missing"]) == (2, 0, 0, 0)
+    owners = database.rows("SELECT COUNT(*), COUNT(DISTINCT engine) FROM trading_orderattempt")
+    assert owners == [(60, 2)]

@@ -1,10 +1,12 @@
 """How long a price takes from the feed's socket to the sockets of its readers: `python -m tests.benchmarks.ticker_fanout --seconds 60`.
 
-A venue in another process sends 1,000 tickers a second of 200 instruments over one WebSocket. This process runs the market data service on
-them (with its own database, where it stores prices once a second and its rows every two) and serves 20 sockets, of which each follows 20
-instruments and gets what changed at most thirty times a second; a third process reads those. A price is timed from right after it was read
-off the feed's socket to when the message that carries it was given to the reader's socket: where several prices of an instrument go as one,
-from the first of them. Prints one JSON object; the exit status is 1 where the 99th percentile is over 100 ms or the memory grows.
+A venue in another process sends 1,000 tickers a second of 200 instruments over one WebSocket. This process runs the market data service
+on them (with its own database, where it stores prices once a second and its rows every two) and serves 20 sockets, of which each follows
+20 instruments and gets what changed at most thirty times a second; a third process reads those. A price is timed from right after it was
+read off the feed's socket to when the message that carries it was given to the reader's socket: where several prices of an instrument go
+as one, from the first of them. This is the fan-out inside one process; the way that a price really goes, from the engine's process to the
+web process's sockets, is measured by `ticker_relay`. Prints one JSON object; the exit status is 1 where the 99th percentile is over 100
+ms or the memory grows.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ async def test_what_an_engine_holds_whose_database_thread_hangs_is_for_others_wi
     found_out = STUCK_AFTER + live.HANGS_EVERY
     assert found_out + live.TAKE_OVER_EVERY + live.POLL_EVERY < 8, "and then it is taken"
     assert settings_of.STILL_FOR / 1000 <= STUCK_AFTER, "nor does it hold their rows longer"
+    assert settings_of.STATEMENT_WITHIN / 1000 <= STUCK_AFTER, "whatever it does"
     assert settings_of.LOCK_WITHIN / 1000 < STUCK_AFTER, "nor is waiting for a lock to hang"
 
 
@@ -67,11 +68,12 @@ async def test_an_engine_that_was_merely_slow_shows_soon_that_it_lives(monkeypat
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Connections as an engine has them, but with less patience."""
     monkeypatch.setattr(settings_of, "STILL_FOR", 200)
-    options = connections.settings["default"]["OPTIONS"]
-    before = options["options"]
+    monkeypatch.setattr(settings_of, "STATEMENT_WITHIN", 200)
+    settings = connections.settings["default"]
+    before, settings["OPTIONS"] = settings["OPTIONS"], dict(settings["OPTIONS"])
     settings_of.no_waiting_for_ever()
     yield
-    options["options"] = before
+    settings["OPTIONS"] = before
     connection.close()
 
 
@@ -93,3 +95,29 @@ def test_a_transaction_that_stands_still_is_lost_and_its_unit_repeated() -> None
 
     assert behind_the_door(unit) == ("3s", "whole")
     assert len(tries) == 2
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("impatient")
+def test_a_statement_that_is_merely_slow_comes_to_its_end_and_the_next_has_no_more_time_than_any() -> None:
+    tries = []
+
+    def unit() -> str:
+        tries.append(1)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.3)")
+            cursor.execute("SHOW statement_timeout")
+            return str(cursor.fetchone()[0])
+
+    def settings() -> dict[str, str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, setting FROM pg_settings WHERE name LIKE '%%timeout' OR name LIKE 'tcp%%'")
+            return dict(cursor.fetchall())
+
+    assert behind_the_door(unit) == "400ms"
+    assert len(tries) == 2
+    bound = behind_the_door(settings)
+    assert (bound["statement_timeout"], bound["idle_in_transaction_session_timeout"]) == ("200", "200")
+    said = connection.get_connection_params()
+    assert (said["keepalives_idle"], said["keepalives_count"], said["tcp_user_timeout"]) == (2, 2, 6000)

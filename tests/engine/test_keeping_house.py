@@ -6,14 +6,18 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from signalist.domain.timeframes import timeframe
 from signalist.execution.jobs import retire_engines
 from signalist.execution.models import EngineProcess
 from signalist.markets import synthetic
 from signalist.markets.jobs import market_time, retire_candles
 from signalist.markets.models import Candle, Instrument, LatestPrice
+from signalist.markets.recordings import read_recording
 from signalist.strategies.jobs import retire_runs
 from signalist.strategies.models import RunStatus, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
 from tenants.doors import across_tenants
@@ -72,6 +76,25 @@ def test_ten_second_candles_are_kept_for_two_days_and_longer_ones_for_good(instr
     assert list(kept)[:2] == [("10s", NOON - 2 * DAY), ("10s", NOON - DAY)]
     assert len(kept) == 6
     assert retire_candles(NOON) == 0
+
+
+def test_candles_are_in_the_archive_before_they_go_and_can_be_read_back(
+    instrument: Instrument, settings: Any, tmp_path: Path
+) -> None:
+    settings.CANDLE_DAYS, settings.CANDLE_ARCHIVE = {"1m": 30}, str(tmp_path / "archive")
+    for minutes in range(3):
+        candle(instrument, "1m", NOON - 31 * DAY - timedelta(minutes=minutes))
+    candle(instrument, "1m", NOON - DAY)
+    candle(instrument, "10s", NOON - 31 * DAY)
+    assert retire_candles(NOON) == 4
+    (file,) = (tmp_path / "archive").rglob("*.*")
+    assert file.name.endswith(".csv.gz") and len(read_recording(file, timeframe("1m"))) == 3
+    # Where it cannot be written, nothing goes.
+    settings.CANDLE_DAYS, settings.CANDLE_ARCHIVE = {"1m": 1}, str(file)
+    candle(instrument, "1m", NOON - 2 * DAY)
+    with pytest.raises(OSError, match=str(file)):
+        retire_candles(NOON)
+    assert Candle.objects.count() == 2
 
 
 def test_what_is_old_in_a_recorded_market_is_old_by_its_own_time(instrument: Instrument) -> None:

@@ -126,10 +126,10 @@ def test_news_that_could_not_be_read_to_the_end_are_news_the_next_time(engine: L
         instruments = synthetic.instruments()
         feeds.take_prices([feeds.Price(one.pk, Decimal(100), NOON) for one in instruments.values()])
         with outage("accounts_paperdesk"), pytest.raises(OperationalError):
-            engine._news()
-        _, ticks = engine._news()
+            engine._paper.news()
+        _, ticks = engine._paper.news()
         assert {tick.symbol for tick in ticks} == set(instruments)
-        assert engine._news() == ([], [])
+        assert engine._paper.news() == ([], [])
 
 
 def test_what_asks_for_accounts_to_open_does_not_grow_with_those_that_are_open(engine: LiveEngine, cast: Cast) -> None:
@@ -141,9 +141,9 @@ def test_what_asks_for_accounts_to_open_does_not_grow_with_those_that_are_open(e
                 Account.objects.create(
                     tenant=cast.acme, name="Paper", venue="paper", venue_ref=f"ref-{n}", currency="USD", deposit=100
                 )
-            engine._open_accounts()
+            engine._paper.open_accounts()
             with CaptureQueriesContext(connection) as captured:
-                engine._open_accounts()
+                engine._paper.open_accounts()
         return sum(len(query["sql"]) for query in captured)
 
     first = asked(1)

@@ -17,8 +17,9 @@ from signalist.risk.models import Missed
 from signalist.risk.selectors import thrown
 from signalist.strategies import gaps
 from signalist.strategies.models import Gap, RunStatus, Schedule, Signal, StrategyRun
-from signalist.trading.actions import change_terms, terms_of
+from signalist.trading.actions import change_terms
 from signalist.trading.models import AfterOutage, Execution, Subscription
+from signalist.trading.terms import terms_of
 from tests.flows.scene import EXIT_LONG, LONG, MINUTE, Scene, entry
 
 BUY = entry(LONG, "39600", "40800")

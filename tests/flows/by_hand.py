@@ -39,8 +39,8 @@ def looks(world: Scene, times: int = 3) -> None:
     for _ in range(times):
         world.later(61)
         world.price(str(world._prices["BTC-PERP"]))
-        assert world.engine.comparer is not None
-        world.engine.comparer.wants(list(Account.objects.values_list("pk", flat=True)))
+        assert world.engine.calls.comparer is not None
+        world.engine.calls.comparer.wants(list(Account.objects.values_list("pk", flat=True)))
         world.poll()
 
 

@@ -2,8 +2,9 @@
 
 It reads one JSON object a line. {"failpoint", "log", "count"} forks an engine that is killed at the failpoint, and answers with its process
 id; {"ended": id} answers with that engine's exit status as `subprocess` gives it, or null while it runs. A failpoint whose name begins with
-"@" is armed by SIGUSR1 and not before; at one that begins with "~" the engine is not killed but freezes (SIGSTOP). With "watches" the venue
-is taken for one that keeps no stop and no target, with "nameless" for one that knows no ids of ours. "count" names a file for how often
+"@" is armed by SIGUSR1 and not before; at one that begins with "~" (behind the "@") the engine is not killed but freezes (SIGSTOP), and at
+one with "%" the thread that is there sleeps for a minute. Beside the house's failpoints there is HOLDING. With "watches" the venue is taken
+for one that keeps no stop and no target, with "nameless" for one that knows no ids of ours. "count" names a file for how often
 each failpoint was passed from SIGUSR1 on. The database is that of DATABASE_URL. Everything is loaded before the fork and no connection is
 open then, so an engine is up in no time.
 """
@@ -16,13 +17,20 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import django
+from django.db import connection
 
 from signalist import failpoints
 from tests.flows.market_time import FileClock
+
+HOLDING = "holding"
+"""A place within a transaction of any stage that has the rows of accounts in hand."""
+MINUTE = 60.0
 
 
 def main(address: str, clock: str) -> None:
@@ -76,19 +84,26 @@ def _become(request: dict[str, str]) -> None:
     name, _, count = request["failpoint"].partition(":")
     passed: Counter[str] = Counter()
 
-    def freeze(at: str) -> None:
+    wanted = name.removeprefix("@")
+
+    def strike(at: str) -> None:
         passed.update([at])
-        if at == name.removeprefix("~") and passed[at] == int(count or "1"):
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if at == wanted[1:] and passed[at] == int(count or "1"):
+            if wanted.startswith("%"):
+                time.sleep(MINUTE)
+            else:
+                os.kill(os.getpid(), signal.SIGSTOP)
 
     def arm(*_: object) -> None:
-        if name.startswith("~"):
-            failpoints._watch = freeze
+        if wanted.startswith(("~", "%")):
+            passed.clear()
+            failpoints._watch = strike
             return
-        failpoints._ARMED, failpoints._LEFT = name.removeprefix("@"), int(count or "1")
+        failpoints._ARMED, failpoints._LEFT = wanted, int(count or "1")
         if request["count"]:
             failpoints._watch = lambda at: passed.update([at])
 
+    _mark_holding()
     if name and not name.startswith("@"):
         arm()
     signal.signal(signal.SIGUSR1, arm)
@@ -100,10 +115,26 @@ def _become(request: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _mark_holding() -> None:
+    """A failpoint where a stage, in its transaction, asks which of the accounts that it has locked are its engine's."""
+    from signalist.execution import leases
+
+    mine = leases.mine
+
+    def held(*given: Any) -> Any:
+        found = mine(*given)
+        if connection.in_atomic_block and found:
+            failpoints.failpoint(HOLDING)
+        return found
+
+    leases.mine = held
+
+
 def _trade(address: str, clock: FileClock, watches: bool, nameless: bool) -> None:
     from dataclasses import replace
 
     from signalist.clock import SystemClock
+    from signalist.db.connections import no_waiting_for_ever
     from signalist.domain.orders import OrderType
     from signalist.engine.bench.house import secret_of
     from signalist.engine.live import LiveEngine
@@ -126,6 +157,7 @@ def _trade(address: str, clock: FileClock, watches: bool, nameless: bool) -> Non
         finally:
             await venue.close()
 
+    no_waiting_for_ever()
     become_engine()
     refuse_privileged()
     asyncio.run(run())

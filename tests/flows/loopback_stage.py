@@ -37,7 +37,7 @@ from signalist.execution.models import EngineProcess
 from signalist.markets import feeds
 from signalist.markets.models import AssetPair, Instrument
 from signalist.strategies.models import RunStatus, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.models import (
     AccountBalance,
     AttemptAction,
@@ -49,6 +49,7 @@ from signalist.trading.models import (
     Trade,
 )
 from signalist.trading.rebuild import differences
+from signalist.trading.terms import Terms
 from signalist.venues.loopback.venue import LOOPBACK
 from tenants.doors import across_tenants
 from tenants.models import Tenant

@@ -42,9 +42,10 @@ from signalist.sandbox.outcomes import Ran
 from signalist.strategies import run as runs
 from signalist.strategies.models import Schedule, Signal, Strategy, StrategyRun, StrategyVersion
 from signalist.strategies.selectors import forget_schedules
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.models import Execution, Order, Position, Subscription, Trade
 from signalist.trading.rebuild import differences
+from signalist.trading.terms import Terms
 from signalist.venues.base import Capabilities
 from signalist.venues.paper.exchange import SymbolBar
 from signalist.venues.paper.matching_desk import Terms as Market

@@ -61,7 +61,7 @@ def answered(world: Scene, by: User, said: Answer, price: str | None = None) -> 
 
 def looks_before_it_answers(world: Scene, times: int = 2) -> None:
     """Looks that were under way when the answer came: they are concluded before the engine reads it."""
-    comparer = world.engine.comparer
+    comparer = world.engine.calls.comparer
     assert comparer is not None
     for _ in range(times):
         world.later(61)

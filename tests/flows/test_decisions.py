@@ -70,6 +70,25 @@ def test_it_takes_an_entry_in_the_size_of_its_risk_and_records_its_numbers(world
     assert taken.decided_at == world.clock.now()
 
 
+def test_a_market_that_takes_no_entries_now_gets_none_and_exits_go_all_the_same(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    Instrument.objects.filter(pk=world.btc.pk).update(trading="cancel_only", trading_since=world.clock.now())
+    forget_instruments()
+    lena = world.subscriber("Lena")
+    world.minute()
+    world.signal(BUY)
+    told = world.execution(lena)
+    assert decision(told) == ("SKIPPED", "not_tradable")
+    assert told.numbers == {
+        "state": "cancel_only",
+        "since": Instrument.objects.get(pk=world.btc.pk).trading_since.isoformat(),
+    }
+    world.minute()
+    world.signal(EXIT_LONG)
+    assert decision(world.execution(theo)) == ("TAKEN", "") and not world.position(theo).is_open
+
+
 def test_leverage_sets_the_margin_and_never_the_quantity(world: Scene) -> None:
     low, high = world.subscriber("Lena", leverage="2"), world.subscriber("Hugo", leverage="20")
     world.signal(BUY)

@@ -16,6 +16,7 @@ from signalist.execution.place import Placer
 from signalist.trading.models import OrderAttempt, Reservation, Subscription
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import Busy, NoAnswer, NotOpened, Refused
+from signalist.venues.kraken.venue import CAPABILITIES as KRAKEN
 from signalist.venues.paper.venue import CAPABILITIES
 from signalist.venues.transport.fence import Tenure
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
@@ -69,6 +70,24 @@ def test_an_entry_that_never_arrived_is_rejected_after_several_looks(world: Scen
     assert Reservation.objects.get(order=lost).released
     assert world.net(theo) == 0
     assert world.events("order_never_arrived") == [{"order": lost.pk, "leg": "ENTRY"}]
+
+
+def test_what_kraken_lists_late_is_found_while_a_request_may_still_be_carried_out(transactional_db: None) -> None:
+    with opened(capabilities=replace(CAPABILITIES, looks=KRAKEN.looks, look_interval=KRAKEN.look_interval)) as world:
+        world.minute()
+        theo, begun = world.subscriber(), world.clock.now()
+        world.venue.lists_late(lambda: (world.clock.now() - begun).total_seconds() > KRAKEN.answer_within)
+        world.venue.loses_the_answer(leg="ENTRY")
+        world.signal(BUY)
+        for _ in range(int(KRAKEN.answer_within)):
+            world.later(1)
+            world.poll()
+            assert world.order(theo, "ENTRY").status == "UNKNOWN"
+        assert len(world.venue.asked("look_up")) == KRAKEN.looks - 1, "each look costs two calls of fifteen"
+        for _ in range(4):
+            world.later(1)
+            world.poll()
+        assert statuses(world.orders(theo)) == PROTECTED
 
 
 def test_what_may_not_leave_the_house_is_not_claimed(world: Scene) -> None:

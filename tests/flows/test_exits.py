@@ -270,12 +270,21 @@ def test_a_reducing_account_obeys_its_owners_command(world: Scene) -> None:
 # --- An exit that does not come about ------------------------------------------------------------
 
 
+def waits(world: Scene, *pauses: int) -> None:
+    """So many seconds pass, one pause after the other, with a sweep of the engine behind each."""
+    for pause in pauses:
+        world.later(pause)
+        world.poll()
+
+
 def test_an_exit_that_was_refused_is_written_anew(world: Scene) -> None:
     theo = world.subscriber()
     world.signal(BUY)
     world.minute()
     world.venue.refuses(Refused("Not now."), leg="EXIT", times=2)
     world.signal(EXIT_LONG)
+    world.later(2)
+    world.poll()
     assert [(o.n, o.status) for o in world.orders(theo, "EXIT")] == [(0, "REJECTED"), (1, "REJECTED"), (2, "FILLED")]
     assert world.trade(theo).exit_type == "SIGNAL"
 
@@ -286,6 +295,7 @@ def test_a_position_that_cannot_be_closed_halts_its_account_and_stays_protected(
     world.minute()
     world.venue.refuses(Refused("Never."), leg="EXIT", ref=theo.account.venue_ref, times=99)
     world.signal(EXIT_LONG)
+    waits(world, 2, 4, 8)
     halted = Account.objects.get(name="Theo")
     assert (halted.state, halted.state_reason) == (
         AccountState.HALTED,
@@ -303,6 +313,7 @@ def test_a_stop_under_a_lingering_exit_is_not_tried_for_ever(halving: Scene) -> 
     halving.minute()
     halving.venue.refuses(Refused("Never."), leg="STOP", times=99)
     halving.signal(EXIT_LONG)
+    waits(halving, 1, 1, 1)
     assert [o.status for o in halving.orders(theo, "STOP")].count("REJECTED") == 3
     halving.minute()
     assert halving.net(theo) == 0
@@ -313,7 +324,11 @@ def test_a_position_that_can_neither_be_closed_nor_protected_is_left_to_its_owne
     for leg in ("STOP", "EXIT"):
         world.venue.refuses(Refused("Never."), leg=leg, times=99)
     world.signal(BUY)
-    assert [len(world.orders(theo, leg)) for leg in ("STOP", "EXIT")] == [3, 5]
+    waits(world, 2, 2, 4, 8)
+    assert len(world.orders(theo, "EXIT")) == 5
+    assert [o.status for o in world.orders(theo, "STOP")] == ["REJECTED"] * 4 + ["CREATED"], (
+        "it is tried on all the same"
+    )
     assert Account.objects.get().state == AccountState.HALTED
     assert world.unprotected() != ()
 

@@ -1,9 +1,10 @@
 """The same candles through the Kraken venue and the paper venue: the same sides at the same times, each difference in numbers named.
 
 One strategy runs once; one subscriber follows it on the paper venue, another at the server that speaks as Kraken does, over HTTP and its
-streams. Neither trades the instrument whose candles the strategy saw, so both anchor its prices on their own. The paper venue is told to
-reserve exits, as a spot market does, so that targets are watched at both. What differs is the
-instrument: Kraken's price steps are ten times as coarse and its quantities a thousand times as fine, and it takes other fees.
+streams: the short story with its orders over the stream, the day with either. Neither trades the instrument whose candles the strategy saw,
+so both anchor its prices on their own. The paper venue is told to reserve exits, as a spot market does, so that targets are watched at
+both. What differs is the instrument: Kraken's price steps are ten times as coarse and its quantities a thousand times as fine, and it
+takes other fees.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ from signalist.markets import feeds
 from signalist.markets.models import AssetPair, Instrument
 from signalist.markets.recordings import read_recording
 from signalist.strategies.models import Schedule
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.models import Fill, Subscription
+from signalist.trading.terms import Terms
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.paper.matching_desk import Terms as VenueTerms
 from signalist.venues.paper.venue import CAPABILITIES, PAPER, PaperVenue
@@ -48,6 +50,7 @@ from tests.flows.recordings import BESIDE, swings
 from tests.flows.scene import _on
 from tests.venues.kraken_bench import BITCOIN, ROOMY, KrakenBench
 from tests.venues.kraken_server.server import Server, serving
+from tests.venues.kraken_socket_bench import PatientBench
 
 pytestmark = pytest.mark.django_db(transaction=True)
 D = Decimal
@@ -67,17 +70,19 @@ class Pair:
 
 
 class Beside(Stepper):
-    """A stepper whose engine trades at Kraken's server as well; its market does what the paper venue's does."""
+    """A stepper whose engine trades at Kraken's server as well, its orders going as `bench` has it; its market does what the paper
+    venue's does."""
 
-    def __init__(self, begin: datetime) -> None:
+    def __init__(self, begin: datetime, bench: type[KrakenBench]) -> None:
         super().__init__(begin, TERMS, lambda _: None)
+        self._bench = bench
         self.server = Server({"XXBTZUSD": BITCOIN}, AT_KRAKEN, ROOMY, self.clock.now)
         self._open = AsyncExitStack()
 
     async def open(self) -> None:
         """Serve, and take the venue in."""
         address = await self._open.enter_async_context(serving(self.server))
-        self.bench = KrakenBench(self.server, address, self.clock, AT_KRAKEN, ROOMY)
+        self.bench = self._bench(self.server, address, self.clock, AT_KRAKEN, ROOMY)
         paper = PaperVenue(self.exchange, replace(CAPABILITIES, reserves_exits=True))
         venues = {PAPER: paper, KRAKEN: self.bench.venue}
         self.engine = Engine(Sessions(venues, frozenset(venues)), self.clock, self.database, StrategyPool())
@@ -85,6 +90,7 @@ class Beside(Stepper):
     async def close(self) -> None:
         """Stop all of it."""
         await self.stop()
+        self.bench.check()
         await self.bench.venue.close()
         await self._open.aclose()
         wakes.clear()
@@ -130,7 +136,7 @@ async def _step(stepper: Beside, bars: list[Bars], kraken: Instrument, accounts:
     while True:
         told = len(holder.tape), len(holder.done)
         await asyncio.sleep(0.002)  # for what the stream has to say
-        stepper.engine._dirty.update(accounts)
+        stepper.engine.calls.dirty.update(accounts)
         await stepper._work()
         if (len(holder.tape), len(holder.done)) == told:
             return
@@ -160,7 +166,7 @@ def instrument(venue: str, symbol: str, pair: AssetPair, tick: str, lot: str, le
     return found
 
 
-def traded(candles: Sequence[Candle], tick: str) -> tuple[list[Fill], list[Fill]]:
+def traded(candles: Sequence[Candle], tick: str, bench: type[KrakenBench]) -> tuple[list[Fill], list[Fill]]:
     """The fills of both subscribers, oldest first; `tick` is the paper instrument's."""
     begin = candles[0].close_time - MINUTE.length
     with across_tenants("tests"):
@@ -174,7 +180,7 @@ def traded(candles: Sequence[Candle], tick: str) -> tuple[list[Fill], list[Fill]
         here = subscriber(PAPER, "paper-1", schedule, paper, begin)
         there = subscriber(KRAKEN, "kraken-1", schedule, kraken, begin)
         PaperStore().open_account("paper-1", "USD", CAPITAL)
-        stepper = Beside(begin)
+        stepper = Beside(begin, bench)
         stepper.server.house.open_account("kraken-1", b"secret of kraken-1", CAPITAL)
         loop = asyncio.new_event_loop()
         try:
@@ -214,7 +220,7 @@ def differences(paper: Sequence[Fill], kraken: Sequence[Fill]) -> dict[str, int]
 
 def test_made_up_minutes_trade_alike_at_kraken_and_on_paper(tmp_path: Path) -> None:
     candles = read_recording(swings(tmp_path / "swings.csv", 96), MINUTE)
-    paper, kraken = traded(candles, "0.01")
+    paper, kraken = traded(candles, "0.01", PatientBench)
     assert len(paper) == 4
     named = differences(paper, kraken)
     assert named["tick"] > 0
@@ -230,14 +236,17 @@ def in_tenths(candle: Candle) -> Candle:
 
 @pytest.mark.soak
 @pytest.mark.skipif(not BESIDE.is_file(), reason="the recorded candles are not beside the project")
-def test_a_recorded_day_trades_alike_at_kraken_and_on_paper(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("bench", [KrakenBench, PatientBench])
+def test_a_recorded_day_trades_alike_at_kraken_and_on_paper(
+    bench: type[KrakenBench], capsys: pytest.CaptureFixture[str]
+) -> None:
     candles = read_recording(BESIDE, MINUTE)
     end = candles[0].close_time + timedelta(days=1)
     # The recording is of a finer market: at Kraken prices move in steps of a tenth. With the finer step on paper a trigger may lie a few
     # hundredths apart, and a market that turns in between touches one of the two.
     day = [in_tenths(candle) for candle in candles if candle.close_time <= end]
-    paper, kraken = traded(day, "0.1")
+    paper, kraken = traded(day, "0.1", bench)
     named = differences(paper, kraken)
     with capsys.disabled():
-        print(f"\n{len(day)} candles, {len(paper)} fills at each venue; {named}")  # noqa: T201 - the figures
+        print(f"\n{len(day)} candles, {len(paper)} fills at each venue ({bench.__name__}); {named}")  # noqa: T201 - the figures
     assert len(paper) > 20

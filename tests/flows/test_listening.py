@@ -74,11 +74,11 @@ def test_one_that_comes_back_is_listened_to_again_once(scene: Scene) -> None:
 
 def test_one_that_was_elsewhere_between_two_looks_is_read_anew(scene: Scene) -> None:
     theo = scene.subscriber()
-    scene.engine._dirty.clear()
+    scene.engine.calls.dirty.clear()
     before = scene.engine._listening.known[theo.account_id]
     moves_to(scene, theo, scene.engine.id)
     assert scene.engine._listening.known[theo.account_id] is not before
-    assert theo.account_id in scene.engine._dirty
+    assert theo.account_id in scene.engine.calls.dirty
     assert listeners(scene, theo) == 1
 
 
@@ -126,7 +126,7 @@ def test_an_account_that_was_interrupted_is_compared_though_the_database_gives_u
     theo = scene.subscriber()
     scene.signal(entry(LONG, "39600", "40800"))
     looks(scene, 2)
-    comparer, before = scene.engine.comparer, len(scene.venue.calls)
+    comparer, before = scene.engine.calls.comparer, len(scene.venue.calls)
     assert comparer is not None
 
     def gives_up(*_: object) -> None:

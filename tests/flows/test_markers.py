@@ -86,8 +86,8 @@ PLANTED = {
     ),
     "a venue call in a new function": (
         "protect.py",
-        "def _halted(",
-        "async def ask(sessions, account):\n    return await sessions.of(account).positions()\n\n\ndef _halted(",
+        "def _write(",
+        "async def ask(sessions, account):\n    return await sessions.of(account).positions()\n\n\ndef _write(",
         "positions is called without a failpoint before and behind it",
     ),
     "a second caller past the failpoints": (

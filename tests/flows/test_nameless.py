@@ -28,10 +28,11 @@ from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.reported import write_reports
 from signalist.strategies.models import Schedule
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.answers import answer
 from signalist.trading.discrepancies import Answer, ForeignFill, Kind
 from signalist.trading.models import Fill, Order, OrderAttempt, Reservation, Subscription
+from signalist.trading.terms import Terms
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import NoAnswer
 from signalist.venues.paper.venue import CAPABILITIES, PAPER

@@ -13,9 +13,9 @@ from signalist.domain.instruments import InstrumentKind
 from signalist.domain.orders import OrderType
 from signalist.domain.signals import Direction
 from signalist.execution.actions import close, close_all, flatten
-from signalist.trading.actions import Refused
 from signalist.trading.models import Execution, Instruction, Order, Position, Reservation, Subscription, Trade
 from signalist.trading.order_actions import Change, cancel_order, modify_order
+from signalist.trading.terms import Refused
 from signalist.trading.tickets import Ticket, give
 from signalist.venues.errors import Busy
 from signalist.venues.errors import Refused as VenueRefused

@@ -148,6 +148,8 @@ def test_a_position_whose_stop_is_refused_three_times_is_closed_at_market(world:
     theo, vera = world.subscriber("Theo"), world.subscriber("Vera")
     world.venue.refuses(Refused("Never."), leg="STOP", ref=theo.account.venue_ref, times=99)
     world.signal(BUY)
+    world.later(2)
+    world.poll()
     assert [o.status for o in world.orders(theo, "STOP")] == ["REJECTED"] * 3
     assert world.trade(theo).exit_type == "EMERGENCY"
     assert world.net(theo) == 0

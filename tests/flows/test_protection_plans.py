@@ -10,9 +10,12 @@ import pytest
 
 from signalist.accounts.models import AccountState
 from signalist.domain.protection import Plan, Rung
+from signalist.markets.models import Instrument
+from signalist.markets.selectors import forget_instruments
 from signalist.risk.actions import Where, switch
-from signalist.trading.actions import change_terms, terms_of
-from signalist.trading.models import Execution, StopMove
+from signalist.trading.actions import change_terms
+from signalist.trading.models import Execution, Reservation, StopMove
+from signalist.trading.terms import terms_of
 from signalist.venues.errors import Refused
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import CALM, HALVING, LONG, SHORT, Scene, entry, opened
@@ -63,6 +66,17 @@ def test_after_its_gain_the_stop_stands_at_the_entry_and_its_fees(either: Scene)
     goes_to(either, "40060")
     assert either.trade(theo).exit_type == "STOP_LOSS"
     assert either.trade(theo).net > 0
+
+
+def test_the_fee_that_the_venue_lists_is_reserved_and_stands_in_the_stop_at_the_entry(world: Scene) -> None:
+    Instrument.objects.filter(pk=world.btc.pk).update(taker_fee=D("0.004"))
+    forget_instruments()
+    theo = world.subscriber(plan=BREAK_EVEN)
+    world.signal(BUY_OPEN)
+    held, value = Reservation.objects.get(), ALL * 40_000
+    assert held.amount == value / theo.leverage + value * D("0.004")
+    goes_to(world, "40400")
+    assert world.position(theo).stop == D(40_180), "paid 0.05 % to enter, pays 0.4 % to leave"
 
 
 def test_a_stop_is_moved_in_place_where_the_venue_can(either: Scene) -> None:

@@ -172,3 +172,22 @@ def test_the_account_that_it_happens_to_goes_on_trading(world: Scene) -> None:
     world.signal(entry(LONG, "40500", "41700"))
     assert world.net(theo) > 0
     assert resting(world, theo) == ["STOP", "TARGET"]
+
+
+@BOTH
+def test_one_whose_fill_is_heard_before_it_is_said_to_rest_is_over(world: Scene, leg: str) -> None:
+    theo = world.subscriber()
+    lost = given_up_and_not_replaced(world, theo, leg)
+    arrives_late(world, lost)
+    world.venue.announced.clear()
+    price, exit_type = REACHED[leg]
+    world.minute(close=price)
+    assert world.order(theo, leg).status == "FILLED"
+    assert world.trade(theo).exit_type == exit_type
+    # What was written down before it filled is read after it.
+    there = OrderReport(lost.client_order_id, "P-late", OrderStatus.WORKING, ALL, Decimal(0), "", world.clock.now())
+    world.venue.announced.setdefault(theo.account.venue_ref, []).append(there)
+    world.poll()
+    world.poll()
+    assert world.order(theo, leg).status == "FILLED"
+    assert (world.net(theo), resting(world, theo)) == (0, [])

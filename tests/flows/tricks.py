@@ -93,6 +93,18 @@ class TrickedVenue:
 
         self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
 
+    def says(
+        self, answer: object, method: str, first: Callable[[], Awaitable[object]] | None = None, **which: object
+    ) -> None:
+        """The request is answered with this, after something has happened `first`, and not carried out."""
+
+        async def play(carry_out: Callable[[], Awaitable[object]]) -> object:
+            if first is not None:
+                await first()
+            return answer
+
+        self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
+
     def loses_the_request(self, method: str = "place", **which: object) -> None:
         """The request never arrives, and nobody answers."""
         self.refuses(NoAnswer("The connection was cut."), method, **which)
@@ -131,6 +143,19 @@ class TrickedVenue:
             return ()
 
         self._tricks.append(Trick(play, "history", times=times))
+
+    def lists_late(self, until: Callable[[], bool]) -> None:
+        """No look finds an order, and no report tells of it, before that is true."""
+
+        async def play(carry_out: Callable[[], Awaitable[object]]) -> object:
+            return await carry_out() if until() else None
+
+        async def say_nothing(carry_out: Callable[[], Awaitable[object]]) -> object:
+            if until():
+                return await carry_out()
+            raise NoAnswer("Nothing is told yet.")
+
+        self._tricks += [Trick(play, "look_up", times=99), Trick(say_nothing, "reports", times=99)]
 
     def before(self, what: Callable[[], Awaitable[object]], method: str, **which: object) -> None:
         """Something happens at the venue right before the request is carried out."""

@@ -27,6 +27,7 @@ quality                GET       member
 instruments            GET       member
 instrument             GET       member              : instrument
 candles_csv            GET       member              : instrument
+depth                  GET,POST  member              : instrument
 feeds                  GET       member
 subscriptions          GET       member
 subscription           GET       member              subscription
@@ -95,6 +96,9 @@ api_key_revoke         POST      only-TRADER+ADMIN   key
 api_me                 GET       key
 api_accounts           GET       key
 api_account            GET       key                 account
+api_candles            GET       key                 : instrument
+api_indicators         GET       key
+api_instruments        GET       key
 api_orders             GET       key
 api_order              GET       key                 order
 api_positions          GET       key

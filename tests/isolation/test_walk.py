@@ -37,7 +37,7 @@ def world(transactional_db: None, cast: Cast, monkeypatch: pytest.MonkeyPatch) -
 # What changes something and asks for no right: everybody does it to what is theirs alone.
 OF_ONESELF = set(
     "theme profile end_session workspace_missing incident_confirm my_data_export my_data_delete invitation switch_workspace "
-    "leave_workspace".split()
+    "leave_workspace depth".split()
 )
 # Where the right depends on what is asked, and is asked for inside.
 IN_THE_VIEW = {"api_keys", "authoring", "share", "unshare"}

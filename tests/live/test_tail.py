@@ -39,7 +39,7 @@ class Ear:
         self.kinds += [event.kind for event, _ in happened]
         self.places += [before for _, before in happened]
 
-    def prices_moved(self) -> None:
+    def prices_moved(self, instrument_ids: frozenset[int]) -> None:
         self.kinds.append("prices")
 
     def wants_prices(self) -> bool:

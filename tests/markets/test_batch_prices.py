@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
+from django.template.loader import render_to_string
 
 from signalist.markets.batch_prices import BatchPrices
+from signalist.markets.feed_status import sources as sources_shown
+from signalist.markets.fragments import feed_rows
 from signalist.markets.models import FxRate
 from signalist.markets.selectors import rate
 from tenants.doors import across_tenants
-from tests.markets.feed_world import NOON, story, until, world
+from tests.markets.feed_world import MINUTE, NOON, story, until, world
 from tests.markets.loopback_feed import FeedClient, FeedServer
 
 SYMBOLS = [f"C{number}/USD" for number in range(153)]
@@ -54,7 +57,7 @@ async def test_153_prices_are_one_request_which_others_share_and_another_source_
 def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tests' door, in the loop's own thread."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    monkeypatch.setattr("signalist.markets.service.BATCH_EVERY", 0.05)
+    monkeypatch.setattr("signalist.markets.asking.EVERY", 0.05)
     with across_tenants("tests"):
         yield
 
@@ -65,7 +68,7 @@ def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
     async with world("BTC/USD", "USDT/USD") as w:
         w.server.prices |= {"BTC/USD": Decimal(77), "USDT/USD": Decimal("0.9996")}
-        w.server.streams_not, w.service.batch.kept = True, 0.0
+        w.server.streams_not, w.service.asking.batch.kept = True, 0.0
         quotes = w.service.board.quotes
         assert not quotes
         await w.server.drop()
@@ -78,5 +81,32 @@ async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
             rate("USDT", "USD", NOON) == Decimal("0.9996") and FxRate.objects.count() == 1
         )  # money for money, once an hour
         await w.shown()
-        assert w.source().batches >= 1 and (w.source().batch_asked, w.source().batch_got) == (2, 2)
-        assert w.feed().last_ticker is not None and w.feed().state == "lost"
+        asked = w.source().price_sources.get()
+        assert (asked.code, asked.last_asked, asked.last_got, asked.failed) == ("loop", 2, 2, 0) and asked.requests >= 1
+        assert w.feed().last_ticker is not None and (w.feed().state, w.feed().price_from) == ("lost", "loop")
+        # The venue has banned us: another source is asked, and where that fails, too, what is stored stands, as stale and as no news.
+        before = w.feed().last_ticker
+        other = FeedServer()
+        second = FeedClient(await other.start(), code="other")
+        other.prices, w.server.is_away = {"BTC/USD": Decimal(78)}, True
+        w.service.asking.batch.sources = [w.client, second]
+        w.service.asking.begin(w.source())
+        w.clock.advance_to(NOON + MINUTE)
+        await until(lambda: quotes["BTC/USD"].price == 78, "the other source is asked")
+        await w.shown()
+        assert (w.feed().price_from, w.feed("USDT/USD").price_from) == ("other", "stored")
+        other.is_away = True
+        await until(lambda: w.service.markets["BTC/USD"].price_from == "stored", "nobody tells a price")
+        await w.shown()
+        assert quotes["BTC/USD"].price == 78 and before is not None and w.feed("USDT/USD").last_ticker == before
+        (one, two) = sources_shown(w.clock.now())[0].asked
+        assert (one.row.code, two.row.code) == ("loop", "other") and one.row.last_error and one.row.got >= 2
+        assert one.answered is not None and one.answered < 1 and two.told is not None and 0 < two.told < 1
+        shown = render_to_string("regions/feed-rows.html", feed_rows())
+        assert "stale, as stored" in shown and "Asked after that" in shown
+        other.is_away = False
+        await until(lambda: w.service.markets["BTC/USD"].price_from == "other", "it is asked again")
+        await w.shown()
+        assert "asked of Other" in render_to_string("regions/feed-rows.html", feed_rows())
+        await second.close()
+        await other.stop()

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from signalist.markets import feed_books, side_work
-from signalist.markets import service as services
+from signalist.markets import asking, feed_books, side_work
 from signalist.markets.feed_models import Feed, FeedSource
 from signalist.markets.models import Candle as CandleRow
 from signalist.markets.models import LatestPrice
@@ -95,7 +94,7 @@ async def joined(w: World, symbol: str) -> None:
 @story
 async def test_a_work_that_breaks_is_begun_anew_and_ends_nothing_else() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(services, "BATCH_EVERY", 0.01)
+        patch.setattr(asking, "EVERY", 0.01)
         patch.setattr(side_work, "AGAIN", 0.01)
         async with world() as w:
             tickers, broken = w.client.tickers, asyncio.Event()
@@ -106,7 +105,7 @@ async def test_a_work_that_breaks_is_begun_anew_and_ends_nothing_else() -> None:
                     raise KeyError("altname")
                 return await tickers(symbols)
 
-            w.client.tickers, w.service.batch.kept = breaks, 0.0  # type: ignore[method-assign]
+            w.client.tickers, w.service.asking.batch.kept = breaks, 0.0  # type: ignore[method-assign]
             w.server.streams_not, w.server.prices["BTC/USD"] = True, candle(0, 99).close
             await w.server.drop()
             await until(lambda: "BTC/USD" in w.service.board.quotes, "prices are asked for again")

@@ -42,7 +42,7 @@ def test_every_trouble_is_seen_by_every_member_and_costs_no_query_for_each_marke
     client.force_login(cast.vera)
     assert "No feed from a venue" in client.get("/markets/feeds/").content.decode()
     source = fed(2)
-    with asks(6):
+    with asks(8):
         page = client.get("/markets/feeds/").content.decode()
     words = ["Kraken", "joined anew 2 times, 1 because mute", "3 s apart", "it did not add up", "follows BTC/USD"]
     words += [

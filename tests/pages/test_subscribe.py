@@ -14,7 +14,8 @@ from signalist.accounts.models import Account, AccountState
 from signalist.domain.protection import Plan, Rung
 from signalist.domain.rules import Limits
 from signalist.events.models import Event
-from signalist.markets.models import LatestPrice
+from signalist.markets.models import Instrument, LatestPrice
+from signalist.markets.selectors import forget_instruments
 from signalist.trading.actions import cancel
 from signalist.trading.models import AccountBalance, AccountDay, Execution, Order, Subscription
 from tests.cast import Cast
@@ -93,7 +94,10 @@ def test_a_preview_writes_nothing_and_reserves_nothing(acme: Acme, desk: Account
     acme.scene.signal(BUY)
     acme.scene.minute()
     before = Event.objects.count()
-    assert "Taken" in preview(acme, **filled_in(desk, acme.scene.crossover))
+    Instrument.objects.update(taker_fee=Decimal("0.004"))
+    forget_instruments()
+    said = preview(acme, **filled_in(desk, acme.scene.crossover))
+    assert "Taken" in said and "about 800.00 USD of fees on top" in said, "what the venue lists"
     for model in (Subscription, Execution, Order, AccountDay):
         assert not model.objects.exists()
     assert Event.objects.count() == before

@@ -22,7 +22,8 @@ from signalist.accounts.models import Account
 from signalist.clock import utc_now
 from signalist.markets import synthetic
 from signalist.strategies.models import Schedule, Strategy, StrategyVersion
-from signalist.trading.actions import Terms, subscribe
+from signalist.trading.actions import subscribe
+from signalist.trading.terms import Terms
 from tenants.doors import across_tenants
 from tenants.models import User
 SOURCE = '''

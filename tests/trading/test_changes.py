@@ -15,8 +15,9 @@ from signalist.events.models import Event
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.strategies.models import Schedule, Strategy
-from signalist.trading.actions import Refused, Terms, cancel, change_terms, pause, subscribe, terms_of
+from signalist.trading.actions import cancel, change_terms, pause, subscribe
 from signalist.trading.models import Execution, Following, Position, Subscription, SubscriptionStatus, Trade
+from signalist.trading.terms import Refused, Terms, terms_of
 from tests.cast import person
 from tests.flows.scene import EXIT_LONG, LONG, NOON, Scene, entry, opened
 

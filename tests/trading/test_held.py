@@ -11,10 +11,11 @@ import pytest
 from django.db import connection
 
 from signalist.execution.fan_out import fan_out
-from signalist.trading.actions import change_terms, terms_of
+from signalist.trading.actions import change_terms
 from signalist.trading.marked_positions import Cover, OpenPosition
 from signalist.trading.models import Order, Position, Subscription
 from signalist.trading.open_positions import open_positions
+from signalist.trading.terms import terms_of
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import CALM, EXIT_LONG, EXIT_SHORT, LONG, SHORT, Scene, entry, opened
 

@@ -16,8 +16,9 @@ from signalist.domain.rules import Limits
 from signalist.events.models import Event
 from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
-from signalist.trading.actions import Terms, cancel, pause, resume, subscribe
+from signalist.trading.actions import cancel, pause, resume, subscribe
 from signalist.trading.models import Subscription, SubscriptionStatus
+from signalist.trading.terms import Terms
 from tests.flows.scene import NOON, Scene, opened
 
 SOUND = Terms(Decimal(10_000), risk_fraction=Decimal("0.01"), leverage=Decimal(2))

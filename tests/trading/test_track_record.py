@@ -13,9 +13,10 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.strategies.models import Signal
 from signalist.trading import track_record
-from signalist.trading.actions import Terms, cancel, change_terms
+from signalist.trading.actions import cancel, change_terms
 from signalist.trading.models import Following, SignalRecord, Trade
 from signalist.trading.rebuild import differences, rebuild
+from signalist.trading.terms import Terms
 from signalist.venues.paper.matching_desk import Terms as Market
 from tests.flows.scene import LONG, NOON, SHORT, Scene, entry, opened
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 import pytest
 
 from signalist.domain.instruments import InstrumentSpec
-from signalist.domain.money import settle
+from signalist.domain.money import LARGEST, settle
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import (
     Ack,
@@ -118,7 +118,13 @@ def request(side: Side, quantity: str | Decimal, kind: OrderType = OrderType.MAR
         "leverage": D(1),
         "tag": "signal 1",
     }
-    return OrderRequest(**{**values, **changes})
+    return OrderRequest(**{name: _stored(value) for name, value in {**values, **changes}.items()})
+
+
+def _stored(value: Any) -> Any:
+    """A number as rows give it: with all the decimals that they hold, whatever they are."""
+    can_be = isinstance(value, Decimal) and value.is_finite() and abs(value) <= LARGEST and settle(value) == value
+    return settle(value) if can_be else value
 
 
 def limit(side: Side, quantity: str, price: str | int, **changes: Any) -> OrderRequest:
@@ -394,6 +400,14 @@ class Battery(Trades):
         assert await held(session) == 2
         await bench.moves_to(980)
         assert await held(session) == 0
+
+    async def test_an_amended_order_keeps_its_ids_and_what_it_is(self, bench: Bench) -> None:
+        session = bench.account()
+        _, protection = await placed(session, request(BUY, "2"), stop(SELL, "1", 950))
+        (before,) = await session.open_orders()
+        report = await session.amend(protection, D("1.5"), D(960))
+        assert (name(report), report.venue_order_id) == (protection, before.venue_order_id)
+        assert await session.open_orders() == (replace(before, quantity=D("1.5"), trigger=D(960)),)
 
     async def test_a_trigger_between_two_ticks_is_not_amended_to(self, bench: Bench) -> None:
         session = bench.account()

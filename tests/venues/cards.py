@@ -52,6 +52,7 @@ CARDS: Mapping[int, str] = {
     33: "deadline of an entry",
     34: "what it can do is declared",
     35: "history, where orders have no names of ours",
+    36: "batch: partly refused, lost, cancelled together",
 }
 _OF_NAMES = (
     (34, "what_the_venue_can_do"),
@@ -67,6 +68,7 @@ _OF_NAMES = (
     (21, "paid_for|locks|spot_is_sold"),
     (15, "comes_too_late"),
     (13, "in_parts|partial_fill|below_what_is_filled"),
+    (36, "batch"),
     (16, "amend|takes_another"),
     (14, "cancelled_order"),
     (12, "a_gap_over|reaches_stop_and_target"),
@@ -80,8 +82,9 @@ _OF_NAMES = (
 )
 
 SHORT, REDUCE, LEVERAGE, BOTH_EXITS, NO_MARKET = "short", "reduce-only", "leverage", "both exits", "no market"
-MAINTENANCE = "maintenance"
+MAINTENANCE, BATCH = "maintenance", "batch"
 _NEEDS = (
+    (BATCH, "in_one_batch"),
     (MAINTENANCE, "in_maintenance"),
     (SHORT, "turned_around"),
     (REDUCE, "reduce_only_order|outlives_its_position"),
@@ -89,6 +92,9 @@ _NEEDS = (
     (BOTH_EXITS, "reaches_stop_and_target|protection_locks_nothing"),
     (NO_MARKET, "without_a_market"),
 )
+
+
+ONE_BY_ONE = "each order goes by itself"
 
 
 def card(number: int) -> Callable[[F], F]:

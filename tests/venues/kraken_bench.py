@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from signalist.clock import Clock, ReplayClock
 from signalist.domain.instruments import InstrumentKind
 from signalist.domain.matching import Bar, slipped
 from signalist.domain.orders import Side
 from signalist.venues.base import Session
+from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.market import KrakenMarket
 from signalist.venues.kraken.parse import KRAKEN
 from signalist.venues.kraken.protocol import Tier
-from signalist.venues.kraken.venue import Key, KrakenVenue
+from signalist.venues.kraken.trading_socket import METHODS
+from signalist.venues.kraken.venue import CAPABILITIES, KrakenVenue
 from signalist.venues.paper.matching_desk import Terms
 from signalist.venues.transport.budgets import Budget
 from signalist.venues.transport.ledger import RateLedger
@@ -72,6 +74,9 @@ ROOMY = Tier("bench", Budget(1e6, 1e6), Budget(1e6, 1e6), 1000)
 QUICK = LinkTerms(pace=0.02, silence=1.0, patience=0.3, settled=0.3, answer_within=1.0)
 
 
+B = TypeVar("B", bound="KrakenBench")
+
+
 class OnRecord:
     """What nonces are put on record in: it outlives the processes that use it."""
 
@@ -93,6 +98,10 @@ class KrakenBench:
     """See `tests.venues.battery.Bench`; what it calls the perpetual is the spot market here."""
 
     perpetual, spot = SPOT, SPOT
+    make: Callable[..., KrakenVenue] = KrakenVenue
+    abilities = CAPABILITIES
+    over_stream = False
+    """Whether orders go over the stream, too, where a session listens."""
 
     def __init__(self, server: Server, address: str, clock: ReplayClock, terms: Terms, tier: Tier) -> None:
         self.server, self.address, self.clock, self.terms, self.tier = server, address, clock, terms, tier
@@ -115,8 +124,13 @@ class KrakenBench:
 
     def another(self, secret: str | None = None) -> KrakenVenue:
         """Another process's way to the same venue."""
-        return KrakenVenue(
-            self.client(), lambda ref: Key(ref, secret or secret_of(ref)), stream_at=self.stream_at, terms=QUICK
+        return type(self).make(
+            self.client(),
+            lambda ref: Key(ref, secret or secret_of(ref)),
+            stream_at=self.stream_at,
+            terms=QUICK,
+            capabilities=self.abilities,
+            over_stream=self.over_stream,
         )
 
     def market(self) -> KrakenMarket:
@@ -178,19 +192,23 @@ class KrakenBench:
         await self.server.streams.drop()
 
     def placings(self) -> int:
-        return self.server.asked.count("AddOrder")
+        return self.server.asked.count("AddOrder") + self.server.asked.count("add_order")
+
+    def check(self) -> None:
+        """Nothing has gone a way that is not this bench's."""
+        assert not METHODS & set(self.server.asked)
 
     def _minute_later(self) -> None:
         self.clock.advance_to(self.clock.now() + timedelta(minutes=1))
 
 
 @asynccontextmanager
-async def served(terms: Terms = paper_bench.TERMS, tier: Tier = ROOMY) -> AsyncIterator[KrakenBench]:
+async def served(terms: Terms = paper_bench.TERMS, tier: Tier = ROOMY, make: type[B] = KrakenBench) -> AsyncIterator[B]:
     """A server and the way to it."""
     clock = ReplayClock(paper_bench.BEGIN)
     server = Server(LISTED, terms, tier, clock.now)
     async with serving(server) as address:
-        bench = KrakenBench(server, address, clock, terms, tier)
+        bench = make(server, address, clock, terms, tier)
         server.house.prices[SPOT.symbol] = D(1000)
         server.market.traded(SPOT.symbol, D(1000))
         try:

@@ -24,12 +24,15 @@ from signalist.venues.errors import (
     OrderNotOpen,
     Refused,
 )
+from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.parse import read
 from signalist.venues.kraken.protocol import Tier, call_cost, carefully
+from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.kraken.tape import Cursor, Tape
-from signalist.venues.kraken.venue import Key, KrakenSession, KrakenVenue
+from signalist.venues.kraken.venue import KrakenVenue
 from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.fence import fenced
+from signalist.venues.transport.ledger import Draw
 from signalist.venues.transport.sockets import Link
 from tests.venues.battery import BUY, SELL, Following, Traded, limit, placed, request, status, stop
 from tests.venues.kraken_bench import QUICK, SPOT, KrakenBench, secret_of, served
@@ -123,7 +126,7 @@ async def test_an_order_whose_turn_did_not_come_is_taken_when_it_comes_again(ben
     with pytest.raises(TimeoutError), fenced(None):
         async with asyncio.timeout(0.2):
             await session.place(order)
-    client.ledger.limit(bucket, Budget(1, 1))  # it is filled again with the next order
+    client.ledger.give_back((Draw(bucket, 2 * budget.size),))  # as time does
     assert (await session.place(order)).client_order_id == order.client_order_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -117,6 +118,9 @@ def test_recorded_tickers_candles_and_trades_are_read() -> None:
         (True, 13),
         (False, 14),
     ]
+    assert {bar.at for bar in bars if isinstance(bar, CandleUpdate)} == {
+        datetime(2024, 5, 17, 11, 21, 16, 318303, tzinfo=UTC)
+    }
     trades = streams.trades(read(messages("trade.update")[0]))
     assert [(t.side, t.price, t.quantity, t.number) for t in trades] == [
         (Side.BUY, D(68500), D("0.01044926"), 70635299),
@@ -127,7 +131,8 @@ def test_recorded_tickers_candles_and_trades_are_read() -> None:
 
 @beside
 def test_recorded_answers_beats_and_the_venues_state_are_read() -> None:
-    assert told(*messages("heartbeat."), *messages("pong")) == [Heartbeat(), Heartbeat()]
+    at = datetime(2024, 5, 20, 11, 8, 49, 272940, tzinfo=UTC)
+    assert told(*messages("heartbeat."), *messages("pong")) == [Heartbeat(), Heartbeat(at)]
     assert told(*messages("subscribe.ack.ticker"), *messages("subscribe.ack.ohlc"), *messages("status.update")) == []
     (refused,) = told(*messages("subscribe.error"))
     assert isinstance(refused, Trouble)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from signalist.domain.instruments import Trading
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.domain.timeframes import timeframe
 from signalist.venues import errors
@@ -16,7 +17,7 @@ from signalist.venues.base import OrderRequest
 from signalist.venues.errors import Next
 from signalist.venues.kraken import orders, parse, protocol
 from signalist.venues.kraken.client import Signer, signed
-from signalist.venues.kraken.symbols import Pairs, Trading, ours
+from signalist.venues.kraken.symbols import Pairs, ours
 from signalist.venues.market_data import BookLevel
 from tests.venues.kraken_vectors import beside, rest, vectors
 
@@ -190,7 +191,7 @@ def test_recorded_pairs_are_instruments_with_their_steps_minimums_and_fees() -> 
         D("0.0001"),
         D("0.5"),
     )
-    assert (listed.taker_fee, listed.maker_fee, listed.trading) == (D("0.0026"), D("0.0016"), Trading.ONLINE)
+    assert (spec.taker_fee, spec.maker_fee, spec.trading) == (D("0.0026"), D("0.0016"), Trading.ONLINE)
     assert not spec.can_short
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from signalist.venues.loopback.venue import CAPABILITIES
 from tests.venues.battery import BUY, SELL, Battery, Bench, placed, request, stop
-from tests.venues.cards import MAINTENANCE
+from tests.venues.cards import BATCH, MAINTENANCE, ONE_BY_ONE
 from tests.venues.loopback_bench import LoopbackBench, served, until
 from tests.venues.nameless_battery import NamelessBattery
 from tests.venues.paper_bench import TERMS
@@ -20,7 +20,8 @@ from tests.venues.wire_battery import WireBattery
 NO_MAINTENANCE = {27: "it has no maintenance: what it refuses for a while is card 26"}
 
 SAME_WIRE = dict.fromkeys((2, 3, 4, 26, 29, 30, 32, 33), "the same wire as loopback's") | {
-    28: "in doubt without a name: resolved by the engine, in tests/flows/test_nameless.py"
+    28: "in doubt without a name: resolved by the engine, in tests/flows/test_nameless.py",
+    36: ONE_BY_ONE,
 }
 
 NAMELESS = replace(CAPABILITIES, order_identity="none")
@@ -47,7 +48,7 @@ class TestLoopbackVenue(OverTheWire, Battery):
     """What every venue does."""
 
     venue_name = "loopback"
-    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE | {35: "orders have names of ours"}
+    without: ClassVar[Mapping[int, str]] = NO_MAINTENANCE | {35: "orders have names of ours", 36: ONE_BY_ONE}
 
     @pytest.fixture
     async def bench(self) -> AsyncIterator[LoopbackBench]:
@@ -81,7 +82,7 @@ class TestLoopbackWire(WireBattery):
     """What may go wrong on the way there."""
 
     venue_name = "loopback"
-    lacks: ClassVar[Mapping[str, str]] = {MAINTENANCE: NO_MAINTENANCE[27]}
+    lacks: ClassVar[Mapping[str, str]] = {MAINTENANCE: NO_MAINTENANCE[27], BATCH: ONE_BY_ONE}
 
     @pytest.fixture
     async def bench(self) -> AsyncIterator[LoopbackBench]:

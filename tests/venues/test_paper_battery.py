@@ -10,6 +10,7 @@ import pytest
 from signalist.accounts.paper_store import PaperStore
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.venues.battery import Battery
+from tests.venues.cards import ONE_BY_ONE
 from tests.venues.nameless_battery import NamelessBattery
 from tests.venues.paper_bench import TERMS, MemoryStore, PaperBench
 
@@ -18,6 +19,7 @@ NO_WIRE = dict.fromkeys((2, 3, 4, 26, 27, 28, 29), "no wire: it is asked in the 
     30: "tried with its books in tests/venues/test_paper.py",
     32: "one currency, told with each balance and fill in other cards",
     33: "it reads no deadlines: the one by which we send is the only one",
+    36: ONE_BY_ONE,
 }
 HAS_NAMES = {35: "orders have names of ours"}
 IN_PARTS = replace(TERMS, partial_chance=Decimal(1))

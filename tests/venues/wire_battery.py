@@ -6,6 +6,8 @@ A venue's own test module derives a `Test…` class from `WireBattery` and offer
 from __future__ import annotations
 
 import asyncio
+import uuid
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -13,8 +15,8 @@ from typing import Protocol
 import pytest
 
 from signalist.domain.orders import OrderStatus
-from signalist.venues.base import Session, TellsReturns
-from signalist.venues.errors import BadCredential, Busy, Next, VenueError
+from signalist.venues.base import Ack, PlacesMany, Session, TellsReturns
+from signalist.venues.errors import BadCredential, Busy, DuplicateOrder, InsufficientFunds, Next, Refused, VenueError
 from tests.venues.battery import (
     BUY,
     DEPOSIT,
@@ -175,6 +177,22 @@ class WireBattery(Trades):
             await session.cancel(order)
         assert caught.value.next is Next.UNKNOWN
         assert await status(session, order) == (OrderStatus.CANCELLED, 0)
+
+    async def test_orders_in_one_batch_are_answered_each_for_itself_and_cancelled_together(
+        self, bench: WireBench
+    ) -> None:
+        session = bench.account()
+        assert isinstance(session, PlacesMany) and bench.venue.capabilities.batch >= 4
+        good, other, dear = limit(BUY, "1", 900), limit(BUY, "1", 901), limit(BUY, "100", 902)
+        told = await session.place_many([good, dear, replace(other, quantity=D("1.0001")), other, good])
+        assert [type(one) for one in told] == [Ack, InsufficientFunds, Refused, Ack, DuplicateOrder]
+        resting = {one.client_order_id: one.venue_order_id for one in await session.open_orders()}
+        assert resting == {one.client_order_id: one.venue_order_id for one in told if isinstance(one, Ack)}
+        names = [good.client_order_id, other.client_order_id]
+        gone = await session.cancel_many([*names, str(uuid.uuid4())])
+        assert [getattr(one, "status", None) for one in gone] == [OrderStatus.CANCELLED] * 2 + [None]
+        assert isinstance(gone[2], VenueError)
+        assert await session.open_orders() == ()
 
     @card(29)
     @pytest.mark.parametrize("kind", ["none", "twice", "gap", "cut"])

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from signalist.display import numbers
 from signalist.display.icons import ICONS
+from signalist.display.last_price import last_price as drawn_price
 from signalist.display.words import layer
 
 register = template.Library()
@@ -134,6 +135,13 @@ def moment(value: datetime | None, form: str = "time") -> SafeString:
     }
     iso = utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return format_html('<time datetime="{}" data-local="{}">{}</time>', iso, form, words[form])
+
+
+@register.simple_tag
+def last_price(instrument: Any, last: Any, oob: bool = False) -> SafeString:
+    """An instrument's newest price (`markets.overview.LastPrice`) as the element that pushes replace."""
+    old = None if last.is_fresh else last.age
+    return drawn_price(instrument.pk, last.price, instrument.tick, instrument.quote, last.at, old, oob=bool(oob))
 
 
 @register.simple_tag

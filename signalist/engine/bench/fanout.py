@@ -23,9 +23,11 @@ from signalist.domain.timeframes import timeframe
 from signalist.engine.bench import cast as casting
 from signalist.engine.bench.bare import BareClient
 from signalist.engine.bench.cast import BARE, CAPITAL, CURRENCY, FRAME, PREFIX, PRICE, Cast
+from signalist.engine.bench.companion import Companions
 from signalist.engine.bench.house import HouseError, VenueProcess, secret_of
 from signalist.engine.bench.report import Plan, Run, quantile, report
 from signalist.engine.bench.turns import Statements, Turns
+from signalist.execution import leases
 from signalist.markets import feeds
 from signalist.strategies.models import StrategyRun
 from signalist.trading.models import AccountBalance, Execution, Order, OrderAttempt, Position
@@ -33,7 +35,6 @@ from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LoopbackVenue
 
 PATIENCE = 60.0
-POISONS = ("bad_key", "ban", "slow", "empty", "delisted")
 SETTLED = ("CREATED", "SENDING")
 TABLES = (("trading", None), ("events", None), ("strategies", ("Signal", "StrategyRun")))
 
@@ -91,28 +92,33 @@ class Bench:
         await self._house.open_accounts(cast.refs, CURRENCY, str(CAPITAL))
         wakes.clear()
         venue = LoopbackVenue(Client(self._house.address, self._clock), secret_of)
-        turns = Turns(venue)
+        turns, others = Turns(venue), Companions(self._plan.engines - 1, self._house.address)
         try:
             await venue.client.warm()
             await turns.start()
+            await others.start()
             await self._until_known(turns)
+            await self._until_shared(turns)
             await self._close_a_candle(cast, turns, rises=False)
             await asyncio.sleep(1.0)
             await self._poison(sorted(poisoned))
             gc.collect()
-            return await self._watched(cast, turns, poisoned)
+            return await self._watched(cast, turns, others, poisoned)
         finally:
+            await others.stop()
             await turns.stop()
             await venue.close()
 
-    async def _watched(self, cast: Cast, turns: Turns, poisoned: set[str]) -> Run:
+    async def _watched(self, cast: Cast, turns: Turns, others: Companions, poisoned: set[str]) -> Run:
         sound = [ref for ref in cast.refs if ref not in poisoned]
         await turns.database(self._statements.reset)
         before, venue = await turns.database(rows), (await self._house.summary(PREFIX))["cpu_s"]
+        await others.spent()
         closed, cpu = await self._close_a_candle(cast, turns, rises=True)
         await self._until_covered(sound, turns, closed + PATIENCE)
         settled = await self._until_settled(turns, poisoned, closed)
-        spent, queries = _cpu() - cpu, self._statements.count
+        theirs = await others.spent()
+        spent, queries = _cpu() - cpu + theirs.cpu, self._statements.count + theirs.queries
         venue = (await self._house.summary(PREFIX))["cpu_s"] - venue
         written = await turns.database(rows) - before
         book = await self._house.control("book", prefix=PREFIX)
@@ -141,6 +147,18 @@ class Bench:
                 raise HouseError("The engine has not heard of all accounts in time.")
             await asyncio.sleep(0.2)
 
+    async def _until_shared(self, turns: Turns) -> None:
+        """Wait until each engine holds its share of the accounts. Raises HouseError where one never does."""
+        end, share = monotonic() + PATIENCE, self._plan.subscribers / self._plan.engines
+        while True:
+            held = await turns.database(leases.shares)
+            if len(held) == self._plan.engines and max(held) <= share * leases.SLACK + 1:
+                return
+            turns.check()
+            if monotonic() > end:
+                raise HouseError("The engines have not shared the accounts in time.")
+            await asyncio.sleep(0.2)
+
     async def _close_a_candle(self, cast: Cast, turns: Turns, *, rises: bool) -> tuple[float, float]:
         """Wait for the next close and store its candle; returns the close as a monotonic moment, and the CPU time until then."""
         frame = timeframe(FRAME)
@@ -157,7 +175,7 @@ class Bench:
         return at, cpu
 
     async def _poison(self, refs: Sequence[str]) -> None:
-        kinds = POISONS
+        kinds = self._plan.kinds
         faults = [
             {"refs": refs[n :: len(kinds)], "kind": kind} for n, kind in enumerate(kinds) if refs[n :: len(kinds)]
         ]

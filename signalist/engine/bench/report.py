@@ -6,10 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+POISONS = ("bad_key", "ban", "slow", "empty", "delisted")
+"""How the venue may misbehave with a subscriber: see `venues/loopback/faults.py`. A slow one takes 30 s, a banned one is for as long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. `poison` is the share of subscribers with whom the venue misbehaves in every other run, 0 for none."""
+    """What to measure. `poison` is the share of subscribers with whom the venue misbehaves in every other run, 0 for none, in one of the
+    ways of `kinds` each; `engines` is how many processes share the accounts."""
 
     subscribers: int
     latency_ms: float
@@ -17,6 +21,14 @@ class Plan:
     runs: int
     poison: float
     bare: bool = True
+    engines: int = 1
+    kinds: tuple[str, ...] = POISONS
+
+    @property
+    def sound(self) -> int:
+        """How many subscribers are not poisoned where some are."""
+        every = max(round(1 / self.poison), 1) if self.poison else 0
+        return self.subscribers - (self.subscribers // every if every else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,7 @@ def report(plan: Plan, clean: Sequence[Run], poisoned: Sequence[Run], alone: Seq
 
     told: dict[str, object] = {
         "subscribers": plan.subscribers,
+        "engines": plan.engines,
         "entry_p50_s": middle(lambda run: run.quantile(0.5)),
         "entry_p99_s": middle(lambda run: run.quantile(0.99)),
         "entry_last_s": middle(lambda run: run.quantile(1.0)),
@@ -64,7 +77,7 @@ def report(plan: Plan, clean: Sequence[Run], poisoned: Sequence[Run], alone: Seq
         "queries": round(median(run.queries for run in clean)),
         "duplicates": max(run.duplicates for run in (*clean, *poisoned)),
         "unprotected": max(run.unprotected for run in (*clean, *poisoned)),
-        "missing": max(plan.subscribers - len(run.covered if plan.legs > 1 else run.entries) for run in clean),
+        "missing": max(plan.subscribers - _served(plan, run) for run in clean),
     }
     if alone:
         bare = median(alone)
@@ -73,6 +86,14 @@ def report(plan: Plan, clean: Sequence[Run], poisoned: Sequence[Run], alone: Seq
         told["ratio"] = None if told["missing"] else round(float(str(told["protected_last_s"])) / bare, 2)
     if poisoned:
         p99 = median(run.quantile(0.99) for run in poisoned)
-        told |= {"poison": plan.poison, "poisoned_entry_p99_s": round(p99, 4)}
+        safe = median(quantile(run.covered, 1.0) for run in poisoned)
+        told |= {"poison": plan.poison, "poison_kinds": list(plan.kinds), "poisoned_entry_p99_s": round(p99, 4)}
+        told |= {"poisoned_protected_last_s": round(safe, 4)}
+        told |= {"poisoned_missing": max(plan.sound - _served(plan, run) for run in poisoned)}
         told |= {"poison_ratio": round(p99 / max(float(str(told["entry_p99_s"])), 0.001), 2)}
     return told
+
+
+def _served(plan: Plan, run: Run) -> int:
+    """How many are in, with what protects them where the plan has that."""
+    return len(run.covered if plan.legs > 1 else run.entries)

@@ -13,6 +13,7 @@ from django.db.backends.signals import connection_created
 from signalist.accounts.sessions import Sessions
 from signalist.clock import SystemClock, monotonic
 from signalist.engine.database import Database
+from signalist.engine.listening import Listening
 from signalist.engine.live import HEARTBEAT_EVERY, POLL_EVERY, SWEEP_EVERY, TAKE_OVER_EVERY
 from signalist.engine.loop import Engine
 from signalist.engine.strategies import StrategyPool
@@ -54,8 +55,8 @@ class Turns:
     async def start(self) -> None:
         """Enter the list of engines, hear the venue out, and go to work."""
         await self.engine.start()
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._work()), loop.create_task(self._beat())]
+        loop, ear = asyncio.get_running_loop(), Listening(self.engine.wakes, self.engine.news.set)
+        self._tasks = [loop.create_task(work) for work in (self._work(), self._beat(), ear.listen())]
 
     def check(self) -> None:
         """Raise what the engine died of, if it did."""
@@ -67,9 +68,10 @@ class Turns:
         """Stop after the work at hand."""
         self._stopping.set()
         if self._tasks:
-            working, beating = self._tasks
-            beating.cancel()
-            await asyncio.wait([working, beating])
+            working, *beside = self._tasks
+            for task in beside:
+                task.cancel()
+            await asyncio.wait([working, *beside])
         await self.engine.stop()
 
     async def _work(self) -> None:

@@ -19,8 +19,9 @@ from signalist.engine.simulation.plans import drawn_plan
 from signalist.markets.models import AssetPair, Instrument
 from signalist.strategies.models import Schedule, Strategy, StrategyVersion
 from signalist.strategies.version_models import VersionState
-from signalist.trading.actions import Terms, apply, subscribe
+from signalist.trading.actions import subscribe
 from signalist.trading.models import Following, Subscription
+from signalist.trading.terms import Terms, apply
 from signalist.venues.paper.venue import PAPER
 from tenants.models import Tenant
 

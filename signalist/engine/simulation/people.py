@@ -10,8 +10,9 @@ from signalist.engine.simulation.cast import Cast, follow, terms
 from signalist.engine.simulation.dice import Dice
 from signalist.engine.simulation.watching import Trace
 from signalist.execution.actions import close, flatten
-from signalist.trading.actions import Refused, cancel, change_terms, pause, resume
+from signalist.trading.actions import cancel, change_terms, pause, resume
 from signalist.trading.models import ACTIVE_ORDER, Order, Position, Subscription, SubscriptionStatus
+from signalist.trading.terms import Refused
 from tenants.doors import across_tenants
 
 

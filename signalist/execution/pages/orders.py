@@ -19,10 +19,10 @@ from signalist.execution.forms import ChangeForm, LevelForm
 from signalist.execution.health import present
 from signalist.marketplace.choices import amends
 from signalist.trading import order_book
-from signalist.trading.actions import Refused
 from signalist.trading.approval import approved_for
 from signalist.trading.models import Instruction, Order, Position
 from signalist.trading.order_actions import NotApproved, cancel_order, modify_order, set_level, worth_of
+from signalist.trading.terms import Refused
 from signalist.trading.whose import of_order, of_position
 from tenants.access import MemberRequest, needs
 from tenants.step_up import ask_password, stepped_up

@@ -24,9 +24,9 @@ from signalist.marketplace.preview import Preview, shown
 from signalist.markets.models import Instrument
 from signalist.markets.overview import last_prices
 from signalist.trading import tickets
-from signalist.trading.actions import Refused
 from signalist.trading.approval import approved_for, is_large
 from signalist.trading.labels import Market
+from signalist.trading.terms import Refused
 from signalist.trading.whose import all_accounts
 from tenants.access import MemberRequest, needs_some
 from tenants.permissions import within

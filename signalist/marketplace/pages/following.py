@@ -23,10 +23,10 @@ from signalist.marketplace.forms import TermsForm, terms_as_typed
 from signalist.marketplace.preview import NoPreview, Preview, preview
 from signalist.risk.restraints import restraints
 from signalist.trading import actions, moving
-from signalist.trading.actions import Refused
 from signalist.trading.decisions import decisions_about
 from signalist.trading.models import Subscription, SubscriptionStatus
 from signalist.trading.open_differences import open_differences
+from signalist.trading.terms import Refused, apply, check_terms, terms_of
 from signalist.trading.whose import of_subscription
 from tenants.access import MemberRequest, allowed, member, needs
 from tenants.step_up import ask_password, stepped_up
@@ -129,11 +129,11 @@ def terms(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         messages.error(request, "The subscription has ended; its terms cannot change any more.")
         return redirect("subscription", public_id)
     trying = request.method == "GET" or "preview" in request.POST
-    form = TermsForm(request.POST or (request.GET if "kept" in request.GET else terms_as_typed(actions.terms_of(row))))
+    form = TermsForm(request.POST or (request.GET if "kept" in request.GET else terms_as_typed(terms_of(row))))
     if form.is_valid() and not trying:
         try:
             if not stepped_up(request):
-                actions.check_terms(form.terms(), row.instrument)
+                check_terms(form.terms(), row.instrument)
                 return _ask(request, form)
             actions.change_terms(row, form.terms(), present(), request.user)
             messages.success(request, "Changed. It holds from the next entry on.")
@@ -159,8 +159,8 @@ def _previewed(row: Subscription, form: TermsForm) -> tuple[Preview | None, str]
     if not form.is_valid():
         return None, ""
     try:
-        actions.check_terms(form.terms(), row.instrument)
-        actions.apply(row, form.terms())
+        check_terms(form.terms(), row.instrument)
+        apply(row, form.terms())
         return preview(row, present()), ""
     except Refused as refused:
         form.refuse(refused)

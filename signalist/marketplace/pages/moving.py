@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from signalist.execution.health import present
 from signalist.marketplace import following
 from signalist.trading import moving
-from signalist.trading.actions import Refused
+from signalist.trading.terms import Refused
 from signalist.trading.whose import of_subscription
 from tenants.access import MemberRequest, needs
 from tenants.step_up import ask_password, stepped_up

@@ -15,9 +15,9 @@ from signalist.marketplace import choices, selectors
 from signalist.marketplace.choices import AccountChoice, MarketChoice
 from signalist.marketplace.forms import SubscribeForm
 from signalist.marketplace.preview import NoPreview, Preview, preview
-from signalist.trading.actions import Refused, apply, check
 from signalist.trading.actions import subscribe as start
 from signalist.trading.models import Subscription
+from signalist.trading.terms import Refused, apply, check
 from signalist.trading.whose import all_accounts
 from tenants.access import MemberRequest, needs_some
 from tenants.permissions import within

@@ -16,6 +16,7 @@ from signalist.markets.indicators import chosen
 from signalist.markets.models import Instrument
 from signalist.markets.overview import Glance, glances
 from signalist.markets.pages.candles import shown
+from signalist.markets.pages.depth import book_of
 from signalist.strategies.registry import Running, running_on
 from tenants.access import MemberRequest, member
 
@@ -52,6 +53,7 @@ def instrument(request: MemberRequest, key: int) -> HttpResponse:
         "regions": REGIONS,
         "instrument": found,
         "followed": followed(found),
+        "book": book_of(found) if followed(found) else None,
         "running": running_on([key]).get(key, []),
         **shown(
             found, request.GET.get("timeframe", ""), present(), chosen(request.GET.getlist("with")), _bars(request)

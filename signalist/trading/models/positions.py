@@ -26,7 +26,9 @@ class Position(TenantRow):
     the entry, with which the position is held; the subscription's own may change later. `first_stop` is where the stop stood at first,
     `stop` where it stands now. `watched`: prices or time may call for something that no venue sees to. `blind_since`: when the engine
     lost sight of the price of a watched one. `dust` is what was left under the venue's minimum when it was closed.
-    `lost_stops` counts stops that the venue took away soon after they were placed.
+    `lost_stops` counts stops that the venue took away soon after they were placed, `refused_stops` tries of a stop in a row that failed
+    otherwise, and `bare_since` is since when the position stood without one because of these (`trading.stop_tries`). `exit_rounds` is how
+    often closing it was given up.
     """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="+")
@@ -52,6 +54,8 @@ class Position(TenantRow):
     lost_stops = models.PositiveSmallIntegerField(default=0)
     protection_due = models.BooleanField(default=True)
     refused_stops = models.PositiveSmallIntegerField(default=0)
+    bare_since = models.DateTimeField(null=True)
+    exit_rounds = models.PositiveSmallIntegerField(default=0)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 

@@ -18,23 +18,21 @@ class Bars:
     def __init__(self) -> None:
         self._running: dict[tuple[str, Timeframe], tuple[datetime, Candle]] = {}
 
-    def take(self, rows: Sequence[Mapping[str, Any]]) -> list[CandleUpdate]:
-        """A message's rows, as candles in order: what was closed by them first."""
-        return [bar for row in rows for bar in self._one(row)]
+    def take(self, rows: Sequence[Mapping[str, Any]], at: datetime | None = None) -> list[CandleUpdate]:
+        """A message's rows, as candles in order: what was closed by them first. `at` is when Kraken said them."""
+        return [bar for row in rows for bar in self._one(row, at)]
 
-    def _one(self, row: Mapping[str, Any]) -> list[CandleUpdate]:
+    def _one(self, row: Mapping[str, Any], at: datetime | None) -> list[CandleUpdate]:
         frame, begun, symbol = FRAMES[int(row["interval"])], instant(row["interval_begin"]), str(row["symbol"])
         prices = (number(row[name]) for name in ("open", "high", "low", "close", "volume"))
         candle = Candle(begun + frame.length, *prices).checked()
         before = self._running.get((symbol, frame))
         if before is not None and begun < before[0]:
-            return [
-                CandleUpdate(symbol, frame, candle, closed=True)
-            ]  # a late word on one that is closed: it corrects it
+            return [CandleUpdate(symbol, frame, candle, True, at)]  # a late word on one that is closed: it corrects it
         self._running[symbol, frame] = begun, candle
-        told = [CandleUpdate(symbol, frame, candle, closed=False)]
+        told = [CandleUpdate(symbol, frame, candle, False, at)]
         if before is not None and begun > before[0]:
-            told.insert(0, CandleUpdate(symbol, frame, before[1], closed=True))
+            told.insert(0, CandleUpdate(symbol, frame, before[1], True, at))
         return told
 
     def forget(self) -> None:

@@ -70,6 +70,7 @@ class Client:
         self.ledger = self._supplies.ledger
         self.http = Http(base, self.ledger, size=size, parse=parse.read)
         self._sources: dict[str, NonceSource] = {}
+        self._tiers: dict[str, Tier] = {}
         self._venue_clock = VenueClock()
         self._epoch = clock.now().timestamp() - monotonic()
         self._pairs: tuple[float, Pairs] | None = None
@@ -91,6 +92,21 @@ class Client:
         """Wait until another connection to a stream may be opened."""
         await self.ledger.admit((Draw(self.connections_bucket),), Priority.PROTECTION)
 
+    def tier_of(self, signer: Signer) -> Tier:
+        """How much the key's account may ask: what Kraken said, and the lowest until it did."""
+        return self._tiers.get(signer.key, self.tier)
+
+    def is_told_tier(self, signer: Signer) -> bool:
+        """Whether Kraken has said it."""
+        return signer.key in self._tiers
+
+    def told_tier(self, signer: Signer, most: object) -> None:
+        """Kraken names the limit of an account's counter of orders (`maxratecount`), which tells its tier; a number that is none tells
+        nothing. What was used until now is taken for still counted."""
+        found = next((tier for tier in protocol.TIERS.values() if tier.orders.size == most), None)
+        if found is not None:
+            self._tiers[signer.key] = found
+
     def calls_bucket(self, signer: Signer) -> tuple[str, ...]:
         """What a key's calls draw on."""
         return ("calls", signer.key)
@@ -107,6 +123,12 @@ class Client:
         elif monotonic() >= self._pairs[0]:
             self._pairs = monotonic() + ASKED_AGAIN, self._pairs[1]
             self._ask_for_pairs()
+        assert self._pairs is not None
+        return self._pairs[1]
+
+    async def pairs_now(self) -> Pairs:
+        """All pairs as the venue lists them at this moment; together with whoever asks for them already. Raises VenueError."""
+        await asyncio.shield(self._ask_for_pairs())
         assert self._pairs is not None
         return self._pairs[1]
 
@@ -167,7 +189,7 @@ class Client:
     ) -> Any:
         path, cost, source = PRIVATE + method, protocol.call_cost(method), self._source(signer)
         calls = self.calls_bucket(signer)
-        self.ledger.limit(calls, protocol.carefully(self.tier.calls))
+        self.ledger.limit(calls, protocol.carefully(self.tier_of(signer).calls))
         call = Call(
             "POST",
             path,
@@ -185,7 +207,7 @@ class Client:
             source.renew()
             raise
         except Busy as busy:
-            self._keep_still(str(busy), busy.after, signer, draws)
+            self.keep_still(str(busy), busy.after, signer, draws)
             raise
 
     def opened(self, signer: Signer) -> None:
@@ -216,13 +238,13 @@ class Client:
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's answer was none of its protocol (status {answer.status}).") from error
 
-    def _keep_still(self, said: str, after: float | None, signer: Signer, draws: Sequence[Draw]) -> None:
+    def keep_still(self, said: str, after: float | None, signer: Signer, draws: Sequence[Draw]) -> None:
         """Whoever is told that it asks too much keeps still: until its counter has room, or for as long as it was told."""
         if said.startswith(("EAPI:Rate limit", "EGeneral:Too many")):
-            self.ledger.used(self.calls_bucket(signer), self.tier.calls.size)
+            self.ledger.used(self.calls_bucket(signer), self.tier_of(signer).calls.size)
         elif said.startswith("EOrder:Rate limit"):
             for draw in draws:
-                self.ledger.used(draw.key, self.tier.orders.size)
+                self.ledger.used(draw.key, self.tier_of(signer).orders.size)
         elif said.startswith(("EGeneral:Temporary lockout", "EService:Throttled")) and after:
             self.ledger.close(signer.key, after)
 

@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from signalist.domain.errors import DomainError
-from signalist.domain.instruments import InstrumentSpec
+from signalist.domain.instruments import InstrumentSpec, Trading
 from signalist.domain.timeframes import Timeframe
 from signalist.venues.errors import NoAnswer, Refused
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.streams import USUAL, PublicStream
-from signalist.venues.kraken.symbols import Trading
 from signalist.venues.market_data import BookSnapshot, HistoryPage, MarketLimits, Message, Subscription, Ticker
 from signalist.venues.transport.sockets import LinkTerms
 
@@ -27,6 +26,8 @@ LIMITS = MarketLimits(
     symbols_at_once=None,
     silence=10.0,
     per_connection=None,
+    tells_time=True,
+    tells_markets=True,
 )
 
 
@@ -40,8 +41,7 @@ class KrakenMarket:
         self.client, self.stream_at, self._terms = client, stream_at, terms
 
     async def instruments(self) -> tuple[InstrumentSpec, ...]:
-        pairs = (await self.client.pairs()).all
-        return tuple(pair.spec for pair in pairs if pair.trading is Trading.ONLINE)
+        return tuple(pair.spec for pair in (await self.client.pairs_now()).all)
 
     async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
         known = await self.client.pairs()

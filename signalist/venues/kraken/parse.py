@@ -13,11 +13,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from signalist.domain.candles import Candle
-from signalist.domain.instruments import InstrumentKind, InstrumentSpec
+from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
 from signalist.domain.orders import Side
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.venues.kraken import protocol
-from signalist.venues.kraken.symbols import Pair, Pairs, Trading, ours
+from signalist.venues.kraken.symbols import Pair, Pairs, ours
 from signalist.venues.market_data import BookLevel, BookSnapshot, Ticker
 
 KRAKEN = "kraken"
@@ -29,6 +29,8 @@ INTERVALS: Mapping[Timeframe, int] = {
 FRAMES: Mapping[int, Timeframe] = {minutes: frame for frame, minutes in INTERVALS.items()}
 LONGEST_HISTORY = 719
 """Kraken answers with the newest 720 candles, the last of which is not closed."""
+USUAL_TAKER = Decimal("0.0040")
+"""What who has traded nothing yet pays where a pair does not say (recorded in February 2026)."""
 _HUNDREDTH = Decimal("0.01")
 _ONE = Decimal(1)
 
@@ -104,6 +106,7 @@ def _pair(key: str, row: Mapping[str, Any]) -> Pair:
     tick = number(row["tick_size"]) if row.get("tick_size") is not None else _ONE.scaleb(-price_decimals)
     if tick <= 0:
         raise ValueError(f"{key} has no price step.")
+    taker = _first_fee(row.get("fees"), USUAL_TAKER)
     spec = InstrumentSpec(
         venue=KRAKEN,
         symbol=symbol,
@@ -114,11 +117,12 @@ def _pair(key: str, row: Mapping[str, Any]) -> Pair:
         lot=_ONE.scaleb(-quantity_decimals) * int(row.get("lot_multiplier", 1)),
         min_quantity=number(row.get("ordermin", "0")),
         min_notional=number(row.get("costmin", "0")),
+        taker_fee=taker,
+        maker_fee=_first_fee(row.get("fees_maker"), taker),
+        trading=trading(str(row.get("status", "online"))),
     )
-    taker = _first_fee(row.get("fees"), Decimal("0.0040"))
-    fees = taker, _first_fee(row.get("fees_maker"), taker)
     names = key, str(row["altname"]), str(row["base"]), str(row["quote"])
-    return Pair(spec, trading(str(row.get("status", "online"))), *fees, *names, price_decimals, quantity_decimals)
+    return Pair(spec, *names, price_decimals, quantity_decimals)
 
 
 def _first_fee(steps: Any, otherwise: Decimal) -> Decimal:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from urllib.parse import quote, urlsplit
 
+from signalist.domain.money import plain
 from signalist.venues import errors
 from signalist.venues.errors import VenueError
 from signalist.venues.transport.budgets import Budget
@@ -71,7 +72,8 @@ def form(fields: Mapping[str, object]) -> bytes:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    # What a database gives has ten decimals, and Kraken takes as many as the pair has ("can only be specified up to 1 decimals").
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 # --- What refusals mean --------------------------------------------------------------------------

@@ -1,27 +1,33 @@
 """Kraken's public stream (WebSocket v2): one connection, everything subscribed once, and every message as the house's own values.
 
 Kraken sends a heartbeat about every second once anything is subscribed, so that silence is noticed. It closes a candle without saying so,
-and has no numbers on its messages but a checksum on each book: a book that is wrong is left and subscribed anew, alone.
+and has no numbers on its messages but a checksum on each book: a book that is wrong is left and subscribed anew, alone. Pings soon after
+each close have it name its time (`minutes.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from signalist.clock import monotonic
 from signalist.domain.errors import DomainError
-from signalist.venues.errors import Refused, SessionLost
+from signalist.venues.errors import Refused, SessionLost, VenueError
 from signalist.venues.kraken.bars import Bars
 from signalist.venues.kraken.book import DEPTHS, Book, WrongBook
 from signalist.venues.kraken.client import Client
-from signalist.venues.kraken.parse import INTERVALS, Traded, instant, number, read, side
+from signalist.venues.kraken.minutes import Minutes
+from signalist.venues.kraken.parse import INTERVALS, Traded, instant, number, read, side, trading
 from signalist.venues.kraken.symbols import Pairs
 from signalist.venues.market_data import (
     Channel,
     Heartbeat,
+    MarketNews,
     Message,
     Standing,
     StreamState,
@@ -35,6 +41,8 @@ from signalist.venues.transport.sockets import LinkTerms, Wire, connected
 USUAL = LinkTerms()
 AT_ONCE = 50
 """Symbols in one subscription."""
+LOOK_EVERY = 0.1
+"""Seconds between two looks at whether to ask for the time."""
 Said = Mapping[str, Any]
 
 
@@ -46,6 +54,8 @@ def request(method: str, number: int, params: Mapping[str, Any] | None = None) -
 
 def params_of(subscription: Subscription) -> dict[str, Any]:
     """What a subscription is asked for with, but for its symbol. Raises Refused for what Kraken does not have."""
+    if subscription.channel is Channel.MARKETS:
+        return {"channel": "instrument", "snapshot": True}
     if subscription.channel is Channel.TICKER:
         return {"channel": "ticker", "snapshot": True}
     if subscription.channel is Channel.CANDLES:
@@ -70,10 +80,13 @@ class PublicStream:
         self._waiting: dict[int, float] = {}
         self._to_say: list[str] = []
         self._online = True
+        frames = [one.frame for one in self._wanted if one.frame is not None]
+        self._minutes = Minutes(min(frames, key=lambda frame: frame.seconds)) if frames else None
         self._channels: Mapping[str, Callable[[Said], Iterator[Message]]] = {
             "ticker": self._tickers,
             "ohlc": self._candles,
             "book": self._book,
+            "instrument": self._markets,
             "status": self._status,
         }
 
@@ -86,17 +99,37 @@ class PublicStream:
             yield StreamState(Standing.OPEN)
             for trouble in refused:
                 yield trouble
-            while True:
-                for message in self.heard(await wire.hear()):
-                    yield message
-                await self._say(wire)
-                if any(monotonic() > due for due in self._waiting.values()):
-                    raise SessionLost("The stream did not answer a subscription in time.")
+            asking = asyncio.create_task(self._ask_the_time(wire))
+            try:
+                while True:
+                    for message in self.heard(await wire.hear()):
+                        yield message
+                    await self._say(wire)
+                    if any(monotonic() > due for due in self._waiting.values()):
+                        raise SessionLost("The stream did not answer a subscription in time.")
+            finally:
+                asking.cancel()
+
+    async def _ask_the_time(self, wire: Wire) -> None:
+        """Ping soon after each close. A connection that takes no ping has ended, as whoever listens to it hears."""
+        minutes = self._minutes
+        with contextlib.suppress(VenueError):
+            while minutes is not None:
+                now = self._client.clock.now()
+                there = self._client.venue_time(now) if minutes.ahead is None else now + minutes.ahead
+                if minutes.is_due(there, monotonic()):
+                    number = next(self._numbers)
+                    minutes.asked(number, monotonic())
+                    await wire.send(request("ping", number))
+                await asyncio.sleep(LOOK_EVERY)
 
     def _prepare(self, known: Pairs) -> list[Trouble]:
         """Have everything said that is wanted; what cannot be had is told."""
         refused, batches = [], dict[str, tuple[dict[str, Any], list[str]]]()
         for one in self._wanted:
+            if one.channel is Channel.MARKETS:
+                self._ask("subscribe", params_of(one))
+                continue
             try:
                 pair, params = known.pair(one.symbol), params_of(one)
             except Refused as error:
@@ -139,7 +172,10 @@ class PublicStream:
         # One answer for each symbol: the first shows that the request was heard.
         self._waiting.pop(int(said.get("req_id") or 0), None)
         if said["method"] == "pong":
-            yield Heartbeat()
+            at = None if said.get("time_out") is None else instant(said["time_out"])
+            way = None if self._minutes is None else self._minutes.answered(int(said.get("req_id") or 0), monotonic())
+            self._names_its_time(at)
+            yield Heartbeat(at, way)
         elif not said.get("success", True) and not str(said["error"]).startswith("Already subscribed"):
             symbol = str(said.get("symbol") or (said.get("result") or {}).get("symbol") or "")
             yield Trouble(TroubleKind.REFUSED, symbol, str(said["error"])[:200])
@@ -160,7 +196,21 @@ class PublicStream:
             )
 
     def _candles(self, said: Said) -> Iterator[Message]:
-        yield from self._bars.take(said["data"])
+        at = None if said.get("timestamp") is None else instant(said["timestamp"])
+        self._names_its_time(at)
+        yield from self._bars.take(said["data"], at)
+
+    def _names_its_time(self, at: datetime | None) -> None:
+        if at is not None and self._minutes is not None:
+            self._minutes.says(at, self._client.clock.now())
+
+    def _markets(self, said: Said) -> Iterator[Message]:
+        """Of all markets those that are subscribed to: the snapshot tells hundreds."""
+        wanted = {one.symbol for one in self._wanted}
+        for row in said["data"]["pairs"]:
+            if (symbol := str(row["symbol"])) in wanted:
+                rules = tuple(number(row[name]) for name in ("price_increment", "qty_increment", "qty_min", "cost_min"))
+                yield MarketNews(symbol, trading(str(row["status"])), rules)
 
     def _book(self, said: Said) -> Iterator[Message]:
         for row in said["data"]:

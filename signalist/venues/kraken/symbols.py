@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from enum import StrEnum
 
 from signalist.domain.instruments import InstrumentSpec
 from signalist.venues.errors import UnknownInstrument
@@ -27,28 +25,11 @@ def is_tradable(asset: str) -> bool:
     return asset.rpartition(".")[2] not in _SUFFIXES or "." not in asset
 
 
-class Trading(StrEnum):
-    """What Kraken as a whole, or one pair there, lets people do. CLOSED: maintenance, delisted, or not open yet."""
-
-    ONLINE = "online"
-    CANCEL_ONLY = "cancel_only"
-    POST_ONLY = "post_only"
-    LIMIT_ONLY = "limit_only"
-    REDUCE_ONLY = "reduce_only"
-    CLOSED = "closed"
-
-
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A pair: what is ours of it, Kraken's names, and how many decimals its prices and quantities are written with.
-
-    Fees are fractions: what who has traded nothing yet pays.
-    """
+    """A pair: what is ours of it, Kraken's names, and how many decimals its prices and quantities are written with."""
 
     spec: InstrumentSpec
-    trading: Trading
-    taker_fee: Decimal
-    maker_fee: Decimal
     key: str
     altname: str
     base_key: str

@@ -80,10 +80,12 @@ class RateLedger:
         self.heard(closed)
 
     def limit(self, key: Hashable, budget: Budget) -> None:
-        """Give a key its budget; a second time only where the budget has changed, and then with a full bucket."""
+        """Give a key its budget; a second time only where the budget has changed, and then what was used of the old one is used."""
         known = self._buckets.get(key)
         if known is None or known.budget != budget:
             bucket = self._buckets[key] = Bucket(budget, self._now())
+            if known is not None:
+                bucket.used(known.budget.size - known.level(self._now()), self._now())
             if name_of(key) in self._closed:
                 bucket.close(self._closed[name_of(key)])
 

@@ -20,8 +20,11 @@ import aiohttp
 from signalist.clock import monotonic
 from signalist.domain.backoff import TRIES, pause
 from signalist.venues.errors import BadCredential, NotSent, SessionLost, VenueError
+from signalist.venues.transport import fence
 
 LONGEST_MESSAGE = 16 * 1024 * 1024
+LONGEST_POST = 32 * 1024
+"""Characters of what is posted: less than a connection takes before it makes its writer wait."""
 
 
 class Link(StrEnum):
@@ -50,6 +53,12 @@ class LinkTerms:
 USUAL = LinkTerms()
 
 
+class NotUp(NotSent):
+    """No connection takes it now, and none has got a byte of it that counts: another way is free."""
+
+    code = "not_up"
+
+
 class Wire:
     """One connection that is up."""
 
@@ -62,6 +71,30 @@ class Wire:
             await self._ws.send_str(text)
         except (aiohttp.ClientError, OSError) as error:
             raise SessionLost(f"The stream broke ({type(error).__name__}).") from None
+
+    async def post(self, text: str, deadline: float | None = None) -> None:
+        """Send a message that must not leave late: before `deadline` (monotonic), inside the fence, all of it now, or never.
+
+        What a connection does not take at once would lie in our buffer and leave when it moves again, whatever the fence says by then. So
+        one that has a backlog gets nothing, and one that takes only a part is torn down: half a frame is carried out by nobody. Raises
+        NotSent where its time is over, NotUp where this connection takes nothing; neither has left.
+        """
+        assert len(text) <= LONGEST_POST
+        fence.keeping()
+        if deadline is not None and monotonic() > deadline:
+            raise NotSent("Its deadline had passed before it could be sent.")
+        fence.check()
+        transport = self._ws._writer.transport
+        if transport is None or transport.is_closing() or _backlog(transport):
+            raise NotUp("The stream takes nothing at the moment.")
+        fence.leaving()
+        try:
+            await self._ws.send_str(text)
+        except (aiohttp.ClientError, OSError) as error:
+            raise NotUp(f"The stream broke before it could be written ({type(error).__name__}).") from None
+        if _backlog(transport) or transport.is_closing():
+            transport.abort()
+            raise NotUp("The stream took it not, or only a part of it, and was given up.")
 
     async def hear(self) -> str:
         """The next message. Raises SessionLost where the venue ended the connection, or has fallen silent."""
@@ -80,6 +113,12 @@ class Wire:
     async def close(self) -> None:
         """Leave it."""
         await self._ws.close()
+
+
+def _backlog(transport: asyncio.Transport) -> int:
+    """Bytes that we have written and the system has not taken. Under TLS there is a second buffer, which only its inside tells of."""
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return transport.get_write_buffer_size() + (0 if below is None else int(below.get_write_buffer_size()))
 
 
 @asynccontextmanager
@@ -151,6 +190,12 @@ class KeptUp:
         if self._wire is None:
             raise NotSent("The stream is not connected.", silent=True)
         await self._wire.send(text)
+
+    async def post(self, text: str, deadline: float | None = None) -> None:
+        """Send what must not leave late (`Wire.post`). Raises NotUp where there is no connection."""
+        if self._wire is None:
+            raise NotUp("The stream is not connected.", silent=True)
+        await self._wire.post(text, deadline)
 
     async def close(self) -> None:
         """Have no connection any more."""

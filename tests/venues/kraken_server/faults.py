@@ -13,6 +13,9 @@ KINDS = frozenset(
         "empty",  # carried out, and the answer is empty
         "malformed",  # carried out, and the answer is half of one
         "slow",  # carried out after `seconds`
+        "late",  # carried out, and answered after `seconds`
+        "unanswered",  # carried out, and never answered, while the connection stands
+        "ack_first",  # answered before the stream tells of it, which is else told first
         "error",  # refused with `text`, unseen
         "pending",  # a cancel is taken, and the order stands on
         "hidden",  # orders that are there are not told

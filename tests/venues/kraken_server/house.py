@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from signalist.domain.matching import Bar, hits
-from signalist.domain.money import ZERO
+from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import InsufficientFunds, Refused
@@ -115,19 +115,29 @@ class House:
 
     # --- Orders ----------------------------------------------------------------------------------
 
-    def add(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
+    def validate(self, said: Mapping[str, str]) -> None:
+        """Refuse an order of a batch for which the whole batch is refused."""
         pair, request = self._request(said)
+        self._takes_orders()
+        if (price := request.price or request.trigger or self.prices.get(pair.symbol)) is not None:
+            self._check(request, pair, price)
+
+    def _takes_orders(self) -> None:
         if self.system in ("maintenance", "cancel_only"):
             raise Refusal(
                 "EService:Unavailable" if self.system == "maintenance" else "EService:Market in cancel_only mode"
             )
+
+    def add(self, holder: Holder, said: Mapping[str, str], cost: float = 1.0) -> dict[str, Any]:
+        pair, request = self._request(said)
+        self._takes_orders()
         name = request.client_order_id
         if name and name in (holder.names.get(txid) for txid in holder.book.orders):
             raise Refusal("EOrder:cl_ord_id already exists among the open orders")
         price = self.prices.get(pair.symbol)
         if price is None:
             raise Refusal("EService:Unavailable")
-        self._count(holder, pair.symbol, 1.0)
+        self.count(holder, pair.symbol, cost)
         self._check(request, pair, request.price or request.trigger or price)
         descr = {"order": describe(request, pair)}
         if said.get("validate") == "true":
@@ -152,12 +162,14 @@ class House:
     def amend(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
         pair = self.pairs.pair(order.symbol)
-        self._count(holder, order.symbol, order_cost("AmendOrder", self._age(order)))
-        quantity = decimal(said.get("order_qty", str(order.quantity)), "order_qty")
+        self.count(holder, order.symbol, order_cost("AmendOrder", self._age(order)))
+        quantity = exact(said.get("order_qty", plain(order.quantity)), "order_qty", pair.quantity_decimals)
         if quantity <= order.filled:
             self._cancelled(holder, self._desk(holder).cancel(order))
             return {"amend_id": f"TA{self._orders:05d}"}
-        trigger = decimal(said["trigger_price"], "trigger_price") if "trigger_price" in said else None
+        trigger = (
+            exact(said["trigger_price"], "trigger_price", pair.price_decimals) if "trigger_price" in said else None
+        )
         if trigger is not None and pair.spec.price(trigger) != trigger:
             raise Refusal("EOrder:Tick size check failed")
         try:
@@ -176,7 +188,7 @@ class House:
 
     def cancel(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
-        self._count(holder, order.symbol, order_cost("CancelOrder", self._age(order)))
+        self.count(holder, order.symbol, order_cost("CancelOrder", self._age(order)))
         self._cancelled(holder, self._desk(holder).cancel(order))
         return {"count": 1}
 
@@ -270,16 +282,21 @@ class House:
         if len(name) > 36 or (len(name) > 18 and len(name.replace("-", "")) != 32):
             raise Refusal("EGeneral:Invalid arguments:cl_ord_id")
         level = None if kind is OrderType.MARKET else decimal(said.get("price", ""), "price")
+        if level is not None and decimals(said["price"]) > pair.price_decimals:
+            raise Refusal(
+                f"EOrder:Invalid price:{pair.symbol} price can only be specified up to {pair.price_decimals} decimals."
+            )
         if (deadline := said.get("deadline")) is not None:
             ahead = datetime.fromisoformat(deadline.replace("Z", "+00:00")) - self.now()
-            if not timedelta(seconds=1.9) <= ahead <= timedelta(seconds=60.1):
+            least = 0.4 if said.get("over") == "stream" else 1.9
+            if not timedelta(seconds=least) <= ahead <= timedelta(seconds=60.1):
                 raise Refusal("EGeneral:Invalid arguments:deadline")
         return pair, OrderRequest(
             client_order_id=name,
             symbol=pair.symbol,
             side=Side(said["type"].upper()),
             type=kind,
-            quantity=decimal(said.get("volume", ""), "volume"),
+            quantity=exact(said.get("volume", ""), "volume", pair.quantity_decimals),
             price=level if kind is OrderType.LIMIT else None,
             trigger=None if kind in (OrderType.LIMIT, OrderType.MARKET) else level,
             reduce_only=False,
@@ -299,7 +316,8 @@ class House:
         if spec.quantity(request.quantity) != request.quantity:
             raise Refusal("EGeneral:Invalid arguments:volume")
 
-    def _count(self, holder: Holder, symbol: str, cost: float) -> None:
+    def count(self, holder: Holder, symbol: str, cost: float) -> None:
+        """Count in a pair's counter, or refuse."""
         terms = self.tier.orders
         counter = holder.pair_counters.setdefault(symbol, Counter(terms.size, terms.per_second))
         if not counter.add(cost, self.moment()):
@@ -400,6 +418,19 @@ def decimal(text: str, name: str) -> Decimal:
     except InvalidOperation:
         raise Refusal(f"EGeneral:Invalid arguments:{name}") from None
     if not found.is_finite() or found <= 0:
+        raise Refusal(f"EGeneral:Invalid arguments:{name}")
+    return found
+
+
+def decimals(text: str) -> int:
+    """How many decimals a number is written with; the one zero that a stream's number needs to be one with a point is none."""
+    return len(text.removesuffix(".0").partition(".")[2])
+
+
+def exact(text: str, name: str, at_most: int) -> Decimal:
+    """A number of a request that may have so many decimals."""
+    found = decimal(text, name)
+    if decimals(text) > at_most:
         raise Refusal(f"EGeneral:Invalid arguments:{name}")
     return found
 

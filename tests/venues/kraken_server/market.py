@@ -34,7 +34,10 @@ class Market:
         trade = {"symbol": symbol, "side": "buy", "price": float(price), "qty": 1.0, "ord_type": "market"}
         trade |= {"trade_id": self._trades, "timestamp": stamp(now)}
         messages = [_update("ticker", [self._ticker_row(symbol)]), _update("trade", [trade])]
-        messages += [_update("ohlc", [self._candle(symbol, minutes, price, now)]) for minutes in INTERVALS]
+        messages += [
+            _update("ohlc", [self._candle(symbol, minutes, price, now)]) | {"timestamp": stamp(now)}
+            for minutes in INTERVALS
+        ]
         if before != price:
             messages.append(_update("book", [self.book(symbol, before)]))
         return messages
@@ -61,12 +64,7 @@ class Market:
         last, tick = self.last[symbol], self._pairs.pair(symbol).spec.tick
         prices = {"bid": last - tick, "ask": last + tick, "last": last, "vwap": last, "low": last, "high": last}
         rest = {"bid_qty": 1.0, "ask_qty": 1.0, "volume": 1.0, "change": 0.0, "change_pct": 0.0}
-        return (
-            {"symbol": symbol}
-            | {name: float(value) for name, value in prices.items()}
-            | rest
-            | {"timestamp": stamp(self._now())}
-        )
+        return {"symbol": symbol} | {name: float(value) for name, value in prices.items()} | rest
 
     def levels(self, symbol: str) -> tuple[list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]:
         """Asks and bids, best first."""
@@ -112,15 +110,19 @@ class Market:
         return sides | {"v": ["1", "1"], "p": day, "t": [1, 1], "l": day, "h": day, "o": day[0]}
 
     def ohlc(self, name: str, minutes: int, since: int) -> dict[str, Any]:
-        """OHLC: the newest 720, whatever is asked for, the last of which runs."""
+        """OHLC: the newest 720, whatever is asked for, the last of which runs, also where nobody has traded in it yet."""
         pair = self._pair(name)
         rows = self.candles.get((pair.symbol, minutes), {})
         found = [
-            [begun, *(str(value) for value in row[:4]), "0", str(row[4]), 1]
+            [begun, *(str(value) for value in row[:4]), "0", str(row[4]), int(row[4])]
             for begun, row in sorted(rows.items())
             if begun > since
         ]
-        return {pair.key: found[-LONGEST:], "last": found[-1][0] if found else since}
+        running = int(self._now().timestamp()) // (minutes * 60) * minutes * 60
+        if rows and running not in rows:
+            price = str(rows[max(rows)][3])
+            found.append([running, price, price, price, price, "0", "0", 0])
+        return {pair.key: found[-LONGEST:], "last": running - minutes * 60}
 
     def depth(self, name: str, count: int) -> dict[str, Any]:
         """Depth."""

@@ -26,6 +26,7 @@ from tests.venues.kraken_server.faults import Faults
 from tests.venues.kraken_server.house import Holder, House, Refusal
 from tests.venues.kraken_server.market import Market
 from tests.venues.kraken_server.streams import Streams
+from tests.venues.kraken_server.trading import Trading
 
 RIGHTS = {
     "BalanceEx": "funds",
@@ -51,11 +52,14 @@ class Server:
         self.ahead = 0.0
         self.asked: list[str] = []
         self.refused: list[str] = []
+        self.carried_out: list[str] = []
+        """What was asked over REST in an account's name, by who may."""
         known = parse.pairs(parse.read(json.dumps(pairs)))
-        self.streams = Streams(self)
+        self.streams, self.trading = Streams(self), Trading(self)
         self.house = House(known, terms, tier, self.now, monotonic, self.streams.executed)
         self.market = Market(known, self.now)
-        self.tokens: dict[str, str] = {}
+        self.tokens: dict[str, tuple[str, datetime]] = {}
+        """Whose key each is for, and when it was made."""
         self._private: Mapping[str, Callable[[Holder, Mapping[str, str]], Any]] = {
             "AddOrder": self.house.add,
             "AmendOrder": self.house.amend,
@@ -134,6 +138,7 @@ class Server:
             raise Refusal("EGeneral:Permission denied")
         if not holder.calls.add(protocol.call_cost(method), monotonic()):
             raise Refusal("EAPI:Rate limit exceeded")
+        self.carried_out.append(method)
         return self._private[method](holder, said)
 
     def _public(self, method: str, query: Mapping[str, str]) -> Any:
@@ -169,7 +174,7 @@ class Server:
         rows = {
             txid: self.house.row(holder, order)
             for txid, order in reversed(({} if hidden else holder.done).items())
-            if holder.closed_at[txid].timestamp() >= start
+            if start <= holder.closed_at[txid].timestamp() <= float(said.get("end", "inf"))
         }
         found = {txid: row for txid, row in rows.items() if not wanted or row.get("cl_ord_id") == wanted}
         return {"closed": _page(found, said), "count": len(found)}
@@ -182,12 +187,13 @@ class Server:
         start, tape = float(said.get("start", 0)), holder.tape
         if self.faults.play("TradesHistory", ("hidden",)):
             tape = []
-        rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if row.time.timestamp() >= start}
+        end = float(said.get("end", "inf"))
+        rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if start <= row.time.timestamp() <= end}
         return {"trades": _page(rows, said), "count": len(rows)}
 
     def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:
         token = secrets.token_hex(16)
-        self.tokens[token] = holder.key
+        self.tokens[token] = holder.key, self.now()
         return {"token": token, "expires": 900}
 
 
@@ -214,5 +220,6 @@ async def serving(server: Server, beat: float = 0.2) -> AsyncIterator[str]:
         beating.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await beating
+        server.trading.end()
         await server.streams.end()
         await runner.cleanup()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.venues.kraken_server.house import Holder
+from tests.venues.kraken_server.house import Holder, Refusal, stamp
 
 if TYPE_CHECKING:
     from tests.venues.kraken_server.server import Server
@@ -23,13 +26,23 @@ class Connection:
     """One connection. `channels` are (channel, symbol, depth or interval); `numbers` count what each private channel has said."""
 
     ws: web.WebSocketResponse
+    request: web.Request
     lines: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     channels: set[tuple[str, str, int]] = field(default_factory=set)
     holder: Holder | None = None
+    token: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
 
     def say(self, said: dict[str, Any]) -> None:
-        self.lines.put_nowait(json.dumps(said))
+        self.say_line(json.dumps(said))
+
+    def say_line(self, line: str) -> None:
+        self.lines.put_nowait(line)
+
+    def abort(self) -> None:
+        """End it without a word."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
 
 
 class Streams:
@@ -41,6 +54,10 @@ class Streams:
         self.opened = 0
         self.closed_to_all = False
         self.ends_at_once = False
+        self.flows = asyncio.Event()
+        """Cleared: what is said waits on its way, everything in its order."""
+        self.flows.set()
+        self._held: list[tuple[Holder, list[dict[str, Any]]]] | None = None
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, until it ends."""
@@ -52,14 +69,14 @@ class Streams:
         if self.ends_at_once:
             await ws.close(code=1012)
             return ws
-        connection = Connection(ws)
+        connection = Connection(ws, request)
         self.all.add(connection)
         connection.say(self._status())
         writing = asyncio.create_task(self._write(connection))
         try:
             async for message in ws:
                 if message.type is WSMsgType.TEXT and not self._server.faults.play("request", ("mute",)):
-                    self._asked(connection, json.loads(message.data))
+                    self._asked(connection, json.loads(message.data, parse_float=Decimal))
         finally:
             self.all.discard(connection)
             writing.cancel()
@@ -69,7 +86,9 @@ class Streams:
 
     async def _write(self, connection: Connection) -> None:
         while True:
-            await connection.ws.send_str(await connection.lines.get())
+            line = await connection.lines.get()
+            await self.flows.wait()
+            await connection.ws.send_str(line)
 
     async def beat(self, every: float) -> None:
         """Show that the venue lives, to whoever has subscribed."""
@@ -95,9 +114,18 @@ class Streams:
         method, params, number = said["method"], said.get("params", {}), said.get("req_id", 0)
         answer = {"method": method, "req_id": number}
         if method == "ping":
-            connection.say({"method": "pong", "req_id": number})
+            if not self._server.faults.play("pong", ("mute",)):
+                now = stamp(self._server.now())
+                connection.say({"method": "pong", "req_id": number, "time_in": now, "time_out": now})
+        elif method in self._server.trading:
+            self._server.trading.asked(connection, said)
         elif method not in ("subscribe", "unsubscribe"):
             connection.say(answer | {"success": False, "error": "Unsupported event"})
+        elif params["channel"] == "instrument":
+            connection.channels.add(("instrument", "", 0))
+            connection.say(answer | {"success": True, "result": {"channel": "instrument"}})
+            pairs = [self.pair_row(pair.symbol) for pair in self._server.house.pairs.all]
+            connection.say({"channel": "instrument", "type": "snapshot", "data": {"assets": [], "pairs": pairs}})
         elif params["channel"] in PUBLIC:
             for symbol in params["symbol"]:
                 self._public(connection, answer, params, symbol)
@@ -129,16 +157,19 @@ class Streams:
                 market.candle_row(symbol, detail, begun) for begun in sorted(market.candles.get((symbol, detail), {}))
             ]
         if rows and params.get("snapshot", True):
-            connection.say({"channel": channel, "type": "snapshot", "data": rows})
+            told = {"timestamp": stamp(self._server.now())} if channel == "ohlc" else {}
+            connection.say({"channel": channel, "type": "snapshot"} | told | {"data": rows})
 
     def _private(self, connection: Connection, answer: dict[str, Any], params: dict[str, Any]) -> None:
         channel, server = params["channel"], self._server
-        key = server.tokens.get(params.get("token", ""))
-        if key is None:
-            connection.say(answer | {"success": False, "error": "Token(s) not found"})
+        try:
+            holder = connection.holder = server.trading.holder(params.get("token", ""))
+        except Refusal as refusal:
+            connection.say(answer | {"success": False, "error": str(refusal)})
             return
-        holder = connection.holder = server.house.holders[key]
-        connection.say(answer | {"success": True, "result": {"channel": channel, "snapshot": True}})
+        connection.token = params["token"]
+        most = {"maxratecount": int(server.tier.orders.size)} if channel == "executions" else {}
+        connection.say(answer | {"success": True, "result": {"channel": channel, "snapshot": True} | most})
         rows = server.house.snapshot(holder) if channel == "executions" else []
         self._tell(connection, channel, "snapshot", rows)
 
@@ -156,13 +187,41 @@ class Streams:
                 if self._server.faults.play(channel, ("twice",)):
                     connection.say(message)
 
+    def pair_row(self, symbol: str, **more: Any) -> dict[str, Any]:
+        """A pair as the instrument channel tells it."""
+        spec = self._server.house.pairs.pair(symbol).spec
+        rules = {"price_increment": spec.tick, "qty_increment": spec.lot}
+        rules |= {"qty_min": spec.min_quantity, "cost_min": spec.min_notional}
+        return {"symbol": symbol, "status": "online"} | {name: float(value) for name, value in rules.items()} | more
+
+    def tell_pair(self, symbol: str, **more: Any) -> None:
+        """Something has changed of a pair: whoever has subscribed is told."""
+        said = {"assets": [], "pairs": [self.pair_row(symbol, **more)]}
+        for connection in self.all:
+            if ("instrument", "", 0) in connection.channels:
+                connection.say({"channel": "instrument", "type": "update", "data": said})
+
     def executed(self, holder: Holder, rows: list[dict[str, Any]]) -> None:
         """Something has happened in an account."""
+        if self._held is not None:
+            self._held.append((holder, rows))
+            return
         for connection in self.all:
             if connection.holder is holder:
                 for row in rows:
                     self._tell(connection, "executions", "update", [row])
                 self._tell(connection, "balances", "update", [])
+
+    @contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """What happens within is told after it."""
+        held = self._held = []
+        try:
+            yield
+        finally:
+            self._held = None
+            for holder, rows in held:
+                self.executed(holder, rows)
 
     def _tell(self, connection: Connection, channel: str, kind: str, rows: list[dict[str, Any]]) -> None:
         number = connection.numbers[channel] = connection.numbers.get(channel, 0) + 1

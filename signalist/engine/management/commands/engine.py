@@ -19,9 +19,10 @@ from signalist.accounts.keyholding import Keys
 from signalist.audit.triggers import Disarmed, assert_armed
 from signalist.clock import Clock, SystemClock
 from signalist.db.connections import no_waiting_for_ever
-from signalist.engine import real_market
-from signalist.engine.live import LiveEngine, MarketClock
+from signalist.engine import garbage, real_market
+from signalist.engine.live import LiveEngine
 from signalist.engine.market import SYNTHETIC
+from signalist.engine.paper_market import MarketClock
 from signalist.engine.supplies import VenueMemory
 from signalist.execution.engines import AnotherEngine
 from signalist.venues.kraken.parse import KRAKEN
@@ -63,6 +64,7 @@ class Command(BaseCommand):
             become_engine()
             refuse_privileged()
             assert_armed()
+            garbage.look_seldom()
             asyncio.run(self._run(SystemClock() if clock == "system" else MarketClock(), synthetic, sources))
         except (AnotherEngine, OverPrivileged, Disarmed) as error:
             self.stderr.write(str(error))
@@ -82,7 +84,7 @@ class Command(BaseCommand):
             others=others,
             keys=keys if others else None,
             memory=memory,
-            sources=[real_market.source(clock) for _ in sources],
+            sources=[real_market.source(clock, memory.of(code)) for code in sources],
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, engine.stop)

@@ -19,7 +19,7 @@ from signalist.db.connections import no_waiting_for_disk
 from signalist.domain.candles import Candle
 from signalist.domain.errors import DomainError
 from signalist.domain.timeframes import timeframe
-from signalist.engine import demo_cast
+from signalist.engine import demo_cast, garbage
 from signalist.engine.demonstration import migrate
 from signalist.engine.feeding import Feeding, check_engines
 from signalist.engine.replay import Replay
@@ -93,6 +93,7 @@ class Command(BaseCommand):
         migrate()
         become_engine()
         no_waiting_for_disk()
+        garbage.look_seldom()
         return asyncio.run(Replay(plan, candles, self._tell).run())
 
     def _feed(self, plan: Plan, candles: Sequence[Candle], speed: float) -> dict[str, object]:

@@ -1,0 +1,166 @@
+"""What is under way between engines and a misbehaving venue; it watches, too, that nothing is asked that must never be asked."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from signalist.clock import Clock
+from signalist.domain.orders import Leg
+from signalist.engine.simulation.faults import CAPABILITIES, Fault, Weather
+from signalist.engine.simulation.watching import Trace
+from signalist.venues.base import Balance, OrderReport, OrderRequest, Session
+from signalist.venues.errors import VenueError
+from signalist.venues.paper.exchange import PaperExchange
+from signalist.venues.paper.venue import PaperVenue
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A request that its sender has given up on and that arrives all the same."""
+
+    due: datetime
+    ref: str
+    key: str
+    nth: int
+    carry_out: Callable[[Session], Awaitable[object]]
+    request: OrderRequest | None = None
+
+
+class Traffic:
+    """Between engines and the paper venue. It outlives the engines: what is on its way arrives whoever sent it."""
+
+    def __init__(self, weather: Weather, clock: Clock, trace: Trace, tick: Callable[[str, Decimal], Awaitable[None]]):
+        self.weather, self.clock, self.trace, self.tick = weather, clock, trace, tick
+        self.faults: Counter[Fault] = Counter()
+        self.violations: list[str] = []
+        self.disturbed: dict[str, datetime] = {}
+        self.requests: dict[str, OrderRequest] = {}
+        self.balances: dict[str, Balance] = {}
+        self.announced: dict[str, list[OrderReport]] = defaultdict(list)
+        self._told: dict[str, list[OrderReport]] = defaultdict(list)
+        self._unheard: set[str] = set()
+        """What has arrived after all and no engine has been told of yet: nobody can withdraw it."""
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._missed: Counter[str] = Counter()
+        self._found: set[str] = set()
+        self._sent: dict[str, bool] = {}
+        self._cancelled: set[str] = set()
+        self._under_way: list[Underway] = []
+        self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._paper: PaperVenue | None = None
+
+    def stand_before(self, exchange: PaperExchange) -> None:
+        """From now on requests go to this exchange; who listened to the one before is gone, and with it what it had only just heard.
+
+        Who connects anew is told what rests of the orders that turned up late, as a stream's first message does.
+        """
+        self._paper = PaperVenue(exchange, CAPABILITIES)
+        self._listeners.clear()
+        resting = {order.client_order_id for order in exchange.store.resting()}
+        for ref, reports in self._told.items():
+            self.announced[ref] += [said for said in reports if said.client_order_id in resting]
+
+    def paper(self, ref: str) -> Session:
+        """The paper venue's own session of an account, without any fault."""
+        assert self._paper is not None, "The venue does not stand yet."
+        return self._paper.open(ref)
+
+    # --- Faults ----------------------------------------------------------------------------------
+
+    def fault(self, method: str, ref: str, key: str) -> tuple[Fault | None, int]:
+        """What goes wrong with this request, and how many of its kind came before it."""
+        nth = self._asked[method, key]
+        self._asked[method, key] += 1
+        return self.weather.fault(method, ref, key, nth, self.clock.now()), nth
+
+    def played(self, fault: Fault, method: str, ref: str, key: str) -> None:
+        """A fault was played on this request."""
+        self.faults[fault] += 1
+        self.disturbed[ref] = self.clock.now()
+        self.trace.say(f"{fault}: {method} {self.name(key)} of {ref}")
+
+    def name(self, key: str) -> str:
+        """What an order is, for people: its leg and the beginning of its id."""
+        request = self.requests.get(key)
+        return key if request is None else f"{leg_of(request)} {key[:8]}"
+
+    def may_hide(self, key: str) -> bool:
+        """Whether the order may go unfound once more: at the last look that is declared it is found, and then it is known."""
+        return key not in self._found and self._missed[key] < CAPABILITIES.looks - 1
+
+    def looked(self, key: str, found: bool) -> None:
+        """A look was answered."""
+        self._missed[key] += not found
+        if found:
+            self._found.add(key)
+            self._unheard.discard(key)
+
+    def tell(self, ref: str) -> tuple[OrderReport, ...]:
+        """What the account's reports say besides: it is heard from now on."""
+        told = self.announced.pop(ref, [])
+        self._unheard -= {said.client_order_id for said in told}
+        return tuple(told)
+
+    def late(self, request: Underway) -> None:
+        """This arrives later."""
+        self._under_way.append(request)
+
+    async def tide(self) -> None:
+        """Let everything arrive that is due, and say so in the account's next reports, as a stream would."""
+        now = self.clock.now()
+        due = sorted((u for u in self._under_way if u.due <= now), key=lambda u: (u.due, u.ref, u.key, u.nth))
+        self._under_way = [u for u in self._under_way if u.due > now]
+        for one in due:
+            try:
+                await one.carry_out(self.paper(one.ref))
+            except VenueError as error:
+                self.trace.say(f"arrives: {self.name(one.key)} of {one.ref}: {error.code}")
+                continue
+            self.trace.say(f"arrives: {self.name(one.key)} of {one.ref}")
+            if one.request is not None:
+                found = await self.paper(one.ref).look_up(one.key)
+                told = [found] if found is not None and found.status.is_open else []
+                self.announced[one.ref] += told
+                self._unheard |= {said.client_order_id for said in told}
+                self._told[one.ref] += told
+            for wake in self._listeners[one.ref]:
+                wake()
+
+    # --- What must never be asked ----------------------------------------------------------------
+
+    async def about_to_place(self, ref: str, request: OrderRequest) -> None:
+        """A placing is sent once, unless the venue did not look at it; an exit goes when its protection has been taken down."""
+        key = request.client_order_id
+        if not self._sent.get(key, True):
+            self.violations.append(f"a placing was repeated: {leg_of(request)} {request.tag}")
+        self.requests[key], self._sent[key] = request, False
+        if leg_of(request) != Leg.EXIT:
+            return
+        assert self._paper is not None
+        for order in await self._paper.exchange.read(self._paper.exchange.store.resting):
+            protects = order.ref == ref and order.symbol == request.symbol and order.reduce_only
+            known = order.client_order_id not in self._cancelled | self._unheard
+            if protects and order.trigger is not None and known:
+                what = order.tag.rpartition(":")[2]
+                self.violations.append(f"an exit was sent over a {what} that nobody had withdrawn: {request.tag}")
+
+    def about_to_cancel(self, key: str) -> None:
+        """A cancel of this order was asked for."""
+        self._cancelled.add(key)
+
+    def may_go_again(self, key: str) -> None:
+        """The venue did not look at this placing."""
+        self._sent[key] = True
+
+    def listen(self, ref: str, wake: Callable[[], None]) -> None:
+        """Wake also when something late arrives."""
+        self._listeners[ref].append(wake)
+
+
+def leg_of(request: OrderRequest) -> str:
+    """The leg that its tag names."""
+    return request.tag.rpartition(":")[2]

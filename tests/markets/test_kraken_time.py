@@ -1,0 +1,76 @@
+"""When one of Kraken's minutes is over: by what Kraken itself says of the time, and by no clock of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from tenants.doors import across_tenants
+from tests.markets.feed_world import MINUTE, NOON, story
+from tests.markets.kraken_world import kraken_world
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with across_tenants("tests"):
+        yield
+
+
+@story
+async def test_where_our_clock_is_ahead_krakens_minute_is_closed_when_it_is_over_there() -> None:
+    async with kraken_world(ahead=-1.5) as w:
+        w.trade(105)
+        await w.at(60.8)  # 11:59:59.3 there
+        assert w.stored() == [] and w.ran == []
+        w.trade(107)
+        await w.at(61.4)
+        assert w.stored() == [] and w.ran == []
+        await w.at(62.4)  # 0.9 s after noon there
+        await w.until(lambda: w.stored() == [(1, 107, False)], "it is over there")
+        feed, _ = await w.shown()
+        assert feed.corrections == 0
+
+
+@story
+async def test_a_candle_waits_for_what_is_still_on_its_way_when_its_time_is_over() -> None:
+    async with kraken_world() as w:
+        w.trade(105)
+        await w.at(59.5)
+        w.server.streams.flows.clear()
+        w.trade(107)
+        await w.at(61.9)
+        assert w.stored() == [] and w.ran == []
+        w.server.streams.flows.set()
+        await w.until(lambda: w.ran == [NOON + MINUTE], "it flows")
+        assert w.stored() == [(1, 107, False)]
+
+
+@story
+async def test_where_kraken_does_not_name_its_time_its_history_is_asked_after_a_while() -> None:
+    async with kraken_world() as w:
+        w.trade(105)
+        w.server.faults.add("mute", "pong", times=None)
+        await w.at(62.5)
+        assert w.stored() == [] and w.ran == []
+        minute = w.server.market.candles["BTC/USD", 1][int(NOON.timestamp())]
+        minute[1] = minute[3] = Decimal(109)  # the stream has kept a trade from us
+        await w.at(64)
+        await w.until(lambda: w.stored() == [(1, 109, False)], "history says how it closed")
+
+
+@story
+async def test_where_our_clock_is_late_krakens_minute_waits_for_ours() -> None:
+    async with kraken_world(ahead=4.0) as w:
+        w.trade(105)
+        await w.at(59)  # three seconds past the minute there
+        assert w.stored() == []
+        w.trade(200)
+        await w.at(59.5)
+        assert w.stored() == []
+        await w.at(60.8)
+        assert w.stored() == [(1, 105, False)] and w.ran == [NOON + MINUTE]
