@@ -174,9 +174,9 @@ class MarketLimits:
     `frames`: codes of the timeframes that it keeps itself, streamed and as history. `page`: candles in one answer. `reach`: how many of the
     newest candles it has at all, None without a limit. `pause`: seconds between two requests of history, of which `histories` may be under
     way at once. `symbols_at_once`: markets in one request of tickers, None for all. `silence`: seconds without any message after which a
-    connection counts as mute. `per_connection`: subscriptions that one connection takes, None without a limit. `tells_time`: its stream names the venue's own time soon after each
-    close of a candle, behind all that was said before, so that no clock of ours is needed to know that the candle is over.
-    `tells_markets`: its stream tells when what may be done in a market changes.
+    connection counts as mute. `per_connection`: subscriptions that one connection takes, None without a limit. `tells_time`: its stream
+    names the venue's own time soon after each close of a candle, behind all that was said before, so that no clock of ours is needed to
+    know that the candle is over. `tells_markets`: its stream tells when what may be done in a market changes.
     """
 
     frames: frozenset[str]
