@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
 from typing import Any
 
 from django.db import transaction
+
+from signalist.db import here
 
 
 class OutsideTenant(RuntimeError):
@@ -61,7 +65,7 @@ def required() -> Door:
 @contextmanager
 def acting_for(tenant_id: int) -> Iterator[None]:
     """Read and write the rows of one tenant, in one transaction. Another tenant inside it is refused."""
-    with _opened(Door(tenant_id=tenant_id)), transaction.atomic():
+    with _Opened(Door(tenant_id=tenant_id)), transaction.atomic():
         _shut_where_looking()
         yield
 
@@ -74,31 +78,40 @@ def viewing(tenant_id: int) -> Iterator[None]:
     lock, each statement reads by itself.
     """
     on_postgresql = transaction.get_connection().vendor == "postgresql"
-    with _opened(Door(tenant_id=tenant_id)), transaction.atomic() if on_postgresql else nullcontext():
+    with _Opened(Door(tenant_id=tenant_id)), transaction.atomic() if on_postgresql else nullcontext():
         _shut_where_looking()
         yield
 
 
-@contextmanager
-def across_tenants(purpose: str, *, one_transaction: bool = False) -> Iterator[None]:
+def across_tenants(purpose: str, *, one_transaction: bool = False) -> AbstractContextManager[None]:
     """Read and write the rows of all tenants for a named purpose (the engine, staff, a migration)."""
     if not purpose:
         raise ValueError("across_tenants needs a purpose in a word or two.")
-    with _opened(Door(purpose=purpose)), transaction.atomic() if one_transaction else nullcontext():
+    return _in_one_transaction(purpose) if one_transaction else _Opened(_for_purpose(purpose))
+
+
+@cache
+def _for_purpose(purpose: str) -> Door:
+    return Door(purpose=purpose)
+
+
+@contextmanager
+def _in_one_transaction(purpose: str) -> Iterator[None]:
+    with _Opened(_for_purpose(purpose)), transaction.atomic():
         yield
 
 
 @contextmanager
 def own_memberships(user_id: int) -> Iterator[None]:
     """Read the memberships of one user, before a tenant is chosen (log-in, workspace switcher)."""
-    with _opened(Door(user_id=user_id)):
+    with _Opened(Door(user_id=user_id)):
         yield
 
 
 @contextmanager
 def holding_invitation(token_hash: str) -> Iterator[None]:
     """Read the one invitation whose link somebody holds."""
-    with _opened(Door(token=token_hash)):
+    with _Opened(Door(token=token_hash)):
         yield
 
 
@@ -147,24 +160,43 @@ def announce(connection: Any, door: Door | None) -> None:
         )
 
 
-@contextmanager
-def _opened(door: Door) -> Iterator[None]:
-    before, connection = _door.get(), transaction.get_connection()
-    if before == door:
-        yield
-        return
-    under_way = connection.in_atomic_block
-    if before is not None and under_way:
-        raise OutsideTenant("The door cannot be changed inside a transaction; close the one that is open first.")
-    token = _door.set(door)
-    try:
+class _Opened:
+    """Stand behind `door`; a class because an engine opens one for every unit.
+
+    The same door inside itself changes nothing; another one is refused inside a transaction.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._token: Token[Door | None] | None = None
+        self._announced: Any = None
+
+    def __enter__(self) -> None:
+        before, connection = _door.get(), here.connection()
+        if before is self._door or before == self._door:
+            return
+        under_way = connection.in_atomic_block
+        if before is not None and under_way:
+            raise OutsideTenant("The door cannot be changed inside a transaction; close the one that is open first.")
+        self._token = _door.set(self._door)
         if under_way:  # its first statement, at which the guard announces, may be past
-            announce(connection, door)
-        yield
-    finally:
+            self._announced = connection
+            try:
+                announce(connection, self._door)
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        token, announced = self._token, self._announced
+        self._token = self._announced = None
+        if token is None:
+            return
         _door.reset(token)
-        if under_way:
-            announce(connection, None)
+        if announced is not None:
+            announce(announced, None)
 
 
 def leave_open(purpose: str) -> None:

@@ -42,12 +42,15 @@ TRIED_ONCE = (
     "tests/simulation/test_command.py",
     "tests/simulation/test_planted.py",
     "tests/house/test_contracts.py",
+    "tests/house/test_environment.py",
     "tests/house/test_files.py",
     "tests/house/test_harness.py",
     "tests/house/test_logs.py",
+    "tests/house/test_requirements.py",
     "tests/house/test_second_try.py",
     "tests/house/test_settings.py",
     "tests/house/test_style.py",
+    "tests/engine/test_assets.py",
     "tests/engine/test_demonstration.py::test_a_load_that_was_killed",
     "tests/engine/test_demonstration.py::test_a_market_that_has_begun",
     "tests/engine/test_feeding.py",
@@ -63,18 +66,23 @@ TRIED_ONCE = (
     "tests/flows/test_replay.py::test_the_same_input",
     "tests/flows/test_two_engines.py::test_a_second_engine_on_sqlite",
     "tests/flows/test_venue_messages.py",
+    "tests/live/test_daphne.py::test_a_long_region",
+    "tests/live/test_daphne.py::test_one_who_reads_nothing",
     "tests/markets/test_batch_prices.py",
     "tests/markets/test_candle_files.py",
     "tests/markets/test_indicators.py",
     "tests/markets/test_kraken_feed.py",
+    "tests/markets/test_lines.py",
     "tests/markets/test_lying_feeds.py",
     "tests/markets/test_market_news.py",
     "tests/markets/test_order_books.py::test_a_book",
     "tests/markets/test_recordings.py",
+    "tests/pages/test_numbers.py",
     "tests/people/test_headers.py",
     "tests/people/test_other_provider.py",
     "tests/people/test_second_factors.py",
     "tests/security/test_redis.py",
+    "tests/strategies/test_breakouts_and_bands.py",
     "tests/strategies/test_confirmations.py",
     "tests/strategies/test_gate.py",
     "tests/strategies/test_library.py",
@@ -154,7 +162,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         from tests import templates
 
-        templates.begin()
+        templates.begin(soon=bool(config.getoption("numprocesses", None)) and not config.option.collectonly)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +27,21 @@ from tests.flows.commands import ROOT, Databases, OwnDatabase, manage
 _RUN = "SIGNALIST_TEST_RUN"
 
 
-def begin() -> None:
-    """Name this test run; its workers are told by their environment."""
+_soon: list[threading.Thread] = []
+
+
+def begin(*, soon: bool) -> None:
+    """Name this test run; its workers are told by their environment. `soon`: make the database meanwhile, as they collect their tests."""
     os.environ[_RUN] = uuid.uuid4().hex[:12]
+    if soon:
+        _soon.append(threading.Thread(target=migrated))
+        _soon[0].start()
 
 
 def end() -> None:
     """Remove what the run has made; its workers have ended."""
+    for thread in _soon:
+        thread.join()
     said = _folder() / "made"
     if said.is_file():
         _maker().remove(OwnDatabase(said.read_text(encoding="utf-8")))
@@ -49,19 +58,22 @@ def migrated() -> OwnDatabase:
 
 
 def _made() -> OwnDatabase:
-    if connection.vendor != "sqlite":
-        return _newly_migrated()
+    return on_sqlite() if connection.vendor == "sqlite" else _newly_migrated(connection.vendor)
+
+
+def on_sqlite() -> OwnDatabase:
+    """The same on SQLite, whatever the run is on; for copying."""
     kept = Path(tempfile.gettempdir()) / f"signalist-migrated-{os.getuid()}-{_migrations()}.sqlite3"
     if not kept.is_file():
-        fresh = Path(urlsplit(_newly_migrated().url).path[1:])
+        fresh = Path(urlsplit(_newly_migrated("sqlite").url).path[1:])
         half = kept.with_suffix(f".{os.getpid()}")
         shutil.copy(fresh, half)
         half.rename(kept)  # whole or not at all, whoever else does the same
     return OwnDatabase(f"sqlite:///{kept}")
 
 
-def _newly_migrated() -> OwnDatabase:
-    made = _maker().empty()
+def _newly_migrated(vendor: str) -> OwnDatabase:
+    made = _maker().empty(vendor=vendor)
     answer = manage(made, "migrate", "--verbosity", "0")
     assert answer.status == 0, answer.err
     return made

@@ -42,7 +42,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A venue as a page offers it. `ref_of` tells the account that a key belongs to; `venue_with` opens accounts with secrets that come
+    """A venue as a page offers it. `ref_of` tells the account that a key belongs to, or, where a key does not name its account
+    (`names_account`), the key; `venue_with` opens accounts with secrets that come
     from a function of the account's name at the venue, and with what its engine remembers of the venue."""
 
     code: str
@@ -52,6 +53,7 @@ class Connector:
     ref_of: Callable[[Mapping[str, str]], str]
     venue_with: Callable[[SecretsOf, Supplies], Venue]
     how: str = ""
+    names_account: bool = True
 
 
 def part(secrets: Mapping[str, str], name: str) -> str:
@@ -106,6 +108,7 @@ def _kraken_connector() -> Connector:
         "At Kraken, make an API key that may query funds, query open and closed orders and trades, create and modify orders, cancel and "
         "close orders, and use the WebSocket interface. Leave withdrawing off: a key that may withdraw is refused. Bind it to the address "
         "of this server there.",
+        names_account=False,
     )
 
 

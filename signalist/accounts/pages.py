@@ -18,7 +18,7 @@ from signalist.accounts.probe import NotAccepted, Probed, probe
 from signalist.accounts.selectors import key, keys
 from signalist.clock import utc_now
 from signalist.domain.errors import DomainError
-from signalist.risk.connections import connect, replace, revoke
+from signalist.risk.connections import connect, orders_of, replace, revoke
 from tenants.access import MemberRequest, needs
 from tenants.credentials import NameTaken, rename
 from tenants.doors import acting_for, viewing
@@ -56,7 +56,7 @@ def connection_new(request: MemberRequest, venue: str) -> HttpResponse:
     probed: Probed | None = None
     if request.method == "POST" and form.is_valid():
         confirmed = is_confirmed(request.user)
-        probed = _asked(connector, form) if confirmed else None
+        probed = _asked(request, connector, form) if confirmed else None
         if not confirmed:
             form.add_error(None, CONFIRM_FIRST)
         elif probed is not None and request.POST.get("action") != "try":
@@ -111,7 +111,7 @@ def connection_replace(request: MemberRequest, public_id: uuid.UUID) -> HttpResp
     if not stepped_up(request):
         return ask_password(request, reverse("connection", args=[public_id]), _STEP_UP)
     form = SecretsForm(connector, request.POST)
-    if form.is_valid() and (probed := _asked(connector, form)) is not None:
+    if form.is_valid() and (probed := _asked(request, connector, form)) is not None:
         try:
             with acting_for(request.tenant.pk):
                 replace(row, form.secrets, probed, request.user)
@@ -139,10 +139,12 @@ def connection_revoke(request: MemberRequest, public_id: uuid.UUID) -> HttpRespo
     return redirect("connection", public_id)
 
 
-def _asked(connector: Connector, form: SecretsForm) -> Probed | None:
+def _asked(request: MemberRequest, connector: Connector, form: SecretsForm) -> Probed | None:
     """What the venue says of the key that was typed; None, and why in the form, where it is not accepted."""
+    with viewing(request.tenant.pk):
+        orders = {} if connector.names_account else orders_of(connector.code)
     try:
-        return probe(connector, form.secrets)
+        return probe(connector, form.secrets, orders)
     except NotAccepted as error:
         form.add_error(None, str(error))
         return None

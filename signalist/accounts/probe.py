@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from signalist.accounts.connectors import FORBIDDEN, NEEDED, Connector
 from signalist.clock import SystemClock
 from signalist.logs import plain_words
-from signalist.venues.base import Balance, KeyRights, TellsFacts, TellsRights
+from signalist.venues.base import Balance, KeyRights, Session, TellsFacts, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
 from signalist.venues.transport.supplies import of_this_process
 
 WITHIN = 8.0
+_NONE: Mapping[int, Sequence[str]] = MappingProxyType({})
 
 
 class NotAccepted(Exception):
@@ -22,17 +24,21 @@ class NotAccepted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What the venue answered. `rights` is None where it does not tell."""
+    """What the venue answered. `rights` is None where it does not tell. `names_account`: whether `ref` is the account's own name there,
+    and not only the key's; where it is not, `knows` are those accounts of ours of whose orders the venue knew one under this key."""
 
     ref: str
     balance: Balance
     rights: KeyRights | None
+    names_account: bool = True
+    knows: frozenset[int] = frozenset()
 
 
-def probe(connector: Connector, secrets: Mapping[str, str]) -> Probed:
-    """Ask the venue for the balance and the rights of a key. Network, up to eight seconds: not inside a transaction. Raises NotAccepted."""
+def probe(connector: Connector, secrets: Mapping[str, str], orders: Mapping[int, Sequence[str]] = _NONE) -> Probed:
+    """Ask the venue for the balance and the rights of a key; and, where it does not name its account, for `orders` of accounts of ours
+    (id → our ids of orders that it had). Network, up to eight seconds: not inside a transaction. Raises NotAccepted."""
     try:
-        return asyncio.run(asyncio.wait_for(_asked(connector, secrets), WITHIN))
+        return asyncio.run(asyncio.wait_for(_asked(connector, secrets, orders), WITHIN))
     except BadCredential as error:
         raise NotAccepted(f"{connector.name} does not accept this key: {plain_words(str(error))}") from None
     except TimeoutError:
@@ -45,7 +51,7 @@ def probe(connector: Connector, secrets: Mapping[str, str]) -> Probed:
         ) from None
 
 
-async def _asked(connector: Connector, secrets: Mapping[str, str]) -> Probed:
+async def _asked(connector: Connector, secrets: Mapping[str, str], orders: Mapping[int, Sequence[str]]) -> Probed:
     ref = connector.ref_of(secrets)
     # By the clock alone: whoever probes has no business with what engines note. Their numbers are behind the clock, and one of theirs
     # that comes after this is refused unseen, and renewed.
@@ -57,11 +63,24 @@ async def _asked(connector: Connector, secrets: Mapping[str, str]) -> Probed:
             refuse(rights.rights)
         if isinstance(session, TellsFacts) and (problem := (await session.facts()).problem):
             raise NotAccepted(problem)
-        return Probed(ref, await session.balance(), rights)
+        balance = await session.balance()
+        known = frozenset[int]() if connector.names_account else await _knows(session, orders)
+        return Probed(ref, balance, rights, connector.names_account, known)
     finally:
         await session.close()
         if (close := getattr(venue, "close", None)) is not None:
             await close()
+
+
+async def _knows(session: Session, orders: Mapping[int, Sequence[str]]) -> frozenset[int]:
+    """The accounts of whose orders one is known where this session looks."""
+    found = set()
+    for account_id, names in orders.items():
+        for name in names:
+            if await session.look_up(name) is not None:
+                found.add(account_id)
+                break
+    return frozenset(found)
 
 
 def refuse(rights: frozenset[str]) -> None:

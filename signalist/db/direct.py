@@ -12,9 +12,9 @@ from functools import lru_cache
 from sqlite3 import Cursor as SqliteCursor
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.sqlite3.base import FORMAT_QMARK_REGEX
 
+from signalist.db import here
 from signalist.db.columns import on_postgresql
 from signalist.db.scope import is_trusted
 
@@ -79,7 +79,7 @@ def _way() -> tuple[Any, Any, bool]:
 
     Making a cursor anew for each statement costs more than many statements. Every use reads all its rows before the next.
     """
-    wrapper = connections[DEFAULT_DB_ALIAS]
+    wrapper = here.connection()
     if wrapper.queries_logged:
         return wrapper, wrapper.cursor(), False
     kept = wrapper.__dict__.get("kept_cursor")

@@ -76,10 +76,12 @@ def select_ids(
 def among(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
     """The condition that `column` is one of `values`, and its parameters.
 
-    PostgreSQL gets an array, so that the statement is the same whatever the number, and stays prepared.
+    PostgreSQL gets an array, so that the statement is the same whatever the number, and stays prepared. One of ids goes as a text: a list
+    is written number by number, and has another type with each size of the largest, for which the statement is prepared anew.
     """
     if on_postgresql():
-        return f'"{column}" = ANY(%s)', [list(values)]
+        ids = all(type(value) is int for value in values)
+        return f'"{column}" = ANY(%s)', ["{" + ",".join(map(str, values)) + "}" if ids else list(values)]
     # As many marks as the next power of two, the last value repeated: a few texts, which stay prepared here too.
     several = list(values)
     several += several[-1:] * ((1 << (len(several) - 1).bit_length()) - len(several)) if several else []
@@ -124,13 +126,13 @@ def write_together(*writes: Insert | Update) -> None:
     No write sees what another one writes, and no row may be written twice.
     """
     wanted = [write for write in writes if write.rows]
-    if not on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE[True] for write in wanted):
-        # Inside a unit without a savepoint: as with the one statement, whoever goes on after an error has a savepoint of their own.
+    if len(wanted) == 1 and _is_one_statement(wanted[0]):
+        _write(wanted[0])
+    elif not on_postgresql() or any(len(write.rows) > _ROWS_AT_ONCE[True] for write in wanted):
+        # Inside a unit without a savepoint: whoever goes on after an error has one of their own, as with the one statement.
         with transaction.atomic(savepoint=False):
             for write in wanted:
                 _write(write)
-    elif len(wanted) == 1:
-        _write(wanted[0])
     elif wanted:
         parts = [_part(write) for write in wanted]
         earlier = ", ".join(f"part_{n} AS ({statement})" for n, (statement, _) in enumerate(parts[:-1]))
@@ -140,6 +142,11 @@ def write_together(*writes: Insert | Update) -> None:
             _take_keys(last.rows, direct.rows(statement, documents))
         else:
             direct.run(statement, documents)
+
+
+def _is_one_statement(write: Insert | Update) -> bool:
+    """Whether the database itself sees to it that all is written or nothing."""
+    return len(write.rows) <= _ROWS_AT_ONCE[on_postgresql()] and (isinstance(write, Insert) or on_postgresql())
 
 
 def _write(write: Insert | Update) -> None:

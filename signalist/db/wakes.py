@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import threading
 
-from django.db import connection, transaction
+from django.db import connection
+
+from signalist.db import here
 
 CHANNEL = "signalist_wakes"
 STAGES = ("switches", "fan_out", "decide", "place", "protect", "measure", "look_up", "corrections")
@@ -70,7 +72,7 @@ wakes = Wakes()
 
 def ring_on_commit(*stages: str, everywhere: bool = False) -> None:
     """Ring the stages when the present transaction commits; `everywhere`: for the engines of other processes as well."""
-    transaction.on_commit(lambda: wakes.ring(*stages))
+    here.connection().on_commit(lambda: wakes.ring(*stages))
     if (everywhere or not wakes.driven) and connection.vendor == "postgresql":
         _notify(stages)
 
@@ -78,7 +80,7 @@ def ring_on_commit(*stages: str, everywhere: bool = False) -> None:
 def free_on_commit(*stages: str) -> None:
     """As `ring_on_commit`, for what is new to nobody and only what a stage has put off may go on by: one that waits for nothing, which
     would open a transaction to find nothing, is left alone. What waits for its time is found by the next ring, or the poll."""
-    transaction.on_commit(lambda: wakes.free(*stages))
+    here.connection().on_commit(lambda: wakes.free(*stages))
     if not wakes.driven and connection.vendor == "postgresql":
         _notify(stages)
 

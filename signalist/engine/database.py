@@ -12,6 +12,7 @@ from typing import TypeVar
 from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connection, connections
 
 from signalist.clock import monotonic
+from signalist.db import here
 from signalist.db.connections import patient, took_too_long
 from signalist.execution.engines import MAY_SEND
 from signalist.logs import logger
@@ -96,17 +97,18 @@ def behind_the_door(function: Callable[[], T]) -> T:
     """Run `function`, and once more where the database gave up (a lost connection, a deadlock): a unit is repeated from its rows. One
     whose statement took too long is given twice the time, so that what is merely slow comes to its end."""
     patience = 1
-    for left in reversed(range(TRIES)):
-        if connection.errors_occurred:
-            close_old_connections()  # a connection that broke is replaced; asking a sound one each time costs a round trip
-        try:
-            with across_tenants("engine"), patient(patience):
-                return function()
-        except (OperationalError, InterfaceError, InternalError) as error:
-            # InternalError is what a connection says that the server has ended because its transaction stood still (25P03).
-            if not left:
-                raise
-            patience *= 2 if took_too_long(error) else 1
-            log.warning("database_unit_repeated", error=str(error).strip(), left=left)
-            sleep(RETRY_AFTER)
+    with here.Holding() as held:
+        for left in reversed(range(TRIES)):
+            if held.errors_occurred:
+                close_old_connections()  # a connection that broke is replaced; asking a sound one each time costs a round trip
+            try:
+                with across_tenants("engine"), patient(patience):
+                    return function()
+            except (OperationalError, InterfaceError, InternalError) as error:
+                # InternalError is what a connection says that the server has ended because its transaction stood still (25P03).
+                if not left:
+                    raise
+                patience *= 2 if took_too_long(error) else 1
+                log.warning("database_unit_repeated", error=str(error).strip(), left=left)
+                sleep(RETRY_AFTER)
     raise AssertionError("unreachable")

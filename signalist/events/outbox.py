@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
+from signalist.db import here
+from signalist.db.columns import on_postgresql
 from signalist.db.fast import Insert, new, write_together
 from signalist.db.scope import tenant_behind_the_door
 from signalist.events.models import Event
@@ -28,7 +28,7 @@ class Fact:
 
 def emit(facts: Sequence[Fact]) -> None:
     """Append `facts` to the log. Raises RuntimeError outside a transaction: an event without its change must never exist."""
-    if facts and not connection.in_atomic_block:
+    if facts and not here.connection().in_atomic_block:
         raise RuntimeError("Events are written inside the transaction of the change they report.")
     write_together(prepared(facts))
 
@@ -39,5 +39,5 @@ def prepared(facts: Sequence[Fact]) -> Insert:
     if tenant is not None and any(fact.tenant_id != tenant for fact in facts):
         raise RuntimeError("Behind the door of one tenant only its own events are written.")
     # The database folds the notifications of a transaction into one, sent at its commit.
-    notify = f"RETURNING pg_notify('{CHANNEL}', '')" if connection.vendor == "postgresql" else ""
+    notify = f"RETURNING pg_notify('{CHANNEL}', '')" if on_postgresql() else ""
     return Insert([new(Event, tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts], notify)

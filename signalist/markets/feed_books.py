@@ -14,6 +14,7 @@ from signalist.domain.timeframes import Timeframe
 from signalist.events.outbox import Fact, emit
 from signalist.markets import models as rows
 from signalist.markets.feed_models import Feed, FeedSource
+from signalist.markets.feed_news import have_staff_told
 from signalist.markets.filling import Filled
 from signalist.markets.settling import Outcome, Told, settle_candles
 from signalist.markets.tracking import flat
@@ -93,8 +94,8 @@ def _newest(instrument_ids: Sequence[int], frame: Timeframe) -> dict[int, dateti
 
 
 def keep_up(source: FeedSource, feeds: Sequence[Feed], told: str, now: datetime) -> None:
-    """Write what the source and these feeds say of themselves now. Two statements, and an event where somebody must know (`told`, the
-    standing): that it was tried in vain too often, or that it is there again after that."""
+    """Write what the source and these feeds say of themselves now. Two statements; and where somebody must know (`told`, the standing: that
+    it was tried in vain too often, or that it is there again after that) an event, and a mail to staff by a worker."""
     kept_up: Sequence[FeedSource | Feed] = (source, *feeds)
     for row in kept_up:
         _made_to_fit(row)
@@ -104,6 +105,7 @@ def keep_up(source: FeedSource, feeds: Sequence[Feed], told: str, now: datetime)
         if told:
             kind = "feed_failed" if told == "failed" else "feed_restored"
             emit([Fact(kind, None, now, {"source": source.code, "standing": told, "why": source.why})])
+            have_staff_told(source.code, told, source.why, (source.standing_since or now).isoformat())
 
 
 def _made_to_fit(row: FeedSource | Feed) -> None:

@@ -50,7 +50,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Line:
-    """`hear` is called with what arrives, in the order of arrival. Moments are monotonic seconds."""
+    """`hear` is called with what arrives, in the order of arrival. Moments are monotonic seconds; `pace` shortens the pauses, for tests."""
 
     name: str
     source: MarketData
@@ -63,6 +63,7 @@ class Line:
     is_open: bool = False
     tries: int = 0
     last_error: str = ""
+    pace: float = 1.0
     _suspected: str = ""
     _patience: asyncio.Timeout | None = None
 
@@ -94,7 +95,7 @@ class Line:
             self.tries = 1 if self.opened_at > begun and monotonic() - self.opened_at > STEADY else self.tries + 1
             if self.tries == TRIES:
                 log.error("market_stream_failed", line=self.name, error=self.last_error, tries=self.tries)
-            await asyncio.sleep(pause(self.tries - 1, self.name))
+            await asyncio.sleep(pause(self.tries - 1, self.name) * self.pace)
             self.tally.reconnects += 1
 
     def _lost(self, why: str) -> None:

@@ -2,6 +2,9 @@
 
 Where a key is gone or refused, the account takes no entries from then on (REDUCING), loudly; stops and targets that rest at the venue
 stay there, and exits and protection go on as soon as there is a key again. Resuming is by hand.
+
+Where a venue's keys do not name their account, a key belongs to an account if the venue knows an order of that account under it; an
+account that has never had an order there takes any.
 """
 
 from __future__ import annotations
@@ -9,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from signalist.accounts.models import Account, AccountState
 from signalist.accounts.probe import Probed
 from signalist.clock import utc_now
 from signalist.domain.errors import DomainError
 from signalist.risk.actions import Where, switch
+from signalist.trading.models import Order
 from tenants import credentials
 from tenants.credentials import Said
 from tenants.doors import across_tenants, acting_for
@@ -22,6 +27,8 @@ from tenants.models import Credential, User
 from tenants.roles import REVOCATION
 
 HOUSE = "Signalist"
+ACCOUNTS, ORDERS = 5, 2
+"""How many accounts a key is compared with, and how many of each one's orders are looked for: a probe takes seconds."""
 
 
 class Elsewhere(DomainError):
@@ -34,13 +41,15 @@ def connect(
 ) -> tuple[Credential, Account]:
     """Keep a key that was probed, and the account that it opens. Raises NameTaken, Elsewhere."""
     credential = credentials.store(tenant_id, venue, label, secrets, said_by(probed), by)
-    account = Account.objects.filter(venue=venue, venue_ref=probed.ref).select_related("credential").first()
+    opened = Q(venue_ref=probed.ref) | Q(pk__in=probed.knows)
+    account = Account.objects.filter(opened, venue=venue).select_related("credential").order_by("pk").first()
     if account is None:
         return credential, _opened(tenant_id, venue, label, probed, credential)
     if account.credential is not None and account.credential.revoked_at is None:
         raise Elsewhere(
             f"This account is connected already, with the key {account.credential.label!r}; replace that one."
         )
+    _same_money(account, probed)
     account.credential = credential
     account.save(update_fields=["credential"])
     return credential, account
@@ -65,9 +74,33 @@ def _opened(tenant_id: int, venue: str, label: str, probed: Probed, credential: 
 def replace(credential: Credential, secrets: Mapping[str, str], probed: Probed, by: User) -> None:
     """Put another key in place of this one. Raises Elsewhere where it belongs to another account at the venue."""
     for account in accounts_of(credential):
-        if account.venue_ref != probed.ref:
+        if account.venue_ref != probed.ref and not _may_open(account, probed):
             raise Elsewhere(f"This key is for another account than {account.name}; connect it under a name of its own.")
+        _same_money(account, probed)
     credentials.replace(credential, secrets, said_by(probed), by)
+
+
+def orders_of(venue: str) -> dict[int, list[str]]:
+    """By what the workspace's accounts at a venue are told from others there: our ids of the newest orders that it had, by account."""
+    had = Order.objects.exclude(venue_order_id="").exclude(client_order_id="")
+    accounts = Account.objects.filter(venue=venue).order_by("-pk")[:ACCOUNTS]
+    newest = {account.pk: had.filter(account=account).order_by("-pk")[:ORDERS] for account in accounts}
+    return {key: [order.client_order_id for order in orders] for key, orders in newest.items() if orders}
+
+
+def _may_open(account: Account, probed: Probed) -> bool:
+    """Whether a key that is not the one the account was connected with may be the same account's."""
+    if probed.names_account:
+        return False
+    return account.pk in probed.knows or not orders_of(account.venue).get(account.pk)
+
+
+def _same_money(account: Account, probed: Probed) -> None:
+    if account.currency != probed.balance.currency:
+        raise Elsewhere(
+            f"{account.name} is counted in {account.currency}, and this key was tried for {probed.balance.currency}: "
+            f"name {account.currency}, or connect another account."
+        )
 
 
 @transaction.atomic

@@ -179,3 +179,26 @@ def test_the_webs_role_asks_and_cannot_say_what_a_venue_said(cast: Cast, stateme
         with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
             cursor.execute(statement)
         cursor.execute("RESET ROLE")
+
+
+def test_what_the_venue_tells_of_the_key_and_the_account_is_shown_and_withdrawing_is_said_to_be_wrong(
+    cast: Cast,
+) -> None:
+    with across_tenants("tests"):
+        terms = {"venue": "kraken", "venue_ref": "desk", "currency": "USD", "lease_owner": Desk.id}
+        account = Account.objects.create(tenant=cast.acme, name="Desk", **terms)
+        told = {"currency": "USD", "total": "10", "available": "9", "open_orders": 0, "positions": 1}
+        told |= {"rights": ["read", "trade", "withdraw"], "tier": "pro", "margin": "Cash, no margin", "held_as": "Spot"}
+        now = utc_now()
+        Inquiry.objects.create(
+            tenant=cast.acme,
+            account=account,
+            asked_at=now,
+            answered_at=now,
+            state="ANSWERED",
+            latency_ms=5,
+            answer=told,
+        )
+    page = _shown(cast.theo, account)
+    assert "The key may read, trade, withdraw Withdrawing must be off: make another key" in page
+    assert "Tier there Pro" in page and "Margin there Cash, no margin read, and never changed from here" in page

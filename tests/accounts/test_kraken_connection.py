@@ -8,19 +8,33 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from decimal import Decimal
 
 import pytest
 from pytest_django import Settings
 
 from signalist.accounts.connectors import connectors
-from signalist.accounts.probe import NotAccepted, probe
+from signalist.accounts.models import Account
+from signalist.accounts.probe import NotAccepted, Probed, probe
 from signalist.clock import SystemClock
+from signalist.domain.orders import OrderType, Side
+from signalist.risk.connections import Elsewhere, connect, orders_of, replace, revoke
+from signalist.venues.base import Balance
+from signalist.venues.kraken.venue import KrakenVenue
+from signalist.venues.transport.supplies import of_this_process
+from tenants.doors import acting_for
+from tenants.models import Credential
+from tenants.vault import unsealed
+from tests.cast import Cast
+from tests.pages import ledger
 from tests.venues import paper_bench
+from tests.venues.battery import request
 from tests.venues.kraken_bench import LISTED, ROOMY
 from tests.venues.kraken_server.house import ALL
 from tests.venues.kraken_server.server import Server, serving
 
+D = Decimal
 SECRET = base64.b64encode(b"correct-horse-battery-staple").decode()
 KEY = {"api_key": "key-1", "api_secret": SECRET, "currency": "usd"}
 
@@ -95,3 +109,76 @@ def test_live_accounts_are_offered_only_where_they_are_allowed(settings: Setting
     assert "kraken" not in connectors()
     settings.LIVE_ACCOUNTS_ALLOWED = True
     assert not connectors()["kraken"].is_play_money
+
+
+OTHER = {"api_key": "key-2", "api_secret": base64.b64encode(b"another").decode(), "currency": "usd"}
+
+
+def traded(kraken: Running, holder: Account) -> None:
+    """The account has had an order, which the venue knows under the first key."""
+    market = ledger.instrument("ABC/USD", venue="kraken")
+    order = ledger.stop_order(ledger.position(ledger.follows(holder, ledger.schedule(market))))
+
+    async def place() -> str:
+        venue = connectors()["kraken"].venue_with(lambda _: KEY, of_this_process("kraken", SystemClock()))
+        assert isinstance(venue, KrakenVenue)
+        try:
+            terms = {"price": Decimal(900), "symbol": "ABC/USD", "client_order_id": order.client_order_id}
+            ack = await venue.open("key-1").place(request(Side.BUY, "1", OrderType.LIMIT, **terms))
+            return ack.venue_order_id
+        finally:
+            await venue.close()
+
+    order.venue_order_id = asyncio.run(place())
+    order.save(update_fields=["venue_order_id"])
+
+
+@pytest.mark.django_db
+def test_another_key_is_the_same_accounts_where_the_venue_knows_its_orders_under_it(
+    kraken: Running, cast: Cast
+) -> None:
+    house, connector = kraken.server.house, connectors()["kraken"]
+    house.holders["key-2"] = replace_fields(house.holders["key-1"], secret=b"another", nonce=0)
+    house.open_account("key-3", b"another", Decimal(70))
+    stranger = OTHER | {"api_key": "key-3"}
+    with acting_for(cast.acme.pk):
+        first, held = connect(cast.acme.pk, "kraken", "Main", KEY, probe(connector, KEY), cast.olivia)
+        traded(kraken, held)
+        names = orders_of("kraken")
+        assert list(names) == [held.pk]
+
+        with pytest.raises(Elsewhere, match="for another account than Main"):
+            replace(first, stranger, probe(connector, stranger, names), cast.olivia)
+        euros = OTHER | {"currency": "EUR"}
+        with pytest.raises(Elsewhere, match="counted in USD, and this key was tried for EUR"):
+            replace(
+                first,
+                euros,
+                Probed("key-2", Balance("EUR", D(1), D(1)), None, False, frozenset({held.pk})),
+                cast.olivia,
+            )
+        with pytest.raises(Elsewhere, match="connected already, with the key 'Main'"):
+            connect(cast.acme.pk, "kraken", "Twice", OTHER, probe(connector, OTHER, names), cast.olivia)
+
+        replace(first, OTHER, probe(connector, OTHER, names), cast.olivia)
+        with unsealed(Credential.objects.get(pk=first.pk)) as secrets:
+            assert secrets["api_key"] == "key-2"
+
+        # After a leak: the key is gone, and the next one opens the account that has the positions, not an empty one.
+        revoke(first, "leaked", cast.olivia)
+        house.holders["key-4"] = replace_fields(house.holders["key-1"], secret=b"another", nonce=0)
+        fourth = OTHER | {"api_key": "key-4"}
+        second, again = connect(cast.acme.pk, "kraken", "New", fourth, probe(connector, fourth, names), cast.olivia)
+        assert (again.pk, again.credential_id, again.venue_ref) == (held.pk, second.pk, "key-1")
+        assert Account.objects.filter(venue="kraken").count() == 1
+
+
+@pytest.mark.django_db
+def test_an_account_that_never_had_an_order_takes_any_key_of_its_currency(kraken: Running, cast: Cast) -> None:
+    connector, house = connectors()["kraken"], kraken.server.house
+    house.holders["key-2"] = replace_fields(house.holders["key-1"], secret=b"another", nonce=0)
+    with acting_for(cast.acme.pk):
+        first, _ = connect(cast.acme.pk, "kraken", "Main", KEY, probe(connector, KEY), cast.olivia)
+        replace(first, OTHER, probe(connector, OTHER, orders_of("kraken")), cast.olivia)
+        with unsealed(Credential.objects.get(pk=first.pk)) as secrets:
+            assert secrets["api_key"] == "key-2"

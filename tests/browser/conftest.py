@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests import templates
 from tests.browser.product import Product, chromium_path
 from tests.flows.commands import Databases
 
@@ -29,7 +30,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Product(databases.empty(), folder, port)
+    running = Product(databases.copy(templates.migrated()), folder, port)
     yield running
     running.end()
     databases.drop()

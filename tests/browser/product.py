@@ -1,4 +1,4 @@
-"""The product as processes: a database with the demonstration in it, an engine that makes the synthetic market, a web process."""
+"""The product as processes: a migrated database with the demonstration in it, an engine that makes the synthetic market, a web process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ class Product:
 
     def __init__(self, database: OwnDatabase, folder: Path, port: int) -> None:
         self.database, self.port, self._log = database, port, folder / "web.log"
-        for command in (("migrate",), ("demo", "--minutes", "30")):
-            said = manage(database, *command)
-            assert said.status == 0, said.err
+        said = manage(database, "demo", "--minutes", "30")
+        assert said.status == 0, said.err
         subprocess.run(
             [sys.executable, "-m", "tests.browser.metronome"], cwd=ROOT, env=database.environment(), check=True
         )

@@ -116,7 +116,7 @@ class Started:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.wait(PATIENCE)
+        self.wait()
 
     def poll(self) -> int | None:
         """Its exit status, or None while it runs."""
@@ -124,7 +124,7 @@ class Started:
             self.returncode = self._nursery.ended(self.pid)
         return self.returncode
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Its exit status, once it has ended."""
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import templates
 from tests.flows.books import assert_books_balance
 from tests.flows.commands import Databases, OwnDatabase, Said, manage, replay
 from tests.flows.recordings import minutes_of, walk
@@ -39,10 +40,11 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """One replay that several tests look at. The database is empty: the command sets up what it needs."""
+def finished(databases: Databases, migrated: OwnDatabase, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One replay that several tests look at. On SQLite the database is empty: the command sets up what it needs. Making tables takes
+    longer than what follows, and on PostgreSQL another command has done that for the whole run."""
     recording = walk(tmp_path_factory.mktemp("recordings") / "walk.csv", BARS)
-    database = databases.empty()
+    database = databases.empty() if migrated.vendor == "sqlite" else databases.copy(migrated)
     return Finished(database, recording, replay(database, recording, subscribers=SUBSCRIBERS))
 
 
@@ -164,7 +166,7 @@ def test_a_day_of_minutes_balances(hours: int, own_database: OwnDatabase, tmp_pa
 @pytest.mark.postgresql
 def test_sqlite_and_postgresql_come_to_the_same_digest(finished: Finished, databases: Databases) -> None:
     assert finished.database.vendor == "postgresql"
-    on_sqlite = databases.empty(vendor="sqlite")
+    on_sqlite = databases.copy(templates.on_sqlite())
     other = replay(on_sqlite, finished.recording, subscribers=SUBSCRIBERS)
     assert on_sqlite.vendor == "sqlite"
     assert other.report["digest"] == finished.report["digest"]

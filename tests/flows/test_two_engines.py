@@ -30,6 +30,7 @@ from tenants.doors import across_tenants
 from tests.flows.books import assert_books_balance
 from tests.flows.commands import Databases, OwnDatabase, engine, manage, of_the_test_run
 from tests.flows.forks import Started
+from tests.flows.loopback_stage import AT_ONCE
 from tests.flows.recordings import swings
 
 MINUTE = timeframe("1m")
@@ -60,7 +61,7 @@ def until(happened: Callable[[], bool], what: str, patience: float = PATIENCE) -
     deadline = time.monotonic() + patience
     while not happened():
         assert time.monotonic() < deadline, f"not within {patience:.0f} s: {what}"
-        time.sleep(0.03)
+        time.sleep(0.04)
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ class Feed:
         in_hand = Q(status__in=[OrderStatus.CREATED, OrderStatus.SENDING, OrderStatus.UNKNOWN]) | Q(busy=True)
         wanted = Q(cancel_wanted=True) | Q(wanted_quantity__isnull=False)
         active = [OrderStatus.CREATED, OrderStatus.WORKING, OrderStatus.PARTIAL]
-        with across_tenants("tests"):
+        with across_tenants("tests", one_transaction=AT_ONCE):
             # The market has taken a part of these exits, and takes the rest with its next move; the entry behind them waits for it.
             half_out = Order.objects.filter(leg=Leg.EXIT, status=OrderStatus.PARTIAL).values_list("subscription_id")
             return (
@@ -191,9 +192,12 @@ def test_an_engine_trades_what_a_feed_stores_and_stops_in_good_order(feed: Feed,
 
 
 @pytest.mark.postgresql
-def test_two_engines_run_every_candle_once_and_decide_every_execution_once(feed: Feed, database: OwnDatabase) -> None:
+@pytest.mark.parametrize("minutes", [24, pytest.param(60, marks=pytest.mark.soak)])
+def test_two_engines_run_every_candle_once_and_decide_every_execution_once(
+    minutes: int, feed: Feed, database: OwnDatabase
+) -> None:
     with engines(database, "", "") as (first, second):
-        feed.quietly(60)
+        feed.quietly(minutes)
         assert [stopped(first), stopped(second)] == [0, 0]
     assert_everything_happened_once(feed)
     assert_books_balance(database)
@@ -202,14 +206,14 @@ def test_two_engines_run_every_candle_once_and_decide_every_execution_once(feed:
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("armed", ["run.claim.committed:12", "place.claim.committed:15"])
+@pytest.mark.parametrize("armed", ["run.claim.committed:9", "place.claim.committed:6"])
 def test_an_engine_takes_over_from_one_that_dies(armed: str, feed: Feed, database: OwnDatabase) -> None:
     with engines(database, armed, "") as (mortal, survivor):
         while mortal.poll() is None:
             feed.quietly(1)
         assert mortal.returncode == -signal.SIGKILL
         assert feed.fed < 60, "it died too late to show anything"
-        feed.quietly(8)
+        feed.quietly(5)
         assert stopped(survivor) == 0
     assert_everything_happened_once(feed)
     assert_books_balance(database)

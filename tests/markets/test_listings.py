@@ -133,7 +133,8 @@ def test_who_follows_a_market_follows_its_steps_and_states_and_keeps_its_own_fee
     assert paper.trading == "delisted" and "BTC/USD" not in wanted_of("kraken").routes
 
 
-def test_a_market_is_offered_by_command_which_shows_what_has_changed() -> None:
+def test_a_market_is_offered_by_command_which_shows_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signalist.markets.management.commands.instruments.become_engine", lambda: None)
     listings.keep_listing("kraken", [BTC, named(1)], NOON)
     listings.keep_listing("kraken", [replace(BTC, lot=D("0.1"))], LATER)
     out = io.StringIO()

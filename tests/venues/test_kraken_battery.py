@@ -86,7 +86,7 @@ class TestKrakenSocketWire(TestKrakenWire):
     make = SocketBench
 
     @card(36)
-    @pytest.mark.parametrize("kind", ["lost", "drop", "unanswered", "empty"])
+    @pytest.mark.parametrize("kind", ["lost", "drop", "unanswered", "empty", "malformed"])
     async def test_orders_of_a_batch_whose_answer_is_lost_are_unknown_and_looked_up(
         self, bench: SocketBench, kind: str
     ) -> None:

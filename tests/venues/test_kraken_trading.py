@@ -24,7 +24,7 @@ from signalist.venues.errors import (
     VenueError,
 )
 from signalist.venues.kraken import protocol, stream_orders
-from signalist.venues.kraken.many import BatchRefused
+from signalist.venues.kraken.many import BatchRefused, Ready, matched
 from signalist.venues.kraken.protocol import Tier, carefully
 from signalist.venues.kraken.session import KrakenSession
 from signalist.venues.kraken.trading_socket import StaleToken
@@ -331,6 +331,32 @@ async def test_a_batch_is_of_one_pair_one_urgency_and_fifteen_at_most(bench: Soc
     triggered = told[16].client_order_id  # type: ignore[union-attr]
     gone = await session.cancel_many([*names[:2], triggered])
     assert [getattr(one, "status", type(one)) for one in gone] == [*[OrderStatus.CANCELLED] * 2, OrderNotOpen]
+
+
+async def test_a_name_in_a_batch_is_taken_before_the_batch_is_sent_and_free_if_it_never_is(bench: SocketBench) -> None:
+    session, entries = await joined(bench), resting(2)
+    await session.place(request(BUY, "2"))
+    exits = [stop(SELL, "1", 950), stop(SELL, "1", 940)]
+    bench.server.faults.add("late", "batch_add", seconds=0.1)
+    both = asyncio.create_task(session.place_many([*entries, *exits]))
+    await until(lambda: "batch_add" in bench.server.asked)
+    with pytest.raises(DuplicateOrder):  # it waits behind the exits
+        await session.place(entries[0])
+    both.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await both
+    assert len(await placed(session, *entries)) == 2
+    with pytest.raises(DuplicateOrder):  # it left, and may be there
+        await session.place(exits[0])
+
+
+def test_an_answer_in_a_batch_belongs_to_the_order_that_it_names_or_to_the_one_in_its_place() -> None:
+    orders = [Ready(order, {}, None, Priority.ENTRY) for order in resting(2)]
+    one, two = ({"order_id": f"O{n}", "cl_ord_id": order.request.client_order_id} for n, order in enumerate(orders))
+    assert matched(orders, [two, one]) == [one, two]
+    assert matched(orders, [two]) == [{}, two]
+    assert matched(orders, [{"order_id": "O0"}, {"error": "no"}]) == [{"order_id": "O0"}, {"error": "no"}]
+    assert matched(orders, [{"order_id": "O0"}]) == matched(orders, None) == matched(orders, {}) == [{}, {}]
 
 
 # --- What was recorded ----------------------------------------------------------------------------

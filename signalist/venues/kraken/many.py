@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from signalist.venues.base import Ack, OrderReport, OrderRequest
-from signalist.venues.errors import Busy, DuplicateOrder, Next, NoAnswer, VenueError
+from signalist.venues.errors import Busy, Next, NoAnswer, VenueError
 from signalist.venues.kraken import protocol, stream_orders
 from signalist.venues.kraken.stream_orders import FEWEST, MOST_ADDED, MOST_CANCELLED
 from signalist.venues.transport import fence
@@ -54,33 +54,36 @@ async def place(session: KrakenSession, requests: Sequence[OrderRequest]) -> tup
         raise ValueError("A batch is of one instrument.")
     told: dict[int, Ack | VenueError] = {}
     groups: dict[object, list[tuple[int, Ready]]] = {}
-    taken: set[str] = set()
-    for place_, request in enumerate(requests):
-        try:
-            ready = await session.ready(request)
-            if request.client_order_id in taken:
-                raise DuplicateOrder(f"There already is an order {request.client_order_id}.")
-        except VenueError as error:
-            told[place_] = error
-            continue
-        taken.add(request.client_order_id)
-        groups.setdefault(ready.kind, []).append((place_, ready))
-    # What protects goes first, as everywhere.
-    for group in sorted(groups.values(), key=lambda rows: rows[0][1].priority):
-        for start in range(0, len(group), MOST_ADDED):
-            part = group[start : start + MOST_ADDED]
-            found = await _placed(session, [ready for _, ready in part])
-            told |= {place_: one for (place_, _), one in zip(part, found, strict=True)}
-    return tuple(told[place_] for place_ in range(len(requests)))
+    placing, unsent = session._desk.placing, set[str]()
+    try:
+        for number, request in enumerate(requests):
+            try:
+                ready = await session.ready(request)
+            except VenueError as error:
+                told[number] = error
+                continue
+            # From here on its name is taken: what is sent with the first of them may be under way for long.
+            placing.add(request.client_order_id)
+            unsent.add(request.client_order_id)
+            groups.setdefault(ready.kind, []).append((number, ready))
+        # What protects goes first, as everywhere.
+        for group in sorted(groups.values(), key=lambda rows: rows[0][1].priority):
+            for start in range(0, len(group), MOST_ADDED):
+                part = group[start : start + MOST_ADDED]
+                unsent -= {ready.request.client_order_id for _, ready in part}
+                found = await _placed(session, [ready for _, ready in part])
+                told |= {number: one for (number, _), one in zip(part, found, strict=True)}
+    finally:
+        placing -= unsent
+    return tuple(told[number] for number in range(len(requests)))
 
 
 async def _placed(session: KrakenSession, orders: Sequence[Ready]) -> Sequence[Ack | VenueError]:
-    """One batch, or each by itself."""
-    trading, desk = session._desk.trading, session._desk
-    if len(orders) < FEWEST or not trading.is_open():
+    """One batch, or each by itself. Their names are taken."""
+    desk, names = session._desk, {one.request.client_order_id for one in orders}
+    if len(orders) < FEWEST or not desk.trading.is_open():
+        desk.placing -= names
         return await _each([session.place(one.request) for one in orders])
-    names = {one.request.client_order_id for one in orders}
-    desk.placing |= names
     desk.touched()
     try:
         said = await _asked(session, orders)
@@ -97,7 +100,7 @@ async def _placed(session: KrakenSession, orders: Sequence[Ready]) -> Sequence[A
         if not fence.may_have_left():
             desk.placing -= names
         raise
-    return [_told(session, one.request, answer) for one, answer in zip(orders, _matched(orders, said), strict=True)]
+    return [_told(session, one.request, answer) for one, answer in zip(orders, matched(orders, said), strict=True)]
 
 
 async def _asked(session: KrakenSession, orders: Sequence[Ready]) -> Any:
@@ -117,7 +120,7 @@ async def _asked(session: KrakenSession, orders: Sequence[Ready]) -> Any:
     return said.get("result")
 
 
-def _matched(orders: Sequence[Ready], said: Any) -> Sequence[Mapping[str, Any]]:
+def matched(orders: Sequence[Ready], said: Any) -> Sequence[Mapping[str, Any]]:
     """The answer to each: by our name where it says so, else by its place; {} where there is none."""
     rows = [row if isinstance(row, Mapping) else {} for row in said] if isinstance(said, list) else []
     by_name = {str(row["cl_ord_id"]): row for row in rows if row.get("cl_ord_id")}

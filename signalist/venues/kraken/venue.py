@@ -62,10 +62,9 @@ class KrakenVenue:
         # Also where its desk is still here: another engine may have had the account meanwhile, and taken nonces above ours.
         self.client.opened(signer)
         desk = self._desks.get(account_ref)
-        if desk is None or desk.signer != signer:
-            desk = self._desks[account_ref] = Desk(
-                self.client, signer, key.currency.upper(), self._stream_at, self._terms
-            )
+        currency = key.currency.upper()
+        if desk is None or (desk.signer, desk.currency) != (signer, currency):
+            desk = self._desks[account_ref] = Desk(self.client, signer, currency, self._stream_at, self._terms)
             desk.trading.wanted = self._over_stream
         return KrakenSession(desk, self.capabilities.answer_within)
 

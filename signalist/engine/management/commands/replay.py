@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
@@ -21,6 +20,7 @@ from signalist.domain.candles import Candle
 from signalist.domain.errors import DomainError
 from signalist.domain.timeframes import timeframe
 from signalist.engine import demo_cast, garbage
+from signalist.engine.demonstration import migrate
 from signalist.engine.feeding import Feeding, check_engines
 from signalist.engine.replay import Replay
 from signalist.engine.replay_cast import Plan, ReplayError, set_up
@@ -90,7 +90,7 @@ class Command(BaseCommand):
         )
         if options["speed"] is not None:
             return self._feed(plan, candles, options["speed"])
-        call_command("migrate", verbosity=0, interactive=False)
+        migrate()
         become_engine()
         no_waiting_for_disk()
         garbage.look_seldom()
