@@ -168,6 +168,16 @@ class HistoryPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many trades the venue has counted in each market since midnight UTC, by symbol, at some moment from `earliest` to `latest` by its
+    own clock."""
+
+    counts: Mapping[str, int]
+    earliest: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MarketLimits:
     """What the venue's public side can do.
 
@@ -220,6 +230,10 @@ class MarketData(TellsPrices, Protocol):
 
     async def history(self, symbol: str, frame: Timeframe, since: datetime, until: datetime) -> HistoryPage:
         """Closed candles with `since` < close time <= `until`: the first page of them. Raises UnknownInstrument."""
+        ...
+
+    async def tally(self, symbols: Collection[str]) -> Tally | None:
+        """The day's trades of `symbols` as counted, in one request; None where the venue does not tell that."""
         ...
 
     def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
