@@ -18,6 +18,7 @@ from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases, overtaking
+from signalist.execution.beside import bound
 from signalist.execution.overtaking import Leaving, leaving
 from signalist.execution.turns import Abilities, Turns
 from signalist.markets.selectors import instruments
@@ -59,8 +60,8 @@ class Errand:
     latency_ms: float = 0.0
     quantity: Decimal | None = None
     """What was sent, where that is less than the order's quantity."""
-    bounded: bool = False
-    """Whether it takes no more than the venue is seen to hold of ours (`overtaking`)."""
+    beside: Decimal | None = None
+    """Where it takes no more than the venue is seen to hold of ours (`overtaking`): what lies there beside it, signed."""
 
 
 @dataclass(slots=True)
@@ -127,6 +128,7 @@ def _claim_batch(
             position, account = positions.get(order.position_id or 0), accounts[order.account_id]
             _claim_one(order, position, account, leave, turns, restrained.get(order.pk), found, engine, now)
         alarms = overtaking.alarm([errand.order for errand in found.errands], leave.overtaking, now)
+        bound([errand for errand in found.errands if errand.order.pk in leave.bounded], accounts, abilities)
         turns.write(found.errands)
         fast.write_together(
             fast.Update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT),
@@ -214,7 +216,6 @@ def _claim_one(
             if order.price_at is not None and order.reaction_ms is None:
                 order.reaction_ms = max((now - order.price_at).total_seconds() * 1000, 0.0)
             work.errands.append(_errand(order, account, AttemptAction.PLACE, _request_of(order), engine, now))
-            work.errands[-1].bounded = order.pk in leave.bounded
     elif state in (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.UNKNOWN):
         action = AttemptAction.CANCEL if order.cancel_wanted else AttemptAction.AMEND
         request = {"venue_order_id" if order.nameless else "client_order_id": turns.name(order)}

@@ -184,7 +184,7 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
         assert order.wanted_quantity is not None
         return await session.amend(name, order.wanted_quantity, order.wanted_trigger)
     quantity = order.quantity
-    if errand.bounded:
+    if errand.beside is not None:
         quantity = errand.quantity = await _bounded(errand, sessions, session)
     return await session.place(
         OrderRequest(
@@ -204,8 +204,9 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
 
 
 async def _bounded(errand: Errand, sessions: Sessions, session: Session) -> Decimal:
-    """How much may be closed where something before it may have closed the position, or may do so yet: no more than the venue holds, or it
-    would open the reverse. Where the venue does not say it waits, but for one that the venue lets open nothing, or that is the first."""
+    """How much may be closed where something before it may have closed the position, or may do so yet: no more than the venue holds of
+    ours, or it would open the reverse, or take what is the user's own. Where the venue does not say it waits, but for one that is the
+    first, or that the venue lets open nothing where nothing lies beside it."""
     order, abilities = errand.order, sessions.capabilities(errand.account.venue)
     wanted: Decimal = order.quantity
     try:
@@ -215,11 +216,12 @@ async def _bounded(errand: Errand, sessions: Sessions, session: Session) -> Deci
                 found = await session.positions()
                 failpoint("place.looked")
     except (VenueError, TimeoutError) as error:
-        if abilities.reduce_only or order.n == 0:
+        if order.n == 0 or (abilities.reduce_only and not errand.beside):
             return wanted
         raise NotSent("The venue does not say what it holds, so an exit is not repeated.", after=AGAIN) from error
     there = sum((position.quantity for position in found if position.symbol == order.instrument.symbol), ZERO)
-    quantity: Decimal = min(wanted, -there * Side(order.side).sign)
+    ours = there - (errand.beside or ZERO)
+    quantity: Decimal = min(wanted, -ours * Side(order.side).sign, max(-there * Side(order.side).sign, ZERO))
     if quantity <= 0:
         raise NotSent("The venue holds nothing that a repeated exit could close.")
     return quantity

@@ -110,10 +110,11 @@ def _waiting(limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None) -> l
     """(id, account, opened) of what is due behind this; asked before the transaction, of which there is none where nothing is due."""
     later = " AND (opened_at, id) > (%s, %s)" if behind else ""
     held, holder = leases.of(engine)
+    begun = [fast.prepared(Position, "opened_at", behind[0]), behind[1]] if behind else []
     return fast.tuples(
         f"SELECT id, account_id, opened_at FROM trading_position WHERE protection_due{later} AND {held}"
         " ORDER BY opened_at, id LIMIT %s",
-        [*behind, *holder, limit],
+        [*begun, *holder, limit],
     )
 
 
