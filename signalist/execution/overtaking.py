@@ -43,20 +43,30 @@ class Leaving:
 
 
 def leaving(orders: Sequence[Order], now: datetime) -> Leaving:
-    """What holds for these exits, and stops and targets that the market has reached. One query, none where there is none of them.
+    """What holds for these exits, and stops and targets that the market has reached. Two queries at most, none where there is none of them.
 
-    An exit waits as long as anything protects its position at the venue, a stop or target as long as something of it is being taken down.
+    An exit waits as long as anything protects its position at the venue, and as long as something is being taken down there that its
+    subscription's position before has left behind: what is opened by an entry's late fill is not closed over it. A stop or target waits as
+    long as something of its own position is being taken down.
     """
     ids = sorted({order.position_id for order in orders if order.position_id})
     if not ids:
         return Leaving()
     found = fast.select_ids(Order, ids, _CONCERNED, column="position_id")
     holding = [order for order in found if Leg(order.leg).protects and order.state in AT_VENUE]
+    behind = _left_behind([order for order in orders if order.leg == Leg.EXIT])
     waiting, overtaking = set[int](), set[int]()
     for order in orders:
         before = [other for other in holding if other.position_id == order.position_id and other.pk != order.pk]
         if order.leg != Leg.EXIT:
             before = [other for other in before if other.cancel_wanted]
+        else:
+            place = order.subscription_id, order.instrument_id
+            before += [
+                o
+                for o in behind
+                if (o.subscription_id, o.instrument_id) == place and o.position_id != order.position_id
+            ]
         if not before:
             continue
         patient = now - _since(order) < LONGEST_WAIT and any(other.setbacks <= PATIENCE for other in before)
@@ -64,6 +74,17 @@ def leaving(orders: Sequence[Order], now: datetime) -> Leaving:
     sent = [other for other in found if other.leg == Leg.EXIT or other.state is OrderStatus.REJECTED]
     repeated = {o.pk for o in orders if any(s.position_id == o.position_id and s.pk != o.pk for s in sent)}
     return Leaving(frozenset(waiting), frozenset(overtaking), frozenset(repeated))
+
+
+def _left_behind(exits: Sequence[Order]) -> list[Order]:
+    """What is being taken down at the venue on these exits' accounts, of whichever position."""
+    ids = sorted({order.account_id for order in exits})
+    if not ids:
+        return []
+    found = fast.select_ids(
+        Order, ids, f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET') AND cancel_wanted", column="account_id"
+    )
+    return [order for order in found if order.state in AT_VENUE]
 
 
 def _since(order: Order) -> datetime:

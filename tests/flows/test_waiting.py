@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from decimal import Decimal
 
 import pytest
 
+from signalist.domain.orders import Leg
 from signalist.execution import actions
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
+from signalist.execution.overtaking import Leaving, leaving
 from signalist.execution.place import claim
 from signalist.execution.protect import protect
 from signalist.strategies.models import Schedule
-from signalist.trading.models import Execution, Position, Subscription
-from signalist.venues.errors import NoAnswer, OrderNotOpen
+from signalist.trading.models import Execution, Order, Position, Subscription
+from signalist.venues.errors import Busy, NoAnswer, OrderNotOpen
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
 
@@ -190,3 +193,27 @@ def test_positions_whose_stop_is_in_doubt_keep_no_other_from_being_protected(tra
         assert world.stage(lambda now: protect(now, lambda venue: CAPABILITIES, limit=2)) == 5
         assert not world.position(otto).protection_due
         assert statuses(world.orders(otto, "STOP")) == [("STOP", "WORKING")]
+
+
+def test_an_exit_waits_for_what_the_position_before_has_left_behind(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.venue.refuses(Busy("Later.", after=3.0), "cancel", leg="TARGET", times=2)
+    world.minute(close="39500")
+    assert world.trade(theo).exit_type == "STOP_LOSS"
+    left = world.order(theo, "TARGET")
+    assert (left.status, left.cancel_wanted) == ("WORKING", True)
+    # What was left of the entry fills now: a position of its own, and it is to be closed.
+    world.books_agree = False
+    late = Position.objects.get()
+    late.pk, late.is_open, late.quantity, late.exit_quantity = None, True, ALL, Decimal(0)
+    late.save()
+    going = world.order(theo, "STOP")
+    going.pk, going.leg, going.position, going.status, going.filled = None, Leg.EXIT.value, late, "CREATED", Decimal(0)
+    going.client_order_id, going.created_at = str(uuid.uuid4()), world.clock.now()
+    going.save()
+    assert leaving([going], world.clock.now()).waiting == {going.pk}, (
+        "the old target would be filled, or keep what is to be sold"
+    )
+    Order.objects.filter(pk=left.pk).update(status="CANCELLED")
+    assert leaving([going], world.clock.now()) == Leaving()
