@@ -76,10 +76,12 @@ def select_ids(
 def among(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
     """The condition that `column` is one of `values`, and its parameters.
 
-    PostgreSQL gets an array, so that the statement is the same whatever the number, and stays prepared.
+    PostgreSQL gets an array, so that the statement is the same whatever the number, and stays prepared. One of ids goes as a text: a list
+    is written number by number, and has another type with each size of the largest, for which the statement is prepared anew.
     """
     if on_postgresql():
-        return f'"{column}" = ANY(%s)', [list(values)]
+        ids = all(type(value) is int for value in values)
+        return f'"{column}" = ANY(%s)', ["{" + ",".join(map(str, values)) + "}" if ids else list(values)]
     # As many marks as the next power of two, the last value repeated: a few texts, which stay prepared here too.
     several = list(values)
     several += several[-1:] * ((1 << (len(several) - 1).bit_length()) - len(several)) if several else []

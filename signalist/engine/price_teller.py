@@ -20,7 +20,7 @@ from signalist.markets.price_wire import CHANNEL, ToldPrice, payloads
 
 log = logger(__name__)
 
-GATHER = 0.02
+GATHER = 0.015
 """Seconds between two tellings: what moves meanwhile goes together, each market at its newest."""
 LOOK_AGAIN = 1.0
 """Seconds after which a quiet feed looks whether other markets are fed now."""

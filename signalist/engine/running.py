@@ -21,7 +21,7 @@ log = logger(__name__)
 
 PATIENCE = 0.25
 """Seconds for which runs are waited for: longer than they take, so that what they say usually goes on together."""
-BEHIND = runs.ENTRY_WITHIN.total_seconds()
+BEHIND = 10.0
 """Behind a run that has been under way for so many seconds nothing more is claimed: what waits for its thread would be too late."""
 
 

@@ -14,7 +14,7 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
-from signalist.domain.orders import Leg, OrderStatus
+from signalist.domain.orders import OrderStatus
 from signalist.execution import leases
 from signalist.execution.standing import Picture
 from signalist.trading.models import Order
@@ -64,9 +64,9 @@ class Readiness:
 
 def _in_doubt(account_id: int, known: Picture) -> bool:
     """Whether a stop or target of the account is not known to stand, or a position of it waits to be looked after."""
-    legs = (order for orders in known.orders_of.values() for order in orders if order.account_id == account_id)
+    legs = known.protecting.get(account_id, ())
     on_the_way = (OrderStatus.CREATED, OrderStatus.SENDING, OrderStatus.UNKNOWN)
-    moving = any(Leg(order.leg).protects and not order.watched and order.state in on_the_way for order in legs)
+    moving = any(not order.watched and order.state in on_the_way for order in legs)
     return moving or any(position.protection_due for position in known.accounts[account_id].positions)
 
 

@@ -14,8 +14,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
-
 from signalist.accounts.beats import told
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
@@ -30,6 +28,7 @@ from signalist.execution.nameless import Resolved, Sighting
 from signalist.execution.reported import read_up_to, write_reports
 from signalist.failpoints import failpoint
 from signalist.logs import logger
+from signalist.markets.selectors import instruments
 from signalist.trading import naming, stop_tries
 from signalist.trading.folding import fold_fills, fold_orders
 from signalist.trading.models import Order
@@ -218,14 +217,14 @@ def _not_asked(sessions: Sessions, account: Account, error: Exception) -> None:
 
 
 def _in_doubt(now: datetime, engine: uuid.UUID | None) -> list[tuple[Order, Account]]:
-    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
-    orders = (
-        Order.objects.filter(due, status=OrderStatus.UNKNOWN.value)
-        .order_by("pk")
-        .select_related("account", "instrument")
-    )
-    if engine is not None:
-        orders = orders.filter(account__lease_owner=engine)
+    held, holder = leases.of(engine)
+    due = f"status = 'UNKNOWN' AND (not_before IS NULL OR not_before <= %s) AND {held} ORDER BY id"
+    orders = fast.select(Order, due, [fast.prepared(Order, "not_before", now), *holder])
+    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({order.account_id for order in orders}))}
+    traded = instruments({order.instrument_id for order in orders})
+    for order in orders:
+        fast.relate(order, "account", accounts[order.account_id])
+        fast.relate(order, "instrument", traded[order.instrument_id])
     return [(order, order.account) for order in orders]
 
 

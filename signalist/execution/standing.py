@@ -81,6 +81,8 @@ class Picture:
     restraints: Restraints = field(default_factory=Restraints)
     leftovers: frozenset[tuple[int, int]] = frozenset()
     """(account, instrument) where a stop or target of a position that is closed is still active: it would take the next one's quantity."""
+    protecting: Mapping[int, Sequence[Order]] = field(default_factory=dict)
+    """By account, its active stops and targets."""
     paused: Mapping[tuple[int, int | None], str] = field(default_factory=dict)
     last_entries: Mapping[int, datetime] = field(default_factory=dict)
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
@@ -155,8 +157,11 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
     for position in positions:
         books[position.account_id].positions.append(position)
     orders_of: dict[int, list[Order]] = defaultdict(list)
+    protecting: dict[int, list[Order]] = defaultdict(list)
     for order in fast.select_ids(Order, account_ids, STILL_ACTIVE, column="account_id", lock=lock):
         orders_of[order.subscription_id].append(order)
+        if Leg(order.leg).protects:
+            protecting[order.account_id].append(order)
     instrument_ids = {e.subscription.instrument_id for e in executions} | {p.instrument_id for p in positions}
     _money(books, now)
     return Picture(
@@ -171,15 +176,16 @@ def picture(executions: Sequence[Execution], now: datetime, *, lock: str = "upda
         exits_waiting=_exits_waiting(subscription_ids, {execution.pk for execution in executions}),
         # Where nothing is decided nobody asks what is stopped.
         restraints=restraints({book.account.tenant_id for book in books.values()}) if lock else Restraints(),
-        leftovers=_leftovers(orders_of, positions),
+        leftovers=_leftovers(protecting, positions),
+        protecting=protecting,
         paused=paused_markets(account_ids),
         last_entries=last_entries(executions, now) if lock else {},
     )
 
 
-def _leftovers(orders_of: Mapping[int, Sequence[Order]], held: Sequence[Position]) -> frozenset[tuple[int, int]]:
+def _leftovers(protecting: Mapping[int, Sequence[Order]], held: Sequence[Position]) -> frozenset[tuple[int, int]]:
     open_now = {position.pk for position in held}
-    legs = (order for orders in orders_of.values() for order in orders if Leg(order.leg).protects)
+    legs = (order for orders in protecting.values() for order in orders)
     return frozenset((o.account_id, o.instrument_id) for o in legs if o.position_id not in open_now)
 
 

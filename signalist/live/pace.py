@@ -15,7 +15,7 @@ class Pace:
         1.0  # on PostgreSQL: between two looks that nothing asked for, and how long a rung bell is worth asking again
     )
     prices: float = 0.5  # between two looks at the newest prices
-    quotes: float = 0.05  # between two messages of newest prices to a page, where PostgreSQL carries them past the rows
+    quotes: float = 0.04  # between two messages of newest prices to a page, where PostgreSQL carries them past the rows
     turn: float = 1.0  # between two rounds of the caretaker
     beat: float = 3.0  # between two beats to each socket
     silent: float = 8.0  # without a word from a page, it is gone

@@ -19,6 +19,7 @@ from signalist.domain.backoff import pause
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import Timeframe
 from signalist.logs import logger
+from signalist.markets.idleness import Idleness
 from signalist.venues.errors import Next, NoAnswer, VenueError
 from signalist.venues.market_data import MarketData
 
@@ -27,6 +28,7 @@ log = logger(__name__)
 SURE_AFTER, SURE_WITHOUT_STREAM = timedelta(seconds=1), timedelta(seconds=5)
 PAGES = 50
 """Pages that one hole is asked for at most: a venue that always says there is more is not followed for ever."""
+NEW = timedelta(minutes=2)
 REFUSED_FOR = 600.0
 """Seconds after which a venue that has refused to tell of a market is asked once more: it may have listed it again."""
 OLDEST_EVERY = 4
@@ -66,6 +68,8 @@ class Filler:
         self._tries: dict[tuple[str, str, bool], int] = {}
         self._not_before: dict[tuple[str, str, bool], float] = {}
         self._taken = 0
+        self._under_way: dict[str, Hole] = {}
+        self._idleness = Idleness(source, clock)
         self._news = asyncio.Event()
 
     def want(self, hole: Hole) -> None:
@@ -83,6 +87,7 @@ class Filler:
 
     def only(self, symbols: Container[str]) -> None:
         """No other markets are fed any more."""
+        self._idleness.only(symbols)
         for known in (self._holes, self._tries, self._not_before):
             for key in [key for key in known if key[0] not in symbols]:
                 del known[key]
@@ -108,11 +113,14 @@ class Filler:
             key = hole.symbol, hole.frame.code, hole.past
             del self._holes[key]
             self._taken += 1
+            self._under_way[hole.symbol] = hole
             try:
                 await self._try(key, hole)
             except asyncio.CancelledError:
                 self.want(hole)  # the feed rests, or begins with other markets: it is as missing as before
                 raise
+            finally:
+                self._under_way.pop(hole.symbol, None)
             await asyncio.sleep(self._source.limits.pause)
 
     async def _try(self, key: tuple[str, str, bool], hole: Hole) -> None:
@@ -146,6 +154,11 @@ class Filler:
     async def _fill(self, hole: Hole) -> Hole | None:
         """Tell what history says of a hole; that part of it of which history said what could not be read."""
         asked_at = self._clock.now()
+        if self._is_new(hole, asked_at):
+            alike = {h.symbol for h in (*self._holes.values(), *self._under_way.values()) if self._is_new(h, asked_at)}
+            if await self._idleness.knows(hole.symbol, hole.first - hole.frame.length, hole.last, alike):
+                await self._deliver(Filled(hole, (), (hole.first,)))
+                return None
         candles, reaches, through, unread = await self._pages(hole)
         known = {c.close_time: c for c in candles if hole.first <= c.close_time <= hole.last}
         sure = through or asked_at - (SURE_AFTER if hole.told else SURE_WITHOUT_STREAM)
@@ -166,6 +179,11 @@ class Filler:
             self.want(replace(hole, first=close))
         unread = {at for at in unread if hole.first <= at <= hole.last}
         return replace(hole, first=min(unread), last=max(unread)) if unread else None
+
+    @staticmethod
+    def _is_new(hole: Hole, now: datetime) -> bool:
+        """Whether it is one minute that was over just now: one without a trade, most probably."""
+        return not hole.past and hole.first == hole.last and now - hole.last < NEW
 
     async def _pages(self, hole: Hole) -> tuple[list[Candle], datetime, datetime | None, set[datetime]]:
         """What history has of the hole; the close before which it has nothing at all; the one up to which it says that everything is final,

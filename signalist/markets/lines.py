@@ -1,7 +1,7 @@
 """One connection to a venue's public side, kept: joined anew whenever it is lost or says nothing, at a pace that spares the venue.
 
-What arrives says whether it lives. Nothing at all for as long as the venue's heartbeats allow is a mute socket, and so are heartbeats alone
-for two candles' time while markets are subscribed. A listener that finds out by other means that a market is kept from it (its venue's
+What arrives says whether it lives. Nothing at all for as long as the venue's heartbeats allow is a mute socket; heartbeats alone are not:
+there are hours in which nobody trades. A listener that finds out by other means that a market is kept from it (its venue's
 history knows trades of which the stream said nothing) asks for a new connection by `suspect`.
 """
 
@@ -20,7 +20,6 @@ from signalist.logs import logger
 from signalist.venues.errors import SessionLost, VenueError
 from signalist.venues.market_data import (
     Channel,
-    Heartbeat,
     MarketData,
     Message,
     Standing,
@@ -32,7 +31,6 @@ log = logger(__name__)
 
 STEADY = 20.0
 """Seconds after which a connection counts as one that holds: the next loss of it is tried again at once."""
-QUIET_FRAMES = 2
 
 
 class Mute(SessionLost):
@@ -61,7 +59,6 @@ class Line:
     hear: Callable[[Message], None]
     tally: Tally = field(default_factory=Tally)
     heard_at: float = 0.0
-    news_at: float = 0.0
     opened_at: float = 0.0
     is_open: bool = False
     tries: int = 0
@@ -109,7 +106,7 @@ class Line:
         """One connection, from its opening to its end; raises whatever ended it."""
         loop, silence = asyncio.get_running_loop(), self.source.limits.silence
         self._suspected = ""
-        self.heard_at = self.news_at = monotonic()
+        self.heard_at = monotonic()
         messages = self.source.stream(self.subscriptions)
         try:
             async with asyncio.timeout(silence) as self._patience:
@@ -128,14 +125,10 @@ class Line:
         now = self.heard_at = monotonic()
         if isinstance(message, StreamState):
             if message.standing is Standing.OPEN:
-                self.is_open, self.opened_at, self.news_at = True, now, now
+                self.is_open, self.opened_at = True, now
                 self.tally.connections += 1
             elif message.standing is Standing.LOST:
                 self.is_open = False
-        elif not isinstance(message, Heartbeat):
-            self.news_at = now
-        elif self.subscriptions and now - self.news_at > QUIET_FRAMES * self.frame.seconds:
-            raise Mute(f"heartbeats alone for {QUIET_FRAMES} candles of {self.frame.code}")
         self.hear(message)
 
 

@@ -50,6 +50,7 @@ class InstrumentChange(models.Model):
             "tick": "price step",
             "lot": "quantity step",
             "min_notional": "smallest worth",
+            "min_quantity": "smallest quantity",
             "trading": "trading there",
         }
         return words.get(self.name, self.name.replace("_", " "))

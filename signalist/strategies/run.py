@@ -1,7 +1,7 @@
 """Stage `run`: every closed candle runs every strategy that is due on it, once.
 
 The unique row of a StrategyRun, claimed before the strategy runs and never released, decides who runs it. Runs belong to
-nobody: there is no tenant here. Lateness is measured at the claim; a candle that is claimed too late is skipped, and
+nobody: there is no tenant here. Lateness is measured at the claim; a candle that is claimed too late for its timeframe is skipped, and
 after an outage old candles are not caught up. A synthetic candle, which nobody traded in, runs nothing.
 """
 
@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError
 from signalist.db import fast
 from signalist.db.units import statement_unit, unit
 from signalist.db.wakes import ring_on_commit
+from signalist.domain.lateness import RUN_WITHIN, entry_deadline
 from signalist.domain.money import QUANTUM
 from signalist.domain.orders import NAMESPACE
 from signalist.domain.signals import SignalKind
@@ -32,26 +33,29 @@ from signalist.strategies.suspending import suspended
 
 log = logger(__name__)
 
-LATE_AFTER = timedelta(seconds=2)
 LOOK_BACK = timedelta(minutes=10)
-ENTRY_WITHIN = timedelta(seconds=10)
 
+_LATE = "CASE s.timeframe " + " ".join(f"WHEN '{code}' THEN {{late_{code}}}" for code in RUN_WITHIN) + " END"
 _CLAIM = """
 INSERT INTO strategies_strategyrun
     (schedule_id, candle_close, status, engine, claimed_at, finished_at, error_kind, error)
-SELECT s.id, c.close_time,
-    CASE WHEN c.close_time < {late} THEN 'SKIPPED' ELSE 'CLAIMED' END, {engine}, {now},
-    CASE WHEN c.close_time < {late} THEN {now} ELSE NULL END,
-    CASE WHEN c.close_time < {late} THEN 'late' ELSE '' END,
-    CASE WHEN c.close_time < {late} THEN 'The candle was claimed too long after its close; old candles are not traded.' ELSE '' END
-FROM strategies_schedule s
-JOIN markets_candle c ON c.instrument_id = s.instrument_id AND c.timeframe = s.timeframe
-LEFT JOIN strategies_strategyrun r ON r.schedule_id = s.id AND r.candle_close = c.close_time
-WHERE s.is_active AND NOT c.is_synthetic AND c.close_time > {oldest} AND c.close_time <= {now} AND r.id IS NULL
-ORDER BY c.close_time, s.id
+SELECT id, close_time,
+    CASE WHEN is_late THEN 'SKIPPED' ELSE 'CLAIMED' END, {engine}, {now},
+    CASE WHEN is_late THEN {now} ELSE NULL END,
+    CASE WHEN is_late THEN 'late' ELSE '' END,
+    CASE WHEN is_late THEN 'The candle was claimed too long after its close; old candles are not traded.' ELSE '' END
+FROM (
+    SELECT s.id, c.close_time, c.close_time < <late> AS is_late
+    FROM strategies_schedule s
+    JOIN markets_candle c ON c.instrument_id = s.instrument_id AND c.timeframe = s.timeframe
+    LEFT JOIN strategies_strategyrun r ON r.schedule_id = s.id AND r.candle_close = c.close_time
+    WHERE s.is_active AND NOT c.is_synthetic AND c.close_time > {oldest} AND c.close_time <= {now} AND r.id IS NULL
+) due
+WHERE TRUE
+ORDER BY close_time, id
 ON CONFLICT DO NOTHING
 RETURNING id, schedule_id, candle_close, status
-"""
+""".replace("<late>", _LATE)
 _CLAIM_NAMES = tuple(re.findall(r"\{(\w+)\}", _CLAIM))
 _CLAIM_MARKED = re.sub(r"\{\w+\}", "%s", _CLAIM)
 
@@ -85,7 +89,7 @@ def _claim_statement(engine: uuid.UUID, now: datetime) -> tuple[str, list[object
         return fast.prepared(StrategyRun, "claimed_at", at)
 
     values: dict[str, object] = {
-        "late": moment(now - LATE_AFTER),
+        **{f"late_{code}": moment(now - within) for code, within in RUN_WITHIN.items()},
         "now": moment(now),
         "oldest": moment(now - LOOK_BACK),
         "engine": fast.prepared(StrategyRun, "engine", engine),
@@ -180,7 +184,7 @@ def _signal(run: StrategyRun, row: SignalRow, reference: Decimal, now: datetime)
         strength=part(row.strength),
         confidence=part(row.confidence),
         emitted_at=now,
-        deadline=close + min(ENTRY_WITHIN, timeframe(schedule.timeframe).length),
+        deadline=entry_deadline(close, timeframe(schedule.timeframe)),
     )
 
 

@@ -24,8 +24,8 @@ MOST_ORDERS = 20_000
 NOT_MISSED = ("position_open", "entry_under_way", "filled", "not_replaced")
 """Rules by which an entry was not made because there was one already: nobody missed anything."""
 
-DENIED = "account_not_opened"
-"""The rule by which entries count as missed whose orders we could send nobody."""
+DENIED, TOO_LATE = "account_not_opened", "turn_came_too_late"
+"""The rules by which entries count as missed that were decided: whose orders we could send nobody, or not before their deadline."""
 
 Place = tuple[int, int]
 """(account, instrument)."""
@@ -69,9 +69,7 @@ class Chosen:
     instrument: int | None = None
 
 
-_COLUMNS = (
-    "account_id instrument_id side leg status attempts venue_order_id reference_price filled filled_value fees".split()
-)
+_COLUMNS = "account_id instrument_id side leg status attempts venue_order_id reference_price trigger filled filled_value fees".split()
 
 
 def metrics(chosen: Chosen) -> Metrics:
@@ -82,8 +80,8 @@ def metrics(chosen: Chosen) -> Metrics:
     latencies = _latencies(chosen, accounts, {row[0]: (row[1], row[2]) for row in orders})
     missed = _missed(chosen, accounts)
     for row in orders:
-        if (row[4], row[5]) == (Leg.ENTRY, OrderStatus.DENIED):
-            missed[row[1], row[2]][DENIED] += 1
+        if row[4] == Leg.ENTRY and (why := _unsent(row[5], row[6])):
+            missed[row[1], row[2]][why] += 1
     markets = instruments({row[2] for row in orders} | {place[1] for place in missed})
     sent: dict[Place, list[SentOrder]] = defaultdict(list)
     for row in orders:
@@ -110,6 +108,13 @@ def _orders(chosen: Chosen, accounts: Mapping[int, Account]) -> Any:
     return found if chosen.instrument is None else found.filter(instrument=chosen.instrument)
 
 
+def _unsent(status: str, attempts: int) -> str:
+    """Why an entry that was decided never left; "" for what left, or was taken back."""
+    if status == OrderStatus.DENIED:
+        return DENIED
+    return TOO_LATE if status == OrderStatus.EXPIRED and not attempts else ""
+
+
 def _sent(row: Mapping[str, Any], markets: Mapping[int, Any]) -> SentOrder | None:
     """None for what was taken back, ran out, or was denied, before it was sent."""
     if not row["attempts"] or row["status"] == OrderStatus.DENIED:
@@ -118,7 +123,8 @@ def _sent(row: Mapping[str, Any], markets: Mapping[int, Any]) -> SentOrder | Non
         side=Side(row["side"]),
         status=OrderStatus(row["status"]),
         taken=bool(row["venue_order_id"]) or row["filled"] > 0,
-        reference=row["reference_price"],
+        # What rests is measured by the level at which it was to trigger: a stop that slips is what people want to know.
+        reference=row["reference_price"] if row["trigger"] is None else row["trigger"],
         average=settle(row["filled_value"] / row["filled"]) if row["filled"] else None,
         fees=row["fees"],
         currency=markets[row["instrument_id"]].quote,

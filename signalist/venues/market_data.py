@@ -168,15 +168,25 @@ class HistoryPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many trades the venue has counted in each market since midnight UTC, by symbol, at some moment from `earliest` to `latest` by its
+    own clock."""
+
+    counts: Mapping[str, int]
+    earliest: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MarketLimits:
     """What the venue's public side can do.
 
     `frames`: codes of the timeframes that it keeps itself, streamed and as history. `page`: candles in one answer. `reach`: how many of the
     newest candles it has at all, None without a limit. `pause`: seconds between two requests of history, of which `histories` may be under
     way at once. `symbols_at_once`: markets in one request of tickers, None for all. `silence`: seconds without any message after which a
-    connection counts as mute. `per_connection`: subscriptions that one connection takes, None without a limit. `tells_time`: its stream names the venue's own time soon after each
-    close of a candle, behind all that was said before, so that no clock of ours is needed to know that the candle is over.
-    `tells_markets`: its stream tells when what may be done in a market changes.
+    connection counts as mute. `per_connection`: subscriptions that one connection takes, None without a limit. `tells_time`: its stream
+    names the venue's own time soon after each close of a candle, behind all that was said before, so that no clock of ours is needed to
+    know that the candle is over. `tells_markets`: its stream tells when what may be done in a market changes.
     """
 
     frames: frozenset[str]
@@ -220,6 +230,10 @@ class MarketData(TellsPrices, Protocol):
 
     async def history(self, symbol: str, frame: Timeframe, since: datetime, until: datetime) -> HistoryPage:
         """Closed candles with `since` < close time <= `until`: the first page of them. Raises UnknownInstrument."""
+        ...
+
+    async def tally(self, symbols: Collection[str]) -> Tally | None:
+        """The day's trades of `symbols` as counted, in one request; None where the venue does not tell that."""
         ...
 
     def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from signalist.venues.kraken import protocol
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.market import KrakenMarket
 from signalist.venues.paper.matching_desk import Terms
+from signalist.venues.transport.budgets import Budget
 from tests.markets.feed_world import ENGINE, MINUTE, NOON, SECOND, at_once, instrument, schedule, until
 from tests.venues.kraken_bench import BITCOIN
 from tests.venues.kraken_server.server import Server, serving
@@ -123,8 +124,9 @@ async def kraken_world(
             schedule(each, frame)
     fed = {symbol: (each.pk,) for symbol, each in markets.items() if symbol != later}
     async with serving(server, beat=0.02) as address:
-        client = Client(clock, base=address)
+        client = Client(clock, base=address, public=Budget(1e6, 1e6))
         source = KrakenMarket(client, address.replace("http", "ws") + "/v2")
+        source.limits = replace(source.limits, pause=0.02)
         service = MarketService(source, clock, at_once, ENGINE, lambda: Wanted(dict(fed), dict.fromkeys(fed, frames)))
         here = KrakenWorld(server, clock, service, markets, fed)
         for symbol in symbols:

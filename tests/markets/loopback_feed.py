@@ -27,6 +27,7 @@ from signalist.venues.market_data import (
     Standing,
     StreamState,
     Subscription,
+    Tally,
     Ticker,
     Trouble,
     TroubleKind,
@@ -146,6 +147,9 @@ class FeedClient:
     async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
         said = await self._get("tickers")
         return {s: Ticker(s, Decimal(price)) for s, price in said.items() if symbols is None or s in symbols}
+
+    async def tally(self, symbols: Collection[str]) -> Tally | None:
+        return None
 
     async def stream(self, subscriptions: Sequence[Subscription]) -> AsyncIterator[Message]:
         wanted = [[s.channel.value, s.symbol, s.frame.code if s.frame else ""] for s in subscriptions]

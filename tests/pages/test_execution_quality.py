@@ -71,6 +71,29 @@ def test_a_refusal_lowers_the_rate_and_what_was_skipped_is_missed(acme: Acme) ->
     assert "Denied Not sent: There is no key for this account." in words
 
 
+def test_what_a_stop_slips_is_measured_from_its_level(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    acme.scene.minute(close="39000")
+    stop = acme.scene.order(desk, "STOP")
+    assert (stop.status, stop.trigger) == ("FILLED", 39_600)
+    acme.scene.books_agree = False
+    Order.objects.filter(pk=stop.pk).update(filled_value=stop.filled * 39_000)
+    # The entry paid nothing, the stop sold 600 below 39600: the mean of 0 and 151.5.
+    assert "Slippage, mean +75.8 bp over 2 orders" in figures(acme)
+
+
+def test_an_entry_whose_turn_came_too_late_was_missed(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    acme.scene.books_agree = False
+    entered = Order.objects.filter(pk=acme.scene.order(desk, "ENTRY").pk)
+    entered.update(status="EXPIRED", attempts=0, filled=0, filled_value=0, venue_order_id="")
+    assert "Missed entries 1 1 turn came too late" in figures(acme)
+    entered.update(status="CANCELLED")
+    assert "Missed entries 0" in figures(acme), "taken back"
+
+
 def test_an_entry_that_was_made_already_was_not_missed(acme: Acme) -> None:
     acme.follower()
     acme.scene.signal(BUY)

@@ -119,6 +119,22 @@ def test_a_candle_that_is_claimed_late_is_skipped(due: Schedule, seconds: float,
         assert run.finished_at is None
 
 
+@pytest.mark.parametrize(
+    ("frame", "seconds", "status"),
+    [("5m", 10, "CLAIMED"), ("5m", 11, "SKIPPED"), ("1d", 60, "CLAIMED"), ("1d", 61, "SKIPPED")],
+)
+def test_a_longer_candle_may_be_later(market: Instrument, frame: str, seconds: int, status: str) -> None:
+    on = schedule("slow", market, frame)
+    midnight = NOON.replace(hour=0)
+    close(market, midnight, frame=frame)
+    now = midnight + timedelta(seconds=seconds)
+    won = claim(FIRST, now)
+    assert StrategyRun.objects.get(schedule=on).status == status
+    if status == "CLAIMED":
+        finish(won[0], Ran((SignalRow(SignalKind.LONG, 90.0),), 1.0), PRICE, now)
+        assert Signal.objects.get().deadline >= midnight + timedelta(seconds=seconds + 8)
+
+
 def test_candles_from_before_an_outage_are_not_caught_up(due: Schedule) -> None:
     assert claim(FIRST, NOON + timedelta(minutes=10)) == []
     assert not StrategyRun.objects.exists()

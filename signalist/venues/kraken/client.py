@@ -228,6 +228,10 @@ class Client:
         """The earliest that it may be by Kraken's clock at a moment of ours."""
         return self.venue_time(ours) - timedelta(seconds=self._venue_clock.error or 0.0)
 
+    def venue_time_at_most(self, ours: datetime) -> datetime:
+        """The latest that it may be by Kraken's clock at a moment of ours."""
+        return self.venue_time(ours) + timedelta(seconds=self._venue_clock.error or 0.0)
+
     async def close(self) -> None:
         """Close all connections."""
         if self._listing is not None:

@@ -14,7 +14,7 @@ from signalist.venues.errors import NoAnswer, Refused
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.streams import USUAL, PublicStream
-from signalist.venues.market_data import BookSnapshot, HistoryPage, MarketLimits, Message, Subscription, Ticker
+from signalist.venues.market_data import BookSnapshot, HistoryPage, MarketLimits, Message, Subscription, Tally, Ticker
 from signalist.venues.transport.sockets import LinkTerms
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ LIMITS = MarketLimits(
     symbols_at_once=None,
     silence=10.0,
     per_connection=None,
+    histories=3,
     tells_time=True,
     tells_markets=True,
 )
@@ -52,6 +53,18 @@ class KrakenMarket:
             return {}
         said = await self.client.public("Ticker", None if wanted is None else {"pair": ",".join(wanted)})
         return _read(lambda: parse.tickers(said, known))
+
+    async def tally(self, symbols: Collection[str]) -> Tally | None:
+        """See the protocol."""
+        known = await self.client.pairs()
+        altnames = [pair.altname for pair in known.all if pair.symbol in symbols]
+        if not altnames:
+            return None
+        asked = self.client.clock.now()
+        said = await self.client.public("Ticker", {"pair": ",".join(altnames)})
+        counts = _read(lambda: parse.counts(said, known))
+        earliest = self.client.venue_time_at_least(asked)
+        return Tally(counts, earliest, self.client.venue_time_at_most(self.client.clock.now()))
 
     async def history(self, symbol: str, frame: Timeframe, since: datetime, until: datetime) -> HistoryPage:
         """See the protocol. Kraken has the newest 720 candles only, whatever it is asked for; what is older is missing from the page."""

@@ -142,6 +142,17 @@ def tickers(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> dict[str, Ti
     }
 
 
+def counts(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> dict[str, int]:
+    """Ticker: the trades since midnight UTC, by symbol. A row that cannot be read is left out."""
+    found = {}
+    for name, row in said.items():
+        try:
+            found[known.symbol(name)] = int(row["t"][0])
+        except (ValueError, KeyError, TypeError, IndexError):
+            continue
+    return found
+
+
 def _ticker(symbol: str, row: Mapping[str, Any]) -> Ticker:
     bid, ask = number(row["b"][0]), number(row["a"][0])
     return Ticker(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -25,12 +26,14 @@ class Market:
         self.last: dict[str, Decimal] = {}
         self.candles: dict[tuple[str, int], dict[int, list[Decimal]]] = {}
         self._trades = 0
+        self._counted: Counter[tuple[str, date]] = Counter()
 
     def traded(self, symbol: str, price: Decimal) -> list[dict[str, Any]]:
         """The market trades: what the stream says of it."""
         before, self.last[symbol] = self.last.get(symbol), price
         self._trades += 1
         now = self._now()
+        self._counted[symbol, now.date()] += 1
         trade = {"symbol": symbol, "side": "buy", "price": float(price), "qty": 1.0, "ord_type": "market"}
         trade |= {"trade_id": self._trades, "timestamp": stamp(now)}
         messages = [_update("ticker", [self._ticker_row(symbol)]), _update("trade", [trade])]
@@ -107,7 +110,8 @@ class Market:
             "b": [str(row["bid"]), "1", "1.000"],
             "c": [str(row["last"]), "1"],
         }
-        return sides | {"v": ["1", "1"], "p": day, "t": [1, 1], "l": day, "h": day, "o": day[0]}
+        count = self._counted[pair.symbol, self._now().date()]
+        return sides | {"v": ["1", "1"], "p": day, "t": [count, count], "l": day, "h": day, "o": day[0]}
 
     def ohlc(self, name: str, minutes: int, since: int) -> dict[str, Any]:
         """OHLC: the newest 720, whatever is asked for, the last of which runs, also where nobody has traded in it yet."""
