@@ -51,8 +51,8 @@ def wanted_legs(
 ) -> tuple[Wanted, ...]:
     """The stop and the targets of an open position; `filled`: what each rung of its ladder has taken already.
 
-    A venue where one exit rests at a time keeps the stop, and the targets are watched; none of our venues has an OCO. One that has no stops leaves
-    the stop to the engine, and its targets may rest.
+    A venue where one exit rests at a time keeps the stop, and the targets are watched; none of our venues has an OCO. One that has no
+    stops leaves the stop to the engine, and its targets may rest.
     """
     found = []
     if position.stop is not None:
