@@ -29,7 +29,7 @@ def see_closed(
     lingers = position.is_open and exit_order is not None and exit_order.state in LINGERING
     stop = standing(active, Leg.STOP)
     may_cover = stop is None or not stop.cancel_wanted
-    if lingers and may_cover and not venue.reserves_exits:
+    if lingers and may_cover and not venue.one_exit_rests:
         for leg in wanted_legs(
             position, venue, {}, instruments({position.instrument_id})[position.instrument_id].spec()
         ):

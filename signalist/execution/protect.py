@@ -210,7 +210,7 @@ def _cover(
 def _is_making_way(active: Sequence[Order], venue: Capabilities) -> bool:
     """Whether the stop was taken down so that a target, which the market has reached, can be sent: it comes back after that."""
     leaving = (order for order in active if order.leg == Leg.TARGET and order.is_triggered)
-    return venue.reserves_exits and any(order.state in ON_ITS_WAY or order.state in LINGERING for order in leaving)
+    return venue.one_exit_rests and any(order.state in ON_ITS_WAY or order.state in LINGERING for order in leaving)
 
 
 def _close_at_market(changes: Changes) -> None:

@@ -51,14 +51,14 @@ def wanted_legs(
 ) -> tuple[Wanted, ...]:
     """The stop and the targets of an open position; `filled`: what each rung of its ladder has taken already.
 
-    A venue that reserves the quantity of each resting exit keeps the stop, and the targets are watched. One that has no stops leaves
-    the stop to the engine, and its targets may rest.
+    A venue where one exit rests at a time keeps the stop, and the targets are watched; none of our venues has an OCO. One that has no
+    stops leaves the stop to the engine, and its targets may rest.
     """
     found = []
     if position.stop is not None:
         kept = abilities.rests(OrderType.STOP)
         found.append(Wanted(Leg.STOP, 0, position.stop, position.quantity, not kept))
-    beside = not abilities.reserves_exits or all(leg.watched for leg in found)
+    beside = not abilities.one_exit_rests or all(leg.watched for leg in found)
     rests = abilities.rests(OrderType.TAKE_PROFIT) and beside
     wanted = targets(plan_of(position), guarded(position, spec), position.target, position.entry_quantity, spec)
     left = outstanding(wanted, filled, position.quantity)

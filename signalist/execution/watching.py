@@ -238,12 +238,12 @@ def _trigger(order: Order, at: datetime, case: _Case, changes: Changes, writes: 
 
 
 def _make_way(case: _Case, venue: Capabilities, changes: Changes) -> None:
-    """Take down what stands in the way: everything for a stop; for a target the stop, where the venue has locked its quantity."""
+    """Take down what stands in the way: everything for a stop; for a target the stop, where one exit rests at a time."""
     is_stop = any(order.leg == Leg.STOP for order, _ in case.verdict.triggered)
     for order in case.active:
         if not Leg(order.leg).protects or order.is_triggered:
             continue
-        if is_stop or (order.leg == Leg.STOP and not order.watched and venue.reserves_exits):
+        if is_stop or (order.leg == Leg.STOP and not order.watched and venue.one_exit_rests):
             withdraw(order, changes, "another leg was reached")
 
 

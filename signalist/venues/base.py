@@ -27,6 +27,7 @@ class Capabilities:
     `nets`: one net position per account and instrument. `amend`: quantity and trigger can be changed in place.
     `reserves_exits`: each resting exit locks its quantity, so that a stop and a target for the same one cannot both rest; where it does
     not, both do, and what is left of one is cancelled when the other has filled.
+    `reduce_only`: an order can be kept from doing more than close a position: what is left of it when that is closed comes to nothing.
     `holds_stock`: it knows no positions, only what is held of each asset, whoever bought it: what lies beside ours is the person's own.
     `batch`: how many orders of one instrument may be placed in one request; 0 where each goes by itself, else its session `PlacesMany`.
     `looks` × `look_interval` seconds: how often an order must not be found before it counts as never arrived.
@@ -43,6 +44,12 @@ class Capabilities:
     reserves_exits: bool = False
     holds_stock: bool = False
     batch: int = 0
+
+    @property
+    def one_exit_rests(self) -> bool:
+        """Whether of a stop and a target for the same quantity one alone may rest: the other would find nothing left, or, where an order
+        cannot be kept from opening a position, fill after the first all the same (CON-28)."""
+        return self.reserves_exits or not self.reduce_only
 
     def rests(self, kind: OrderType) -> bool:
         """Whether the venue keeps such an order until its time; what it does not keep is watched by the engine."""

@@ -42,7 +42,7 @@ def test_books_that_agree_open_nothing_however_often_they_are_looked_at(world: S
     (look,) = AccountLook.objects.all()
     assert look.agrees
     assert look.sums == [
-        {"symbol": "BTC-PERP", "held": {str(theo.pk): "2.5"}, "ours": "2.5", "own": "0", "venue": "2.5"}
+        {"symbol": "BTC-PERP", "held": {str(theo.pk): "2.5"}, "ours": "2.5", "own": "0", "venue": "2.5", "settled": "0"}
     ]
 
 
