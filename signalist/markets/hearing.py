@@ -15,6 +15,7 @@ from signalist.markets.board import Board, Quote
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filler, Hole
 from signalist.markets.lines import Line
+from signalist.markets.price_times import made_at
 from signalist.markets.settling import Told
 from signalist.markets.tracking import SETTLES, Finding, Series, Settled
 from signalist.markets.venue_time import Lateness, VenueTime
@@ -228,7 +229,9 @@ class Ear:
         if ticker.at is not None:
             self._compare_clocks(ticker.at, now)
             market.lag = now - ticker.at
-        at = now if ticker.at is None else min(ticker.at, now)
+        before = self._board.quotes.get(ticker.symbol)
+        at = made_at(ticker, price, before, market.trades, market.asked_at, now)
+        market.trades, market.asked_at = ticker.trades, now
         if not self._board.put(ticker.symbol, Quote(price, at, monotonic())):
             market.add("out_of_order")
             return

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from signalist.markets.overview import FRESH_WITHIN
 from tenants.doors import across_tenants
-from tests.markets.feed_world import MINUTE, NOON, story
+from tests.markets.feed_world import MINUTE, NOON, SECOND, story
 from tests.markets.kraken_world import kraken_world
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +104,22 @@ async def test_a_minute_that_history_tells_without_a_trade_is_synthetic_and_runs
         await w.until(lambda: len(w.stored()) == 2, "history was asked for the second minute")
         await w.turn()
         assert w.stored() == [(1, 105, False), (2, 105, True)] and w.ran == [NOON + MINUTE]
+
+
+@story
+async def test_a_price_that_krakens_answers_repeat_is_as_old_as_it_was_until_somebody_trades() -> None:
+    async with kraken_world() as w:
+        quotes, asking = w.service.board.quotes, w.service.asking
+        assert quotes["BTC/USD"].at < NOON - FRESH_WITHIN  # what stood when the stream began may be hours old
+        w.trade(100)
+        await w.until(lambda: quotes["BTC/USD"].at == w.clock.now(), "the trade is told")
+        traded_at, asking.batch.kept = w.clock.now(), 0.0
+        await w.server.streams.end()
+        for seconds in (15, 25, 35):
+            await w.at(seconds)
+            await asking.ask(["BTC/USD"])
+            assert quotes["BTC/USD"].at == traded_at
+        w.trade(100)  # at the same price: the count says it
+        await w.at(45)
+        await asking.ask(["BTC/USD"])
+        assert quotes["BTC/USD"].at >= NOON + 35 * SECOND

@@ -192,6 +192,7 @@ class PublicStream:
                 ask=number(row["ask"]),
                 bid_quantity=number(row["bid_qty"]),
                 ask_quantity=number(row["ask_qty"]),
+                is_trade=said.get("type") == "update",  # by the usual `event_trigger`, every trade and nothing else
                 **rest,
             )
 
