@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from django.template.loader import render_to_string
 
+from signalist.markets.fragments import feed_rows
 from signalist.markets.overview import FRESH_WITHIN
 from tenants.doors import across_tenants
 from tests.markets.feed_world import MINUTE, NOON, SECOND, story
@@ -33,8 +35,10 @@ async def test_where_our_clock_is_ahead_krakens_minute_is_closed_when_it_is_over
         assert w.stored() == [] and w.ran == []
         await w.at(62.4)  # 0.9 s after noon there
         await w.until(lambda: w.stored() == [(1, 107, False)], "it is over there")
-        feed, _ = await w.shown()
+        feed, source = await w.shown()
         assert feed.corrections == 0
+        assert -1600 < source.ahead_ms < -1000 and "ours is 1." in source.last_error
+        assert "ours is ahead" in render_to_string("regions/feed-rows.html", feed_rows())
 
 
 @story
@@ -75,6 +79,8 @@ async def test_where_our_clock_is_late_krakens_minute_waits_for_ours() -> None:
         assert w.stored() == []
         await w.at(60.8)
         assert w.stored() == [(1, 105, False)] and w.ran == [NOON + MINUTE]
+        _, source = await w.shown()
+        assert source.ahead_ms > 1000 and "behind" in source.last_error
 
 
 @story
