@@ -87,8 +87,9 @@ _ANSWERED = frozenset({_S.WORKING, _S.PARTIAL, _S.FILLED, _S.CANCELLED, _S.REJEC
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     # Dropped before it was sent: cancelled (no longer wanted) or expired (past its deadline).
     _S.CREATED: frozenset({_S.SENDING, _S.CANCELLED, _S.EXPIRED}),
-    # Back to CREATED only where the venue says that it did not look at the request: what is in doubt is never sent again. DENIED where
-    # its account cannot be opened, so that there is nobody to send it to.
+    # Back to CREATED only where the venue says that it did not look at the request, or where it never left: what is in doubt is never sent
+    # again. DENIED where its account cannot be opened, an entry at once, what protects or closes after some tries. What has ended here
+    # already was reported by the venue's stream before it answered.
     _S.SENDING: _ANSWERED | {_S.UNKNOWN, _S.CREATED, _S.DENIED},
     # An unknown order is never sent again; it is looked up until the venue says what became of it.
     _S.UNKNOWN: _ANSWERED,

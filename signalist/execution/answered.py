@@ -30,6 +30,10 @@ from signalist.venues.errors import Busy, Next, OrderNotOpen, VenueError
 ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
 LONGEST_PAUSE, LONGEST_TO_LEAVE = 60, 8
 """Seconds; the second for what closes or protects a position."""
+WITHOUT_KEY = 8
+"""So often what protects or closes waits for an account that cannot be opened, before it is denied and the next one is written."""
+WAITS_FOR_KEY = timedelta(seconds=8)
+"""Each time at most."""
 _OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 """Over at the venue, whatever was filled before."""
 
@@ -136,7 +140,12 @@ def _placed(order: Order, errand: Errand, now: datetime) -> None:
         move(order, OrderStatus.CREATED, now, reason)
         order.not_before = now + _pause(order, error)
     elif error.next is Next.FINAL and not errand.opened and order.state is OrderStatus.SENDING:
-        move(order, OrderStatus.DENIED, now, str(error))
+        if order.leg == Leg.ENTRY or order.setbacks > WITHOUT_KEY:
+            move(order, OrderStatus.DENIED, now, str(error))
+        else:
+            # Tried in one breath, all that protects and closes would be used up before a key that is on its way is here.
+            move(order, OrderStatus.CREATED, now, str(error))
+            order.not_before = now + min(_pause(order), WAITS_FOR_KEY)
     elif error.next is Next.FINAL:
         move_if_allowed(order, OrderStatus.REJECTED, now, reason)
     else:
@@ -150,6 +159,8 @@ def _changed(order: Order, errand: Errand, now: datetime) -> None:
             _cancelled(order, errand.answer, now)
         else:
             _amended(order, errand.order, errand.answer, now)
+    elif isinstance(errand.error, OrderNotOpen) and order.state is OrderStatus.UNKNOWN and order.cancel_wanted:
+        order.not_before = now + _pause(order)  # it may be on its way there still: asked again until looks have told
     elif isinstance(errand.error, OrderNotOpen):
         order.cancel_wanted, order.wanted_quantity, order.wanted_trigger = False, None, None
         move_if_allowed(order, OrderStatus.UNKNOWN, now, str(errand.error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +14,12 @@ from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
 from signalist.domain.money import plain
-from signalist.domain.orders import AT_VENUE, Leg, OrderStatus
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.events.outbox import Fact
-from signalist.execution import leases
+from signalist.execution import leases, overtaking
+from signalist.execution.beside import bound
+from signalist.execution.overtaking import Leaving, leaving
 from signalist.execution.turns import Abilities, Turns
 from signalist.markets.selectors import instruments
 from signalist.risk.restraints import Restraint, restraints
@@ -29,17 +31,19 @@ from signalist.venues.errors import VenueError
 
 BATCH = 400
 _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
-# Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time.
+# Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time. A cancel can be repeated,
+# so what is in doubt is asked to be cancelled, too.
 _TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
 _WAITING = (
     f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
-    " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL)))"
+    " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL))"
+    " OR (status = 'UNKNOWN' AND cancel_wanted AND updated_at <= %s AND (NOT nameless OR venue_order_id <> '')))"
     f" AND ({_TURN}, id) > (%s, %s) AND {_TURN} <= %s AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"
 )
 ENTRIES = 3
 """The last turn."""
-# A stop that the venue will not cancel does not hold its exit back for ever: both are reduce-only.
-PATIENCE = 5
+DOUBT_LASTS = timedelta(seconds=1)
+"""So long an order is in doubt before it is asked to be cancelled: a look that finds it is quicker."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,8 @@ class Errand:
     latency_ms: float = 0.0
     quantity: Decimal | None = None
     """What was sent, where that is less than the order's quantity."""
+    beside: Decimal | None = None
+    """Where it takes no more than the venue is seen to hold of ours (`overtaking`): what lies there beside it, signed."""
 
 
 @dataclass(slots=True)
@@ -114,17 +120,19 @@ def _claim_batch(
             p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
         }
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
-        guarded = _still_protected([o for o in orders if _leaves(o) and o.state is OrderStatus.CREATED])
+        leave = leaving([o for o in orders if _leaves(o) and o.state is OrderStatus.CREATED], now)
         restrained = stopped(orders, accounts)
         turns = Turns([o for o in orders if o.state is OrderStatus.CREATED], accounts, abilities)
         found = Round()
         for order in orders:
             position, account = positions.get(order.position_id or 0), accounts[order.account_id]
-            _claim_one(order, position, account, guarded, turns, restrained.get(order.pk), found, engine, now)
+            _claim_one(order, position, account, leave, turns, restrained.get(order.pk), found, engine, now)
+        alarms = overtaking.alarm([errand.order for errand in found.errands], leave.overtaking, now)
+        bound([errand for errand in found.errands if errand.order.pk in leave.bounded], accounts, abilities)
         turns.write(found.errands)
         fast.write_together(
             fast.Update([errand.order for errand in found.errands] + found.dropped, ORDER_SENT),
-            outbox.prepared([order_fact("order_dropped", order, now) for order in found.dropped]),
+            outbox.prepared([*alarms, *(order_fact("order_dropped", order, now) for order in found.dropped)]),
             fast.Insert([errand.attempt for errand in found.errands], returning=True),
         )
         release_reservations([order for order in found.dropped if order.leg == Leg.ENTRY])
@@ -137,9 +145,11 @@ def _claim_batch(
 
 def _candidates(engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], last: int) -> list[Order]:
     """Orders to send, cancel or amend behind this (turn, id), up to turn `last`; those that another engine has in hand are passed over."""
-    put_off = fast.prepared(Order, "not_before", now)
+    put_off, doubt = fast.prepared(Order, "not_before", now), fast.prepared(Order, "updated_at", now - DOUBT_LASTS)
     held, holder = leases.of(engine)
-    orders = fast.select(Order, _WAITING.format(mine=held), [put_off, *behind, last, *holder, limit], lock="skip")
+    orders = fast.select(
+        Order, _WAITING.format(mine=held), [put_off, doubt, *behind, last, *holder, limit], lock="skip"
+    )
     known = instruments({order.instrument_id for order in orders})
     for order in orders:
         fast.relate(order, "instrument", known[order.instrument_id])
@@ -151,21 +161,6 @@ def _turn(order: Order) -> int:
     if order.state is not OrderStatus.CREATED:
         return 0
     return {Leg.EXIT: 1, Leg.ENTRY: 3}.get(Leg(order.leg), 2)
-
-
-def _still_protected(exits: Sequence[Order]) -> set[int]:
-    """Those of these exits, and of the stops and targets that the market has reached, which wait: for an exit nothing protects its
-    position any more at the venue, for a stop or target nothing of it is being taken down there any more."""
-    ids = {order.position_id for order in exits}
-    if not ids:
-        return set()
-    active = fast.select_ids(
-        Order, sorted(filter(None, ids)), f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')", column="position_id"
-    )
-    holding = [order for order in active if order.state in AT_VENUE and order.setbacks <= PATIENCE]
-    protected = {order.position_id for order in holding}
-    going = {order.position_id for order in holding if order.cancel_wanted}
-    return {o.pk for o in exits if o.position_id in (protected if o.leg == Leg.EXIT else going)}
 
 
 def _leaves(order: Order) -> bool:
@@ -202,7 +197,7 @@ def _claim_one(
     order: Order,
     position: Position | None,
     account: Account,
-    guarded: set[int],
+    leave: Leaving,
     turns: Turns,
     stopped: Restraint | None,
     work: Round,
@@ -215,13 +210,13 @@ def _claim_one(
         if problem is not None:
             move(order, *problem[:1], now, problem[1])
             work.dropped.append(order)
-        elif order.pk not in guarded and turns.take(order):
+        elif order.pk not in leave.waiting and turns.take(order):
             move(order, OrderStatus.SENDING, now)
             order.sender = engine
             if order.price_at is not None and order.reaction_ms is None:
                 order.reaction_ms = max((now - order.price_at).total_seconds() * 1000, 0.0)
             work.errands.append(_errand(order, account, AttemptAction.PLACE, _request_of(order), engine, now))
-    elif state in (OrderStatus.WORKING, OrderStatus.PARTIAL):
+    elif state in (OrderStatus.WORKING, OrderStatus.PARTIAL, OrderStatus.UNKNOWN):
         action = AttemptAction.CANCEL if order.cancel_wanted else AttemptAction.AMEND
         request = {"venue_order_id" if order.nameless else "client_order_id": turns.name(order)}
         if action is AttemptAction.AMEND and order.wanted_quantity is not None:

@@ -39,7 +39,7 @@ from signalist.trading.models import (
     Position,
     Reservation,
 )
-from signalist.trading.transitions import move
+from signalist.trading.transitions import move, want_cancelled
 
 BATCH = 400
 _RANK = "CASE WHEN kind IN ('LONG', 'SHORT') THEN 1 ELSE 0 END"
@@ -164,7 +164,7 @@ def _withdraw(order: Order, now: datetime) -> None:
     if order.state is OrderStatus.CREATED:
         move(order, OrderStatus.CANCELLED, now, "withdrawn before it was sent")
     else:
-        order.cancel_wanted = True
+        want_cancelled(order)
 
 
 # --- Entries -------------------------------------------------------------------------------------

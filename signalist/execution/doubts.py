@@ -25,9 +25,11 @@ _SHARE = 0.5
 
 
 def pause(order: Order, interval: float, now: datetime) -> timedelta:
-    """Until the next look: the venue's own `interval` in seconds, and half of what the doubt has lasted, a minute at most."""
-    lasted = min((now - order.updated_at) * _SHARE, LONGEST_PAUSE)
-    return max(timedelta(seconds=interval), lasted)
+    """Until the next look: the venue's own `interval` in seconds, and half of what the doubt has lasted, a minute at most. One that is to
+    be cancelled waits no longer than for the next cancel, which is paused itself: an exit may wait for it."""
+    if order.cancel_wanted and (order.venue_order_id or not order.nameless):
+        return max(timedelta(seconds=interval), (order.not_before or now) - now)
+    return max(timedelta(seconds=interval), min((now - order.updated_at) * _SHARE, LONGEST_PAUSE))
 
 
 def unanswered(ids: Sequence[int], accounts: Mapping[int, Account], now: datetime) -> None:

@@ -14,7 +14,7 @@ from signalist.execution.protection_plan import Wanted
 from signalist.trading import stop_tries
 from signalist.trading.keys import order_ids
 from signalist.trading.models import Order, Position
-from signalist.trading.transitions import move
+from signalist.trading.transitions import move, want_cancelled
 
 MAX_REFUSED_TARGETS = 3
 """A target that was refused so often is left: its stop still stands, and another try is refused like the ones before."""
@@ -132,5 +132,5 @@ def withdraw(order: Order, changes: Changes, reason: str = "the position is clos
     elif order.cancel_wanted:
         return
     else:
-        order.cancel_wanted = True
+        want_cancelled(order)
     changes.touched[order.pk] = order

@@ -12,6 +12,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from signalist.accounts.sessions import Sessions
@@ -23,9 +24,10 @@ from signalist.execution.answered import write_answers
 from signalist.execution.claims import BATCH, Errand, Round, claim, stopped_entries
 from signalist.failpoints import failpoint
 from signalist.trading.models import AttemptAction, Order
-from signalist.venues.base import Ack, OrderReport, OrderRequest
+from signalist.venues.base import Ack, OrderReport, OrderRequest, Session
 from signalist.venues.errors import Next, NoAnswer, NotSent, VenueError
 from signalist.venues.transport.fence import NEVER, Fence, House, Tenure, fenced
+from signalist.venues.transport.hurry import hurried
 from signalist.venues.transport.under_way import UnderWay
 
 MOST_UNDER_WAY = 1000
@@ -39,6 +41,9 @@ WAITED = 0.5
 
 LOOK_AT_SWITCHES = timedelta(seconds=0.25)
 """Between two looks at the kill switches over entries that wait for their turn at a venue."""
+
+AGAIN = 2.0
+"""Seconds until a venue that did not say what it holds is asked again."""
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -179,12 +184,8 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
         assert order.wanted_quantity is not None
         return await session.amend(name, order.wanted_quantity, order.wanted_trigger)
     quantity = order.quantity
-    if order.leg == Leg.EXIT and order.n > 0:
-        # An exit before it may have arrived all the same: no more is closed than the venue holds, or it would open the reverse.
-        there = sum((p.quantity for p in await session.positions() if p.symbol == order.instrument.symbol), ZERO)
-        quantity = errand.quantity = min(quantity, -there * Side(order.side).sign)
-        if quantity <= 0:
-            raise NotSent("The venue holds nothing that a repeated exit could close.")
+    if errand.beside is not None:
+        quantity = errand.quantity = await _bounded(errand, sessions, session)
     return await session.place(
         OrderRequest(
             client_order_id=order.client_order_id,
@@ -200,6 +201,30 @@ async def _called(errand: Errand, sessions: Sessions) -> Ack | OrderReport:
             expires_at=order.deadline,
         )
     )
+
+
+async def _bounded(errand: Errand, sessions: Sessions, session: Session) -> Decimal:
+    """How much may be closed where something before it may have closed the position, or may do so yet: no more than the venue holds of
+    ours, or it would open the reverse, or take what is the user's own. Where the venue does not say it waits, but for one that is the
+    first, or that the venue lets open nothing where nothing lies beside it."""
+    order, abilities = errand.order, sessions.capabilities(errand.account.venue)
+    wanted: Decimal = order.quantity
+    try:
+        with hurried():
+            async with asyncio.timeout(abilities.answer_within / 2):
+                failpoint("place.look")
+                found = await session.positions()
+                failpoint("place.looked")
+    except (VenueError, TimeoutError) as error:
+        if order.n == 0 or (abilities.reduce_only and not errand.beside):
+            return wanted
+        raise NotSent("The venue does not say what it holds, so an exit is not repeated.", after=AGAIN) from error
+    there = sum((position.quantity for position in found if position.symbol == order.instrument.symbol), ZERO)
+    ours = there - (errand.beside or ZERO)
+    quantity: Decimal = min(wanted, -ours * Side(order.side).sign, max(-there * Side(order.side).sign, ZERO))
+    if quantity <= 0:
+        raise NotSent("The venue holds nothing that a repeated exit could close.")
+    return quantity
 
 
 def _rouse(errands: Sequence[Errand], sessions: Sessions) -> None:

@@ -19,7 +19,7 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
-from signalist.domain.orders import Leg
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.execution import leases
 from signalist.execution.closing import LINGERING, give_up_rest, halted_for, see_closed
@@ -110,10 +110,11 @@ def _waiting(limit: int, behind: tuple[Any, ...], engine: uuid.UUID | None) -> l
     """(id, account, opened) of what is due behind this; asked before the transaction, of which there is none where nothing is due."""
     later = " AND (opened_at, id) > (%s, %s)" if behind else ""
     held, holder = leases.of(engine)
+    begun = [fast.prepared(Position, "opened_at", behind[0]), behind[1]] if behind else []
     return fast.tuples(
         f"SELECT id, account_id, opened_at FROM trading_position WHERE protection_due{later} AND {held}"
         " ORDER BY opened_at, id LIMIT %s",
-        [*behind, *holder, limit],
+        [*begun, *holder, limit],
     )
 
 
@@ -232,5 +233,7 @@ def _write(positions: Sequence[Position], changes: Changes) -> None:
     )
     if changes.created or changes.touched:
         ring_on_commit("place")
+    if any(order.state is OrderStatus.UNKNOWN for order in changes.touched.values()):
+        ring_on_commit("look_up")
     if changes.stuck or trades:
         ring_on_commit("protect", "measure", "decide")

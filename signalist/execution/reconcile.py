@@ -36,6 +36,7 @@ from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_STATE, move
 from signalist.venues.base import OrderReport, Reports
 from signalist.venues.errors import Next, NoAnswer, VenueError
+from signalist.venues.transport.hurry import hurried
 from signalist.venues.transport.under_way import UnderWay
 
 log = logger(__name__)
@@ -182,10 +183,12 @@ async def _looked(sessions: Sessions, order: Order, account: Account) -> Look:
     try:
         failpoint("look_up.call")
         abilities = sessions.capabilities(account.venue)
-        async with asyncio.timeout(abilities.answer_within):
-            if nameless.has_no_name(order):
-                return await nameless.sighted(sessions.of(account), order)
-            answer = await sessions.of(account).look_up(abilities.named(order.client_order_id, order.venue_order_id))
+        with hurried(order.cancel_wanted):
+            async with asyncio.timeout(abilities.answer_within):
+                if nameless.has_no_name(order):
+                    return await nameless.sighted(sessions.of(account), order)
+                name = abilities.named(order.client_order_id, order.venue_order_id)
+                answer = await sessions.of(account).look_up(name)
         failpoint("look_up.called")
         return None if answer is None else replace(answer, client_order_id=order.client_order_id)
     except Exception as error:  # noqa: BLE001 as above; the order stays in doubt

@@ -11,7 +11,7 @@ from typing import Any
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import plain, settle
-from signalist.domain.orders import Leg, OrderType
+from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.rules import Numbers
 from signalist.events import outbox
 from signalist.events.outbox import Fact
@@ -98,6 +98,8 @@ def write_outcome(outcome: Outcome, known: Picture) -> None:
     )
     if outcome.orders or outcome.withdrawn:
         ring_on_commit("place")
+    if any(order.state is OrderStatus.UNKNOWN for order in outcome.withdrawn):
+        ring_on_commit("look_up")
 
 
 def _decided(execution: Execution) -> Fact:

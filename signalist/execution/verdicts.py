@@ -14,9 +14,10 @@ from typing import Any
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
+from signalist.domain.money import plain
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.trading import naming, noting, stop_tries
-from signalist.trading.comparing import Books, Found, Sight, Snapshot, booked
+from signalist.trading.comparing import SETTLED, Books, Found, Sight, Snapshot, booked
 from signalist.trading.discrepancies import BALANCE, POSITION, UNREAD, AccountLook, Discrepancy, Kind, State
 from signalist.trading.folding import fold_orders
 from signalist.trading.misfits import fold_each
@@ -173,6 +174,12 @@ def _is_over(row: Discrepancy, books: Books, found: Found) -> bool:
 
 def note_look(look: AccountLook, books: Books, snapshot: Snapshot, found: Found, through: int, now: datetime) -> None:
     """The look for the account's page; and where all is explained, the money that the next one goes by. `through` is the newest trade."""
+    settled = {line["symbol"]: line[SETTLED] for line in look.sums if SETTLED in line}
+    for line in found.sums:
+        if line["symbol"] not in found.moving:
+            line[SETTLED] = plain(Decimal(line["venue"]) - Decimal(line["ours"]))
+        elif line["symbol"] in settled:
+            line[SETTLED] = settled[line["symbol"]]
     look.looked_at, look.sums, look.orders = now, found.sums, len(snapshot.orders)
     look.agrees, look.total = not found.sights, snapshot.balance.total
     differs = any(sight.subject == BALANCE for sight in found.sights)

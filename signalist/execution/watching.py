@@ -229,7 +229,7 @@ def _trigger(order: Order, at: datetime, case: _Case, changes: Changes, writes: 
     if order.leg == Leg.STOP:
         order.quantity = position.quantity
     order.watched, order.type = False, OrderType.MARKET.value
-    order.price_at = at
+    order.price_at, order.updated_at = at, changes.now
     order.reference_price = sight.price
     order.reason = f"the market reached {plain(order.trigger)}"
     changes.touched[order.pk] = order

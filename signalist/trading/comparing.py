@@ -20,6 +20,8 @@ from signalist.venues.base import Balance, NetPosition, OpenOrder, OrderReport, 
 
 CENT = Decimal("0.01")
 """Venues round what they pay and take: a gap below this is none."""
+SETTLED = "settled"
+"""In a line of sums: what the venue held beyond our books when nothing of the symbol was on the move, signed, as text."""
 _ON_ITS_WAY = (OrderStatus.CREATED, OrderStatus.SENDING, OrderStatus.UNKNOWN)
 _NOT_SEEN_YET = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
 

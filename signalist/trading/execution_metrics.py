@@ -69,9 +69,7 @@ class Chosen:
     instrument: int | None = None
 
 
-_COLUMNS = (
-    "account_id instrument_id side leg status attempts venue_order_id reference_price trigger filled filled_value fees".split()
-)
+_COLUMNS = "account_id instrument_id side leg status attempts venue_order_id reference_price trigger filled filled_value fees".split()
 
 
 def metrics(chosen: Chosen) -> Metrics:

@@ -195,8 +195,8 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
     if to in (OrderStatus.FILLED, OrderStatus.PARTIAL):
         # In doubt until now: the venue has it. Its fills follow as reports and move it on.
         to = OrderStatus.WORKING
-    repeated = order.leg == Leg.EXIT and order.n > 0 and not order.wanted_quantity
-    if repeated or change.status is OrderStatus.FILLED:
+    leaves = (order.leg == Leg.EXIT or order.is_triggered) and not order.wanted_quantity
+    if leaves or change.status is OrderStatus.FILLED:
         # It was sent for less, or made smaller by an amendment whose answer was lost: filled is what the venue says is all of it.
         take_quantity(order, change.quantity, ledger.now)
     given_up = order.state is OrderStatus.REJECTED

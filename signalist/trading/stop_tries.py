@@ -41,7 +41,8 @@ def count(position: Position, order: Order, now: datetime) -> None:
     stood = acknowledged and now - order.created_at > STOOD
     position.refused_stops = 1 if stood else min(position.refused_stops + 1, 1000)
     if position.bare_since is None or stood:
-        position.bare_since = now if acknowledged else order.created_at
+        # What an engine left behind that was away for long is tried again before it is counted as overdue.
+        position.bare_since = now if acknowledged else max(order.created_at, now - SEEN_AFTER)
 
 
 def count_all(orders: Sequence[Order], positions: Sequence[Position], now: datetime) -> None:
@@ -85,7 +86,6 @@ def note(position: Position, stop: Order | None, now: datetime) -> None:
     """Note of an open position since when it stands without a stop. What failed before one that has stood for `STOOD` is forgotten."""
     if stop is None or not stands(stop):
         if position.bare_since is None and stop is not None and _is_late(stop, now):
-            # What an engine left behind that was away for long is tried before it is counted as overdue.
             position.bare_since = now - SEEN_AFTER
         return
     position.bare_since = None

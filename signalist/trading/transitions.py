@@ -29,6 +29,13 @@ def move_if_allowed(order: Order, to: OrderStatus, now: datetime, reason: str = 
     return True
 
 
+def want_cancelled(order: Order) -> None:
+    """Ask for an order that has left to be cancelled; one that is in doubt is looked for and cancelled at once, however long that is."""
+    order.cancel_wanted = True
+    if order.state is OrderStatus.UNKNOWN:
+        order.not_before = None
+
+
 def take_quantity(order: Order, quantity: Decimal, now: datetime) -> None:
     """The venue was sent less than the order says: it is filled when that is."""
     if quantity < order.quantity:

@@ -38,6 +38,8 @@ ELSEWHERE = {
     "engine.sandboxed.committed": "a note of the walls around strategies, for people; tests/engine/test_walls.py",
     "engine.beat_outside.committed": "a note of a call to somebody outside, on which no order stands",
     "protect.bare.committed": "no stop fails here; tests/flows/test_failing_stops.py dies there",
+    "place.look": "no exit is repeated here, and none overtakes; tests/flows/test_waiting.py",
+    "place.looked": "as place.look",
     "watch.batch.committed": "this venue leaves nothing to be watched; tests/flows/test_crashes_beside.py",
     "switches.requests.committed": "staff ask for nothing here; tests/flows/test_crashes_beside.py",
     "nameless.call": "this venue knows our names; tests/flows/test_nameless_deaths.py dies at one that does not",

@@ -34,6 +34,8 @@ NOT_IN_A_REPLAY = {
     "nameless.call": "venues of a replay know our names; tests/flows/test_nameless.py",
     "nameless.called": "as nameless.call",
     "protect.bare.committed": "no stop fails here; tests/flows/test_failing_stops.py dies there",
+    "place.look": "no exit is repeated here, and none overtakes; tests/flows/test_waiting.py",
+    "place.looked": "as place.look",
     "watch.batch.committed": "no venue of a replay leaves anything to be watched; tests/flows/test_crashes_beside.py",
     "switches.requests.committed": "staff ask for nothing in a replay; tests/flows/test_crashes_beside.py",
     "engine.hangs.committed": "said beside a thread that hangs, whose accounts then are for others; tests/flows/test_leases.py",

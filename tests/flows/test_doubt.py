@@ -300,6 +300,41 @@ def test_what_we_can_send_to_nobody_is_denied_by_us_and_not_rejected_by_the_venu
     assert statuses(world.orders(theo)) == [("ENTRY", "DENIED"), *PROTECTED], "the next one goes"
 
 
+@pytest.mark.parametrize("leg", ["STOP", "EXIT"])
+def test_what_protects_or_closes_waits_for_an_account_that_cannot_be_opened_for_a_while(world: Scene, leg: str) -> None:
+    theo = world.subscriber()
+    ref = theo.account.venue_ref
+
+    async def shut() -> None:
+        world.venue.shut[ref] = NotOpened("There is no key for this account yet.")
+        await world.engine.sessions.leave(theo.account)
+
+    async def once_the_fill_is_told() -> None:
+        world.venue.after(shut, "reports")
+
+    if leg == "STOP":
+        world.venue.after(once_the_fill_is_told, "place", leg="ENTRY")
+        world.signal(BUY)
+    else:
+        world.signal(BUY)
+        world.minute()
+        world.venue.after(shut, "cancel", leg="STOP")
+        world.signal(EXIT_LONG)
+    for _ in range(4):
+        world.later(5)
+        world.poll()
+    assert [o.status for o in world.orders(theo, leg)] == ["CREATED"], "not one after the other, and not denied"
+    del world.venue.shut[ref]
+    for _ in range(3):
+        world.later(9)
+        world.poll()
+    assert Account.objects.get(pk=theo.account_id).state == "ACTIVE"
+    if leg == "STOP":
+        assert statuses(world.orders(theo)) == PROTECTED
+    else:
+        assert (world.net(theo), world.trade(theo).exit_type) == (0, "SIGNAL")
+
+
 def test_what_waits_on_an_account_that_is_taken_over_is_sent_with_its_key_in_hand(world: Scene) -> None:
     theo = world.subscriber("Theo")
     world.signal(BUY, wait=True)

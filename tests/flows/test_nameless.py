@@ -265,7 +265,8 @@ def test_an_order_from_long_after_the_attempt_is_not_ours(world: Scene) -> None:
     late = replace(by_hand(Side.SELL, ALL, "39600"), reduce_only=True)
     world.drive(world.exchange.place(theo.account.venue_ref, late))
     polls(world)
-    assert [(o.n, o.status) for o in world.orders(theo, "STOP")] == [(0, "REJECTED"), (1, "WORKING")]
+    assert [(o.n, o.status) for o in world.orders(theo, "STOP")] == [(0, "REJECTED")]
+    assert world.trade(theo).exit_type == "EMERGENCY", "it had no stop for a minute"
 
 
 def test_an_order_that_another_of_ours_is_known_as_is_no_candidate(world: Scene) -> None:

@@ -216,6 +216,8 @@ def test_a_watched_stop_that_is_refused_three_times_is_an_emergency(world: Scene
     world.signal(BUY)
     world.price("39500")
     world.settle()
+    world.later(2)
+    world.poll()
     assert [o.status for o in world.orders(theo, "STOP")] == ["REJECTED"] * 3
     assert world.trade(theo).exit_type == "EMERGENCY"
     assert Instruction.objects.get().kind == "EMERGENCY"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from signalist.execution import actions
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.place import claim
@@ -15,6 +18,7 @@ from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
 
 BUY = entry(LONG, "39600", "40800")
+ALL = Decimal("2.5")
 STUCK = ("Theo", "Vera", "Nora", "Paul")
 
 
@@ -105,6 +109,67 @@ def test_exits_that_wait_for_a_doubtful_stop_keep_no_other_order_from_being_sent
     world.stage(decide)
     found = world.stage(lambda now: claim(world.engine.id, now, limit=2))
     assert [errand.order.subscription_id for errand in found.errands] == [otto.pk]
+
+
+def test_an_exit_waits_for_a_stop_in_doubt_ten_seconds_and_then_takes_what_is_there(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.minute()
+    for method, leg in (("look_up", None), ("reports", None), ("cancel", "STOP")):
+        world.venue.refuses(NoAnswer("Down."), method, leg=leg, times=500)
+    world.starts_again()
+    world.poll()
+    assert {order.status for order in world.orders(theo)} == {"FILLED", "UNKNOWN"}, "looked for after a change of hands"
+    actions.flatten(theo.account, "flat", "out of here", world.clock.now())
+    world.settle()
+    assert world.order(theo, "EXIT").status == "CREATED"
+    for _ in range(9):
+        world.later(1)
+        world.poll()
+    assert ("cancel", "STOP") in world.venue.asked("cancel"), "what is in doubt can be cancelled"
+    assert (world.order(theo, "EXIT").status, world.net(theo)) == ("CREATED", ALL)
+    world.venue.calls.clear()
+    world.later(2)
+    world.poll()
+    assert [method for method, leg in world.venue.asked("positions", "place")] == ["positions", "place"]
+    assert world.net(theo) == 0
+    (told,) = world.events("exit_overtakes")
+    assert (told["order"], told["severity"]) == (world.order(theo, "EXIT").pk, "HIGH")
+
+
+def test_a_cancel_of_what_is_in_doubt_lets_the_exit_go_at_once(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.minute()
+    for method in ("look_up", "reports"):
+        world.venue.refuses(NoAnswer("Down."), method, times=500)
+    world.starts_again()
+    world.later(300)
+    world.poll()
+    world.later(5)
+    world.venue.calls.clear()
+    world.signal(EXIT_LONG)
+    assert {leg for _, leg in world.venue.asked("cancel")} == {"STOP", "TARGET"}
+    assert world.net(theo) == 0
+    assert [world.orders(theo, leg)[0].status for leg in ("STOP", "TARGET")] == ["CANCELLED", "CANCELLED"]
+    assert world.events("exit_overtakes") == []
+    assert ("positions", "") not in world.venue.asked("positions")
+
+
+def test_an_exit_of_which_the_venue_does_not_say_what_is_there_is_no_larger_than_our_books(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.minute()
+    for method in ("look_up", "reports", "positions"):
+        world.venue.refuses(NoAnswer("Down."), method, times=500)
+    world.venue.refuses(OrderNotOpen("Not open."), "cancel", leg="STOP", times=500)
+    world.signal(EXIT_LONG)
+    assert (world.order(theo, "STOP").status, world.order(theo, "EXIT").status) == ("UNKNOWN", "CREATED")
+    for _ in range(12):
+        world.later(1)
+        world.poll()
+    assert world.net(theo) == 0
+    assert 2 <= len(world.venue.asked("cancel")) <= 6, "asked again, later and later"
 
 
 def test_positions_whose_stop_is_in_doubt_keep_no_other_from_being_protected(transactional_db: None) -> None:

@@ -40,6 +40,11 @@ class Fault(StrEnum):
     STALE = "reports late"
     REPEATED = "reports repeated"
     SHUFFLED = "reports in another order"
+    OVERTAKEN = "reported before its answer"
+    ENDED = "taken, and ended unfilled"
+    PENDING = "cancel taken, and carried out later"
+    LAPSED = "what was left of it has lapsed"
+    SHUT = "cannot be opened"
 
 
 _RATES: dict[str, tuple[tuple[Fault, float], ...]] = {
@@ -53,6 +58,8 @@ _RATES: dict[str, tuple[tuple[Fault, float], ...]] = {
         (Fault.TWICE, 0.02),
         (Fault.REFUSED, 0.015),
         (Fault.SLOW, 0.10),
+        (Fault.OVERTAKEN, 0.06),
+        (Fault.ENDED, 0.03),
     ),
     "cancel": (
         (Fault.BUSY, 0.03),
@@ -61,13 +68,24 @@ _RATES: dict[str, tuple[tuple[Fault, float], ...]] = {
         (Fault.ANSWER_LOST, 0.03),
         (Fault.RACE, 0.04),
         (Fault.SLOW, 0.10),
+        (Fault.PENDING, 0.04),
     ),
     "amend": ((Fault.BUSY, 0.05), (Fault.LOST, 0.05), (Fault.ANSWER_LOST, 0.05), (Fault.REFUSED, 0.10)),
     "look_up": ((Fault.HIDDEN, 0.35), (Fault.LOST, 0.10)),
-    "reports": ((Fault.LOST, 0.02), (Fault.STALE, 0.06), (Fault.REPEATED, 0.08), (Fault.SHUFFLED, 0.12)),
+    "reports": (
+        (Fault.LOST, 0.02),
+        (Fault.STALE, 0.06),
+        (Fault.REPEATED, 0.08),
+        (Fault.SHUFFLED, 0.12),
+        (Fault.SHUT, 0.01),
+    ),
 }
 SILENCES = 0.03
 """How likely a venue falls silent towards an account in any one minute."""
+LAPSES = 0.3
+"""How likely what is left of a partly filled entry lapses at the venue."""
+SHUTS = 0.12
+"""How likely a new engine cannot open an account for a while: it has no key yet."""
 
 
 @dataclass(slots=True)
@@ -102,6 +120,19 @@ class Weather:
     def overdue(self, key: str) -> timedelta:
         """How long a request is under way that has been given up by then."""
         return timedelta(seconds=self.dice.whole(*OVERDUE_BY, "overdue", key))
+
+    def lapses(self, key: str) -> bool:
+        """Whether what is left of this entry lapses."""
+        return not self.fair and self.dice.chance(LAPSES * self.roughness, "lapses", key)
+
+    def shut(self, ref: str, engine: int) -> timedelta:
+        """How long the story's `engine`th engine cannot open this account when it begins."""
+        shut = self.dice.chance(SHUTS * self.roughness, "shut", ref, engine)
+        return self.shut_for(ref, engine) if shut else timedelta()
+
+    def shut_for(self, ref: str, *key: object) -> timedelta:
+        """How long an account that cannot be opened stays so."""
+        return timedelta(seconds=self.dice.whole(2, 20, "shut for", ref, *key))
 
     def _silent(self, ref: str, now: datetime) -> bool:
         minute = now.replace(second=0, microsecond=0)

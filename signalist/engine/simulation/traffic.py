@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from signalist.clock import Clock
-from signalist.domain.orders import Leg
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.engine.simulation.faults import CAPABILITIES, Fault, Weather
 from signalist.engine.simulation.watching import Trace
 from signalist.venues.base import Balance, OrderReport, OrderRequest, Session
 from signalist.venues.errors import VenueError
 from signalist.venues.paper.exchange import PaperExchange
 from signalist.venues.paper.venue import PaperVenue
+
+TOLD = 3
+"""So often the reports tell what the venue has ended of its own accord, or once more to a new engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ class Traffic:
         self._sent: dict[str, bool] = {}
         self._cancelled: set[str] = set()
         self._under_way: list[Underway] = []
+        self.over: dict[str, OrderReport] = {}
+        """Orders that the venue has taken and ended unfilled: the paper venue never saw them."""
+        self._lapsed: set[str] = set()
+        self._telling: dict[str, dict[str, tuple[OrderReport, int]]] = defaultdict(dict)
+        self.engines = 0
+        self._shut_until: dict[str, datetime] = {}
+        self._shut_out: set[tuple[str, int]] = set()
+        self._stands_since = clock.now()
         self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
         self._paper: PaperVenue | None = None
 
@@ -60,6 +71,9 @@ class Traffic:
         """
         self._paper = PaperVenue(exchange, CAPABILITIES)
         self._listeners.clear()
+        self.engines, self._stands_since = self.engines + 1, self.clock.now()
+        for told in self._telling.values():
+            told |= {key: (report, TOLD) for key, (report, _) in told.items()}
         resting = {order.client_order_id for order in exchange.store.resting()}
         for ref, reports in self._told.items():
             self.announced[ref] += [said for said in reports if said.client_order_id in resting]
@@ -103,14 +117,36 @@ class Traffic:
         """What the account's reports say besides: it is heard from now on."""
         told = self.announced.pop(ref, [])
         self._unheard -= {said.client_order_id for said in told}
-        return tuple(told)
+        again = [report for report, times in self._telling[ref].values() if times]
+        self._telling[ref] = {key: (report, max(times - 1, 0)) for key, (report, times) in self._telling[ref].items()}
+        return (*told, *again)
+
+    def ends(self, ref: str, report: OrderReport) -> None:
+        """The venue ends an order of its own accord, and says so in the account's next reports, as often as it takes to be heard."""
+        self._telling[ref][report.client_order_id] = report, TOLD
+        for wake in self._listeners[ref]:
+            wake()
+
+    def as_lapsed(self, found: OrderReport) -> OrderReport:
+        """The order as the venue sees it: lapsed where it has been."""
+        return replace(found, status=OrderStatus.EXPIRED) if found.client_order_id in self._lapsed else found
+
+    def is_shut(self, ref: str) -> bool:
+        """Whether the engine that runs now cannot open this account yet."""
+        begun = self._stands_since + self.weather.shut(ref, self.engines)
+        return not self.weather.fair and self.clock.now() < self._shut_until.get(ref, begun)
+
+    def shuts(self, ref: str, nth: int) -> None:
+        """The session of whoever has the account open is over, and it cannot be opened for a while."""
+        self._shut_until[ref] = self.clock.now() + self.weather.shut_for(ref, "report", nth)
 
     def late(self, request: Underway) -> None:
         """This arrives later."""
         self._under_way.append(request)
 
     async def tide(self) -> None:
-        """Let everything arrive that is due, and say so in the account's next reports, as a stream would."""
+        """Let everything arrive that is due, and say so in the account's next reports, as a stream would; and what is old lapses."""
+        await self._lapse()
         now = self.clock.now()
         due = sorted((u for u in self._under_way if u.due <= now), key=lambda u: (u.due, u.ref, u.key, u.nth))
         self._under_way = [u for u in self._under_way if u.due > now]
@@ -129,6 +165,16 @@ class Traffic:
                 self._told[one.ref] += told
             for wake in self._listeners[one.ref]:
                 wake()
+
+    async def _lapse(self) -> None:
+        assert self._paper is not None
+        for order in await self._paper.exchange.read(self._paper.exchange.store.resting):
+            key = order.client_order_id
+            if order.tag.endswith(Leg.ENTRY) and order.filled and self.weather.lapses(key):
+                report = await self.paper(order.ref).cancel(key)
+                self._lapsed.add(key)
+                self.played(Fault.LAPSED, "place", order.ref, key)
+                self.ends(order.ref, replace(report, status=OrderStatus.EXPIRED, reason="its time was over"))
 
     # --- What must never be asked ----------------------------------------------------------------
 

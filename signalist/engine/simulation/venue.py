@@ -12,10 +12,12 @@ from signalist.domain.orders import Leg, OrderStatus
 from signalist.engine.simulation.faults import CAPABILITIES, Fault
 from signalist.engine.simulation.traffic import Traffic, Underway, leg_of
 from signalist.venues.base import Ack, Balance, NetPosition, OpenOrder, OrderReport, OrderRequest, Reports, Session
-from signalist.venues.errors import Busy, DuplicateOrder, NoAnswer, NotSent, Refused
+from signalist.venues.errors import Busy, DuplicateOrder, NoAnswer, NotOpened, NotSent, Refused, SessionLost
 from signalist.venues.paper.venue import PAPER
 
 T = TypeVar("T")
+DAWDLES = (40, 240)
+"""Steps of the event loop: many more than from one look of the engine to the next."""
 
 
 class MisbehavingVenue(Traffic):
@@ -25,6 +27,12 @@ class MisbehavingVenue(Traffic):
     capabilities = CAPABILITIES
 
     def open(self, account_ref: str) -> Session:
+        if self.is_shut(account_ref):
+            self.disturbed[account_ref] = self.clock.now()
+            if (account_ref, self.engines) not in self._shut_out:
+                self._shut_out.add((account_ref, self.engines))
+                self.played(Fault.SHUT, "open", account_ref, f"by engine {self.engines}")
+            raise NotOpened("There is no key for this account yet.")
         return MisbehavingSession(self, self.paper(account_ref), account_ref)
 
 
@@ -47,6 +55,8 @@ class MisbehavingSession:
             raise NotSent("The connection is not there.") if fault is Fault.NOT_SENT else Busy("Too many requests.")
         if fault is Fault.REFUSED:
             raise Refused("The venue does not want this order.")
+        if fault is Fault.ENDED:
+            return await self._ended(request, nth)
         ack = await self._carry_out(fault, key, nth, lambda session: session.place(request), request)
         if fault is Fault.TWICE:
             await self._session.place(request)
@@ -71,7 +81,8 @@ class MisbehavingSession:
             venue.played(fault, "look_up", self._ref, client_order_id)
         if fault in (Fault.LOST, Fault.SILENT):
             raise NoAnswer("The connection was cut.")
-        found = await self._session.look_up(client_order_id)
+        found = venue.over.get(client_order_id) or await self._session.look_up(client_order_id)
+        found = None if found is None else venue.as_lapsed(found)
         if found is not None and fault is Fault.HIDDEN:
             found = None
         venue.looked(client_order_id, found is not None)
@@ -88,6 +99,9 @@ class MisbehavingSession:
             venue.played(fault, "reports", ref, ref)
         if fault in (Fault.LOST, Fault.SILENT):
             raise NoAnswer("The connection was cut.")
+        if fault is Fault.SHUT:
+            venue.shuts(ref, nth)
+            raise SessionLost("The session was ended.")
         if fault is Fault.STALE and known is not None:
             return Reports((), (), known, after)
         if fault is Fault.SHUFFLED:
@@ -124,6 +138,14 @@ class MisbehavingSession:
         venue = self._venue
         fault, nth = venue.fault(method, self._ref, key)
         request = venue.requests.get(key)
+        if fault is Fault.PENDING:
+            stands = await self._session.look_up(key)
+            if stands is not None and stands.status.is_open:
+                venue.played(fault, method, self._ref, key)
+                due = venue.clock.now() + venue.weather.delay(key, nth)
+                venue.late(Underway(due, self._ref, key, nth, carry_out))
+                return stands
+            fault = None
         if fault is Fault.RACE and (request is None or request.trigger is None):
             fault = None
         if fault is not None:
@@ -135,6 +157,27 @@ class MisbehavingSession:
         if fault is Fault.RACE and request is not None and request.trigger is not None:
             await venue.tick(request.symbol, request.trigger)
         return await self._carry_out(fault, key, nth, carry_out)
+
+    async def _ended(self, request: OrderRequest, nth: int) -> Ack:
+        """The venue takes an order and ends it at once; its sender hears of that before or after the answer, or hears no answer."""
+        venue, key, leg = self._venue, request.client_order_id, leg_of(request)
+        ways = [OrderStatus.REJECTED, OrderStatus.CANCELLED, *([OrderStatus.EXPIRED] * 4 if leg == Leg.ENTRY else [])]
+        status = venue.weather.dice.pick(ways, "ended", key, nth)
+        name, now = f"ended-{key[:24]}", venue.clock.now()
+        report = OrderReport(key, name, status, request.quantity, Decimal(0), "ended by the venue", now)
+        venue.over[key] = report
+        venue.ends(self._ref, report)
+        said = venue.weather.dice.whole(0, 2, "ended and said", key, nth)
+        if said == 0:
+            raise NoAnswer("The connection was cut.")
+        if said == 1:
+            await self._dawdle(key, nth)
+        return Ack(key, name)
+
+    async def _dawdle(self, key: str, nth: int) -> None:
+        """Let others go on for so long that they hear of it before the answer."""
+        for _ in range(self._venue.weather.dice.whole(*DAWDLES, "dawdles", key, nth)):
+            await asyncio.sleep(0)
 
     async def _carry_out(
         self,
@@ -158,6 +201,8 @@ class MisbehavingSession:
         if fault in (Fault.LOST, Fault.SILENT, Fault.LATE, Fault.OVERDUE):
             raise NoAnswer("The connection was cut.")
         answer = await carry_out(self._session)
+        if fault is Fault.OVERTAKEN:
+            await self._dawdle(key, nth)
         if fault is Fault.ANSWER_LOST:
             raise NoAnswer("502 Bad Gateway")
         return answer

@@ -30,6 +30,7 @@ from signalist.venues.errors import Busy, NoAnswer, NotSent
 from signalist.venues.transport import fence, refusals
 from signalist.venues.transport.breaker import Breaker, BreakerTerms
 from signalist.venues.transport.budgets import Priority
+from signalist.venues.transport.hurry import as_it_is
 from signalist.venues.transport.lanes import Lanes
 from signalist.venues.transport.ledger import Draw, RateLedger
 from signalist.venues.transport.nonces import NonceSource
@@ -109,6 +110,8 @@ class Http:
         """Send it once. Raises NotSent, Busy or NoAnswer."""
         fence.check()
         fence.keeping()
+        if (priority := as_it_is(call.priority)) is not call.priority:
+            call = replace(call, priority=priority)
         breakers = self._closed_breakers(call)
         await self._admitted(call)
         try:
