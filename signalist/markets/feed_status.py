@@ -127,7 +127,7 @@ def _source(row: FeedSource, feeds: Sequence[Feed], asked: Sequence[AskedStatus]
         _WORDS.get(state, state),
         LOOKS.get(state, "bad"),
         held,
-        timedelta(milliseconds=row.ahead_ms) if row.ahead_ms else None,
+        timedelta(milliseconds=abs(row.ahead_ms)) if row.ahead_ms else None,
         asked,
         shown[:MOST],
         max(len(shown) - MOST, 0),

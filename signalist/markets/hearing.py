@@ -15,6 +15,7 @@ from signalist.markets.board import Board, Quote
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filler, Hole
 from signalist.markets.lines import Line
+from signalist.markets.price_times import made_at
 from signalist.markets.settling import Told
 from signalist.markets.tracking import SETTLES, Finding, Series, Settled
 from signalist.markets.venue_time import Lateness, VenueTime
@@ -35,6 +36,8 @@ log = logger(__name__)
 
 SKEWED = timedelta(seconds=2)
 """A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
+APART = timedelta(seconds=1)
+"""Clocks that are certainly that far apart, or an answer that takes as long, leave little of a run's two seconds."""
 UNSAID = timedelta(seconds=3)
 """A venue that names its time, and has not done so for that long when a candle should be over, is asked for it by its history."""
 SUSPECT_EVERY = 300.0
@@ -136,6 +139,7 @@ class Ear:
                 self._told(message, now)
             case Heartbeat():
                 connection.there.says(message.at, now)
+                self._told_the_time(message, now)
             case MarketNews():
                 self.told_of(message)
             case StreamState():
@@ -228,7 +232,9 @@ class Ear:
         if ticker.at is not None:
             self._compare_clocks(ticker.at, now)
             market.lag = now - ticker.at
-        at = now if ticker.at is None else min(ticker.at, now)
+        before = self._board.quotes.get(ticker.symbol)
+        at = made_at(ticker, price, before, market.trades, market.asked_at, now)
+        market.trades, market.asked_at = ticker.trades, now
         if not self._board.put(ticker.symbol, Quote(price, at, monotonic())):
             market.add("out_of_order")
             return
@@ -297,14 +303,35 @@ class Ear:
             self._row.last_error, self._row.last_error_at = why[:200], now
 
     def _compare_clocks(self, at: datetime, now: datetime) -> None:
-        """A price of the future: the venue's clock is ahead of ours by that much at least."""
+        """A price of the future: the venue's clock is ahead of ours by that much at least. One that is never young: ours is ahead, or what
+        is said is late; which of the two shows where the venue names its time."""
         if self._row is None:
             return
-        ahead = at - now
-        if ahead < -SKEWED and all(c.late.now() > SKEWED for c in self._connections.values()):
-            self._noted(f"clock: no price is younger than {-ahead.total_seconds():.1f} s when it arrives", now)
+        ahead, each = at - now, self._connections.values()
+        late = min((c.late.now() for c in each), default=timedelta(0))
         if ahead > SKEWED:
-            self._row.ahead_ms = round(ahead.total_seconds() * 1000)
-            self._noted(f"clock: a price of {ahead.total_seconds():.1f} s from now", now)
-        elif self._row.ahead_ms:
+            self._apart(ahead, f"clock: a price of {ahead.total_seconds():.1f} s from now", now)
+        elif ahead < -SKEWED and late > SKEWED:
+            why = f"clock: no price is younger than {late.total_seconds():.1f} s when it arrives"
+            self._apart(-late, why, now)
+        elif not any(c.line.source.limits.tells_time for c in each):
             self._row.ahead_ms = 0
+
+    def _told_the_time(self, told: Heartbeat, now: datetime) -> None:
+        """The venue has named its time, in answer to us: how far the two clocks are apart at the least, and how late its word is."""
+        if self._row is None or told.at is None or told.way is None:
+            return
+        least, most = told.at - now, told.at - now + timedelta(seconds=told.way)
+        if least > APART:
+            self._apart(least, f"clock: ours is {least.total_seconds():.1f} s behind the venue's", now)
+        elif most < -APART:
+            self._apart(most, f"clock: ours is {-most.total_seconds():.1f} s ahead of the venue's", now)
+        else:
+            self._row.ahead_ms = 0
+            if told.way > APART.total_seconds():
+                self._noted(f"late: the venue's answer to a ping took {told.way:.1f} s", now)
+
+    def _apart(self, ahead: timedelta, why: str, now: datetime) -> None:
+        if self._row is not None:
+            self._row.ahead_ms = round(ahead.total_seconds() * 1000)
+            self._noted(why, now)

@@ -29,6 +29,8 @@ class Market:
     extra: dict[str, int] = field(default_factory=dict)
     last_candle: datetime | None = None
     last_ticker: datetime | None = None
+    asked_at: datetime | None = None
+    trades: int | None = None
     heard_at: datetime | None = None
     lag: timedelta | None = None
     error: str = ""

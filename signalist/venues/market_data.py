@@ -46,6 +46,7 @@ class Subscription:
 @dataclass(frozen=True, slots=True)
 class Ticker:
     """The newest price of a market. `at` is the venue's own time of it, None where it does not say; what the venue does not tell is None.
+    `is_trade`: it is told at this moment because somebody has traded. `trades` are counted since midnight UTC.
 
     `volume` (base units), `vwap`, `low` and `high` are of the last 24 hours, `change` is absolute over them, in quote currency.
     """
@@ -62,6 +63,8 @@ class Ticker:
     low: Decimal | None = None
     high: Decimal | None = None
     change: Decimal | None = None
+    trades: int | None = None
+    is_trade: bool = False
 
 
 @dataclass(frozen=True, slots=True)

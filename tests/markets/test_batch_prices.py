@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -67,13 +68,18 @@ def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @story
 async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
     async with world("BTC/USD", "USDT/USD") as w:
-        w.server.prices |= {"BTC/USD": Decimal(77), "USDT/USD": Decimal("0.9996")}
+        w.server.prices |= {"BTC/USD": Decimal(77), "USDT/USD": Decimal("0.9995")}
         w.server.streams_not, w.service.asking.batch.kept = True, 0.0
         quotes = w.service.board.quotes
         assert not quotes
         await w.server.drop()
         await until(lambda: len(quotes) == 2, "the prices are asked for")
         assert quotes["BTC/USD"].price == 77
+        # Nobody says when that was: it may be hours ago, and only what moves between two answers is new.
+        assert quotes["BTC/USD"].at < NOON - timedelta(hours=1)
+        w.server.prices["USDT/USD"] = Decimal("0.9996")
+        await until(lambda: quotes["USDT/USD"].price == Decimal("0.9996"), "it moves")
+        assert quotes["USDT/USD"].at == w.clock.now() and quotes["BTC/USD"].at < NOON - timedelta(hours=1)
         for _ in range(2):
             w.service.due_now("rates")
             await w.service.turn()
@@ -85,7 +91,7 @@ async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
         assert (asked.code, asked.last_asked, asked.last_got, asked.failed) == ("loop", 2, 2, 0) and asked.requests >= 1
         assert w.feed().last_ticker is not None and (w.feed().state, w.feed().price_from) == ("lost", "loop")
         # The venue has banned us: another source is asked, and where that fails, too, what is stored stands, as stale and as no news.
-        before = w.feed().last_ticker
+        before = w.feed("USDT/USD").last_ticker
         other = FeedServer()
         second = FeedClient(await other.start(), code="other")
         other.prices, w.server.is_away = {"BTC/USD": Decimal(78)}, True

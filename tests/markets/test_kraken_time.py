@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from django.template.loader import render_to_string
 
+from signalist.markets.fragments import feed_rows
+from signalist.markets.overview import FRESH_WITHIN
 from tenants.doors import across_tenants
-from tests.markets.feed_world import MINUTE, NOON, story
+from tests.markets.feed_world import MINUTE, NOON, SECOND, story
 from tests.markets.kraken_world import kraken_world
 
 pytestmark = pytest.mark.django_db
@@ -32,8 +35,10 @@ async def test_where_our_clock_is_ahead_krakens_minute_is_closed_when_it_is_over
         assert w.stored() == [] and w.ran == []
         await w.at(62.4)  # 0.9 s after noon there
         await w.until(lambda: w.stored() == [(1, 107, False)], "it is over there")
-        feed, _ = await w.shown()
+        feed, source = await w.shown()
         assert feed.corrections == 0
+        assert -1600 < source.ahead_ms < -1000 and "ours is 1." in source.last_error
+        assert "ours is ahead" in render_to_string("regions/feed-rows.html", feed_rows())
 
 
 @story
@@ -74,6 +79,8 @@ async def test_where_our_clock_is_late_krakens_minute_waits_for_ours() -> None:
         assert w.stored() == []
         await w.at(60.8)
         assert w.stored() == [(1, 105, False)] and w.ran == [NOON + MINUTE]
+        _, source = await w.shown()
+        assert source.ahead_ms > 1000 and "behind" in source.last_error
 
 
 @story
@@ -103,3 +110,22 @@ async def test_a_minute_that_history_tells_without_a_trade_is_synthetic_and_runs
         await w.until(lambda: len(w.stored()) == 2, "history was asked for the second minute")
         await w.turn()
         assert w.stored() == [(1, 105, False), (2, 105, True)] and w.ran == [NOON + MINUTE]
+
+
+@story
+async def test_a_price_that_krakens_answers_repeat_is_as_old_as_it_was_until_somebody_trades() -> None:
+    async with kraken_world() as w:
+        quotes, asking = w.service.board.quotes, w.service.asking
+        assert quotes["BTC/USD"].at < NOON - FRESH_WITHIN  # what stood when the stream began may be hours old
+        w.trade(100)
+        await w.until(lambda: quotes["BTC/USD"].at == w.clock.now(), "the trade is told")
+        traded_at, asking.batch.kept = w.clock.now(), 0.0
+        await w.server.streams.end()
+        for seconds in (15, 25, 35):
+            await w.at(seconds)
+            await asking.ask(["BTC/USD"])
+            assert quotes["BTC/USD"].at == traded_at
+        w.trade(100)  # at the same price: the count says it
+        await w.at(45)
+        await asking.ask(["BTC/USD"])
+        assert quotes["BTC/USD"].at >= NOON + 35 * SECOND

@@ -185,7 +185,7 @@ async def test_where_our_clock_is_ahead_a_candle_is_not_closed_before_its_time_i
             await w.turn()
             assert w.stored() == [(0, 100, False)] and w.ran == [], second
         await w.shown()
-        assert "clock: no price is younger" in w.source().last_error
+        assert "clock: no price is younger" in w.source().last_error and w.source().ahead_ms == -5000
         w.clock.advance_to(NOON + 66 * SECOND)
         await w.say(say="beat")
         await w.turn()

@@ -166,6 +166,7 @@ def _ticker(symbol: str, row: Mapping[str, Any]) -> Ticker:
         vwap=number(row["p"][1]),
         low=number(row["l"][1]),
         high=number(row["h"][1]),
+        trades=int(row["t"][0]) if row.get("t") else None,
     )
 
 

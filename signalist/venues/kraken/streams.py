@@ -183,7 +183,9 @@ class PublicStream:
     def _tickers(self, said: Said) -> Iterator[Message]:
         for row in said["data"]:
             at = row.get("timestamp")
-            rest = {name: number(row[name]) for name in ("volume", "vwap", "low", "high", "change")}
+            volume, vwap, low, high, change = (
+                number(row[name]) for name in ("volume", "vwap", "low", "high", "change")
+            )
             yield Ticker(
                 symbol=str(row["symbol"]),
                 last=number(row["last"]),
@@ -192,7 +194,12 @@ class PublicStream:
                 ask=number(row["ask"]),
                 bid_quantity=number(row["bid_qty"]),
                 ask_quantity=number(row["ask_qty"]),
-                **rest,
+                is_trade=said.get("type") == "update",  # by the usual `event_trigger`, every trade and nothing else
+                volume=volume,
+                vwap=vwap,
+                low=low,
+                high=high,
+                change=change,
             )
 
     def _candles(self, said: Said) -> Iterator[Message]:
