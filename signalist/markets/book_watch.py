@@ -20,7 +20,6 @@ from signalist.markets import depth_books
 from signalist.markets.depth_books import LEVELS, Shot
 from signalist.markets.lines import Line
 from signalist.markets.side_work import SideWork
-from signalist.markets.wanted import BASE
 from signalist.venues.market_data import (
     BookSnapshot,
     Channel,
@@ -101,5 +100,5 @@ class BookWatch:
         self._fresh.clear()
         if symbols:
             wanted = [Subscription(Channel.BOOK, symbol, depth=LEVELS) for symbol in symbols]
-            line = Line(f"{self._source.code}/books", self._source, wanted, BASE, self.hear)
+            line = Line(f"{self._source.code}/books", self._source, wanted, self.hear)
             self._line.begin({line.name: line.keep})

@@ -167,12 +167,12 @@ class Filler:
         lost, close = 0, hole.first
         while close <= hole.last:
             if close not in known:
+                if close > sure and (newest is None or close > newest):
+                    break  # it may still be told
                 if close < reaches or close in unread or (hole.past and (newest is None or close < min(known))):
                     lost += not hole.past
-                elif close <= sure or (newest is not None and close < newest):
-                    idle.append(close)
                 else:
-                    break
+                    idle.append(close)
             close += hole.frame.length
         await self._deliver(Filled(hole, tuple(known[at] for at in sorted(known)), tuple(idle), lost))
         if close <= hole.last:

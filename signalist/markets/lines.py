@@ -55,7 +55,6 @@ class Line:
     name: str
     source: MarketData
     subscriptions: Sequence[Subscription]
-    frame: Timeframe
     hear: Callable[[Message], None]
     tally: Tally = field(default_factory=Tally)
     heard_at: float = 0.0
@@ -155,5 +154,5 @@ def lines_for(
         if start == 0 and source.limits.tells_markets:
             wanted.append(Subscription(Channel.MARKETS, ""))
         name = f"{source.code}/{start}"
-        lines.append(Line(name, source, wanted, frame, partial(hear, name)))
+        lines.append(Line(name, source, wanted, partial(hear, name)))
     return lines

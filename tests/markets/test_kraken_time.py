@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 
 from signalist.markets.fragments import feed_rows
 from signalist.markets.overview import FRESH_WITHIN
+from signalist.venues.kraken.market import KrakenMarket
 from tenants.doors import across_tenants
 from tests.markets.feed_world import MINUTE, NOON, SECOND, story
 from tests.markets.kraken_world import kraken_world
@@ -85,13 +86,20 @@ async def test_where_our_clock_is_late_krakens_minute_waits_for_ours() -> None:
 
 @story
 async def test_what_history_shows_as_running_is_no_candle_whatever_our_clock_says() -> None:
-    async with kraken_world("BTC/USD", "ETH/USD", later="ETH/USD") as w:
-        await w.at(59.7)  # by what Kraken's answers say of the time, to the second, it may be 12:01 there
+    async with kraken_world("BTC/USD", "ETH/USD", ahead=-0.4, later="ETH/USD") as w:
+        source = w.service.source
+        assert isinstance(source, KrakenMarket)
+        await w.at(60.3)  # 12:00:59.9 there
+        source.client.venue_time(w.clock.now())  # it notices that our clock was moved
+        second = NOON.timestamp() + 59  # an answer that named a second which had just begun
+        source.client._venue_clock.heard(second + 0.4, second + 0.4, second, 1.0)
+        # For all that the answers say, it may be 12:01 there:
+        assert source.client.venue_time(w.clock.now()) > NOON + MINUTE
         await w.also("ETH/USD")
         await w.until(lambda: w.server.asked.count("OHLC") == 2, "its past was asked for")
         await w.turn()
         w.trade(107, "ETH/USD")
-        await w.at(60.9)
+        await w.at(61.4)
         await w.until(lambda: w.stored("ETH/USD") != [], "the minute is over")
         assert w.stored("ETH/USD") == [(1, 107, False)]
         feed, _ = await w.shown("ETH/USD")
