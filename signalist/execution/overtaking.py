@@ -20,7 +20,8 @@ from signalist.trading.models import STILL_ACTIVE, Order
 PATIENCE = 5
 """So many setbacks of a cancel, and a stop does not hold its exit back any more."""
 LONGEST_WAIT = timedelta(seconds=10)
-"""So long an exit waits for what protects its position to be gone, or to be known as gone."""
+"""So long an exit waits for what protects its position to be gone, or to be known as gone; and twice as long for what nobody has asked
+the venue to cancel yet, or not in vain."""
 _CONCERNED = (
     f"(({STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')) OR (leg = 'EXIT' AND attempts > 0)"
     " OR (price_at IS NOT NULL AND status = 'REJECTED'))"
@@ -69,7 +70,8 @@ def leaving(orders: Sequence[Order], now: datetime) -> Leaving:
             ]
         if not before:
             continue
-        patient = now - _since(order) < LONGEST_WAIT and any(other.setbacks <= PATIENCE for other in before)
+        longest = LONGEST_WAIT if all(other.setbacks for other in before) else 2 * LONGEST_WAIT
+        patient = now - _since(order) < longest and any(other.setbacks <= PATIENCE for other in before)
         (waiting if patient else overtaking).add(order.pk)
     sent = [other for other in found if other.leg == Leg.EXIT or other.state is OrderStatus.REJECTED]
     repeated = {o.pk for o in orders if any(s.position_id == o.position_id and s.pk != o.pk for s in sent)}
