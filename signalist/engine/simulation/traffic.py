@@ -12,6 +12,7 @@ from signalist.clock import Clock
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.engine.simulation.faults import CAPABILITIES, Fault, Weather
 from signalist.engine.simulation.watching import Trace
+from signalist.trading.models import Order
 from signalist.venues.base import Balance, OrderReport, OrderRequest, Session
 from signalist.venues.errors import VenueError
 from signalist.venues.paper.exchange import PaperExchange
@@ -190,9 +191,15 @@ class Traffic:
         for order in await self._paper.exchange.read(self._paper.exchange.store.resting):
             protects = order.ref == ref and order.symbol == request.symbol and order.reduce_only
             known = order.client_order_id not in self._cancelled | self._unheard
-            if protects and order.trigger is not None and known:
+            if protects and order.trigger is not None and known and not await self._is_given_up(order.client_order_id):
                 what = order.tag.rpartition(":")[2]
                 self.violations.append(f"an exit was sent over a {what} that nobody had withdrawn: {request.tag}")
+
+    async def _is_given_up(self, key: str) -> bool:
+        """Whether our books hold that the order never arrived: that it did was told to an engine which died before it wrote that down."""
+        assert self._paper is not None
+        rows = Order.objects.filter(client_order_id=key, status=OrderStatus.REJECTED.value)
+        return await self._paper.exchange.read(rows.exists)
 
     def about_to_cancel(self, key: str) -> None:
         """A cancel of this order was asked for."""
