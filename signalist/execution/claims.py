@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases, overtaking
 from signalist.execution.beside import bound
-from signalist.execution.overtaking import Leaving, leaving
+from signalist.execution.overtaking import DOUBT_LASTS, Leaving, leaving
 from signalist.execution.turns import Abilities, Turns
 from signalist.markets.selectors import instruments
 from signalist.risk.restraints import Restraint, restraints
@@ -42,8 +42,6 @@ _WAITING = (
 )
 ENTRIES = 3
 """The last turn."""
-DOUBT_LASTS = timedelta(seconds=1)
-"""So long an order is in doubt before it is asked to be cancelled: a look that finds it is quicker."""
 
 
 @dataclass(slots=True)
