@@ -32,10 +32,11 @@ from signalist.venues.errors import VenueError
 BATCH = 400
 _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
 # Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time. A cancel can be repeated,
-# so what is in doubt is asked to be cancelled, too.
+# so what is in doubt is asked to be cancelled, too, the first time whenever it is looked for next.
 _TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
 _WAITING = (
-    f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
+    f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s OR"
+    " (status = 'UNKNOWN' AND setbacks = 0)) AND (status = 'CREATED' OR"
     " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL))"
     " OR (status = 'UNKNOWN' AND cancel_wanted AND updated_at <= %s AND (NOT nameless OR venue_order_id <> '')))"
     f" AND ({_TURN}, id) > (%s, %s) AND {_TURN} <= %s AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"

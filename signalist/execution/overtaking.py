@@ -77,7 +77,7 @@ def _is_asked(order: Order, now: datetime) -> bool:
     if order.state is OrderStatus.UNKNOWN:
         if order.nameless and not order.venue_order_id:
             return False
-        if now - order.updated_at < DOUBT_LASTS:
+        if now - order.updated_at < DOUBT_LASTS or (order.cancel_wanted and not order.setbacks):
             return True
     return bool(order.cancel_wanted and (order.not_before is None or order.not_before <= now))
 
