@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases, overtaking
 from signalist.execution.beside import bound
-from signalist.execution.overtaking import Leaving, leaving
+from signalist.execution.overtaking import DOUBT_LASTS, Leaving, leaving
 from signalist.execution.turns import Abilities, Turns
 from signalist.markets.selectors import instruments
 from signalist.risk.restraints import Restraint, restraints
@@ -32,18 +32,17 @@ from signalist.venues.errors import VenueError
 BATCH = 400
 _RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
 # Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time. A cancel can be repeated,
-# so what is in doubt is asked to be cancelled, too.
+# so what is in doubt is asked to be cancelled, too, the first time whenever it is looked for next.
 _TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
 _WAITING = (
-    f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s) AND (status = 'CREATED' OR"
+    f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s OR"
+    " (status = 'UNKNOWN' AND setbacks = 0)) AND (status = 'CREATED' OR"
     " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL))"
     " OR (status = 'UNKNOWN' AND cancel_wanted AND updated_at <= %s AND (NOT nameless OR venue_order_id <> '')))"
     f" AND ({_TURN}, id) > (%s, %s) AND {_TURN} <= %s AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"
 )
 ENTRIES = 3
 """The last turn."""
-DOUBT_LASTS = timedelta(seconds=1)
-"""So long an order is in doubt before it is asked to be cancelled: a look that finds it is quicker."""
 
 
 @dataclass(slots=True)

@@ -20,8 +20,9 @@ from signalist.trading.models import STILL_ACTIVE, Order
 PATIENCE = 5
 """So many setbacks of a cancel, and a stop does not hold its exit back any more."""
 LONGEST_WAIT = timedelta(seconds=10)
-"""So long an exit waits for what protects its position to be gone, or to be known as gone; and twice as long for what nobody has asked
-the venue to cancel yet, or not in vain."""
+"""So long an exit waits for what protects its position to be gone, or to be known as gone."""
+DOUBT_LASTS = timedelta(seconds=1)
+"""So long an order is in doubt before it is asked to be cancelled: a look that finds it is quicker."""
 _CONCERNED = (
     f"(({STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')) OR (leg = 'EXIT' AND attempts > 0)"
     " OR (price_at IS NOT NULL AND status = 'REJECTED'))"
@@ -70,8 +71,9 @@ def leaving(orders: Sequence[Order], now: datetime) -> Leaving:
             ]
         if not before:
             continue
-        longest = LONGEST_WAIT if all(other.setbacks for other in before) else 2 * LONGEST_WAIT
-        patient = now - _since(order) < longest and any(other.setbacks <= PATIENCE for other in before)
+        # However long it has waited: what is being asked to be cancelled, or about to be, is given that chance.
+        in_time = now - _since(order) < LONGEST_WAIT or any(_is_asked(other, now) for other in before)
+        patient = in_time and any(other.setbacks <= PATIENCE for other in before)
         (waiting if patient else overtaking).add(order.pk)
     sent = [other for other in found if other.leg == Leg.EXIT or other.state is OrderStatus.REJECTED]
     repeated = {o.pk for o in orders if any(s.position_id == o.position_id and s.pk != o.pk for s in sent)}
@@ -87,6 +89,18 @@ def _left_behind(exits: Sequence[Order]) -> list[Order]:
         Order, ids, f"{STILL_ACTIVE} AND leg IN ('STOP', 'TARGET') AND cancel_wanted", column="account_id"
     )
     return [order for order in found if order.state in AT_VENUE]
+
+
+def _is_asked(order: Order, now: datetime) -> bool:
+    """Whether its venue is being asked about it, or is asked in this very round."""
+    if order.busy or order.state is OrderStatus.SENDING:
+        return True
+    if order.state is OrderStatus.UNKNOWN:
+        if order.nameless and not order.venue_order_id:
+            return False
+        if now - order.updated_at < DOUBT_LASTS or (order.cancel_wanted and not order.setbacks):
+            return True
+    return bool(order.cancel_wanted and (order.not_before is None or order.not_before <= now))
 
 
 def _since(order: Order) -> datetime:

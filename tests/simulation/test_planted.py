@@ -10,7 +10,7 @@ import pytest
 
 from signalist.domain.orders import OrderStatus
 from signalist.engine.simulation.story import simulate
-from signalist.execution import answered, claims, decide, protect, watching
+from signalist.execution import answered, claims, closing, decide, overtaking, protect, watching
 from signalist.trading import folding
 from signalist.venues.errors import Next
 
@@ -43,7 +43,7 @@ def protection_is_not_resized(patch: pytest.MonkeyPatch) -> None:
 
 def an_exit_goes_over_its_stop(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(decide, "_withdraw", lambda order, now: None)
-    patch.setattr(claims, "_still_protected", lambda exits: set())
+    patch.setattr(claims, "leaving", lambda orders, now: overtaking.Leaving())
 
 
 def a_report_is_applied_twice(patch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def money_stays_reserved(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_lost_exit_is_not_written_anew(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(protect, "_exit_again", lambda position, changes: None)
+    patch.setattr(closing, "_exit_again", lambda position, active, changes: None)
 
 
 def a_trailing_stop_comes_back_with_the_market(patch: pytest.MonkeyPatch) -> None:
