@@ -64,6 +64,10 @@ class Sessions:
                 self._listen(key, self._wakes[key])
         return self._open[key]
 
+    def serves_several(self) -> bool:
+        """Whether accounts are open at more than one venue."""
+        return len({venue for venue, _ in self._open}) > 1
+
     def listen(self, account: OpensAs, wake: Callable[[], None]) -> None:
         """Have `wake` called whenever the account's venue has something new to report, also after its session was opened anew."""
         self.of(account)

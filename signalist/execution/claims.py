@@ -19,6 +19,7 @@ from signalist.events import outbox
 from signalist.events.outbox import Fact
 from signalist.execution import leases, overtaking
 from signalist.execution.beside import bound
+from signalist.execution.full_venues import NONE_FULL, Full
 from signalist.execution.overtaking import DOUBT_LASTS, Leaving, leaving
 from signalist.execution.turns import Abilities, Turns
 from signalist.markets.selectors import instruments
@@ -39,7 +40,7 @@ _WAITING = (
     " (status = 'UNKNOWN' AND setbacks = 0)) AND (status = 'CREATED' OR"
     " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL))"
     " OR (status = 'UNKNOWN' AND cancel_wanted AND updated_at <= %s AND (NOT nameless OR venue_order_id <> '')))"
-    f" AND ({_TURN}, id) > (%s, %s) AND {_TURN} <= %s AND {{mine}} ORDER BY {_TURN}, id LIMIT %s"
+    f" AND ({_TURN}, id) > (%s, %s) AND {_TURN} <= %s AND {{mine}}{{open}} ORDER BY {_TURN}, id LIMIT %s"
 )
 ENTRIES = 3
 """The last turn."""
@@ -79,20 +80,22 @@ def claim(
     *,
     abilities: Abilities | None = None,
     enters: bool = True,
+    full: Full = NONE_FULL,
 ) -> Round:
     """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn.
 
     `work` is what comes back. A caller that repeats a claim which the database broke off hands the same one in: what an earlier batch
     had committed is in it, and nobody else would send it. `abilities` tells what a venue can do (None: all know our ids). `enters`: entries
-    too; else they wait for those that are under way.
+    too; else they wait for those that are under way. What is for a venue that is `full` waits for its answers.
     """
     work = Round() if work is None else work
     behind: tuple[int, int] | None = (-1, 0)
     passed_over = 0
     while behind is not None and len(work.errands) + len(work.dropped) < limit:
-        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities, ENTRIES if enters else ENTRIES - 1)
+        last = ENTRIES if enters else ENTRIES - 1
+        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities, last, full)
         passed_over += put_off
-    wakes.left("place", waits=passed_over > 0 or behind is not None or not enters)
+    wakes.left("place", waits=passed_over > 0 or behind is not None or not enters or full != NONE_FULL)
     if behind is not None:
         ring_on_commit("place")
     work.errands.sort(key=_urgency)
@@ -107,11 +110,12 @@ def _claim_batch(
     work: Round,
     abilities: Abilities | None,
     last: int,
+    full: Full,
 ) -> tuple[tuple[int, int] | None, int]:
     """Add what comes behind this (turn, id), up to turn `last`, to `work`; returns what to go on behind, None where nothing is left, and
     how many wait."""
     with unit("place.claim"):
-        orders = _candidates(engine, now, limit, behind, last)
+        orders = _candidates(engine, now, limit, behind, last, full)
         if not orders:
             return None, 0
         left = (_turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
@@ -142,12 +146,18 @@ def _claim_batch(
     return left, len(orders) - len(found.errands) - len(found.dropped)
 
 
-def _candidates(engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], last: int) -> list[Order]:
+def _candidates(
+    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], last: int, full: Full
+) -> list[Order]:
     """Orders to send, cancel or amend behind this (turn, id), up to turn `last`; those that another engine has in hand are passed over."""
     put_off, doubt = fast.prepared(Order, "not_before", now), fast.prepared(Order, "updated_at", now - DOUBT_LASTS)
     held, holder = leases.of(engine)
+    is_open, venues = full.condition()
     orders = fast.select(
-        Order, _WAITING.format(mine=held), [put_off, doubt, *behind, last, *holder, limit], lock="skip"
+        Order,
+        _WAITING.format(mine=held, open=is_open),
+        [put_off, doubt, *behind, last, *holder, *venues, limit],
+        lock="skip",
     )
     known = instruments({order.instrument_id for order in orders})
     for order in orders:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from signalist.domain.money import ZERO
 from signalist.domain.orders import Leg, OrderType, Side
 from signalist.execution.answered import write_answers
 from signalist.execution.claims import BATCH, Errand, Round, claim, stopped_entries
+from signalist.execution.full_venues import NONE_FULL, Full
 from signalist.failpoints import failpoint
 from signalist.trading.models import AttemptAction, Order
 from signalist.venues.base import Ack, OrderReport, OrderRequest, Session
@@ -34,13 +35,15 @@ MOST_UNDER_WAY = 1000
 """So many calls at once: what is claimed is in doubt if the process dies, so it is not claimed long before it can leave."""
 MOST_ENTERING = 800
 """Of these, entries that are placed: however long they wait at a venue, what closes and protects finds room beside them."""
+OF_ONE = 0.6
+"""The share of either that one venue may have where several are served: while it hangs, what is for the others leaves."""
 SOME = 50
 """At least so many are claimed where there is room for an entry, so that the last of thousands do not go one by one."""
 WAITED = 0.5
 """Seconds until what has waited in vain for its turn at a venue is claimed anew."""
 
-LOOK_AT_SWITCHES = timedelta(seconds=0.25)
-"""Between two looks at the kill switches over entries that wait for their turn at a venue."""
+LOOK_AT_SWITCHES = 0.25
+"""Seconds between two looks at the kill switches over entries that wait for their turn at a venue."""
 
 AGAIN = 2.0
 """Seconds until a venue that did not say what it holds is asked again."""
@@ -79,7 +82,9 @@ class Placer:
         self._claiming = False
         self._entering: dict[int, Order] = {}
         self._kept_back: set[int] = set()
-        self._looked_at = clock.now()
+        self._looked_at, self._news = float("-inf"), news
+        self._looks_again: asyncio.TimerHandle | None = None
+        self._at: Counter[str] = Counter()
 
     @property
     def orders(self) -> frozenset[int]:
@@ -104,13 +109,23 @@ class Placer:
             wakes.left("place", waits=True)
             return 0
         self._claiming, work = True, Round()
-        enter = MOST_ENTERING - len(self._entering)
+        enter, (full, share) = MOST_ENTERING - len(self._entering), self._shares()
         try:
-            most, abilities = min(room, BATCH, max(enter, SOME) if enter > 0 else BATCH), self._sessions.capabilities
+            most = min(room, BATCH, max(enter, SOME) if enter > 0 else BATCH, share)
+            abilities = self._sessions.capabilities
             await self._in_database(
-                lambda: claim(self._engine, self._clock.now(), most, work, abilities=abilities, enters=enter > 0)
+                lambda: claim(
+                    self._engine,
+                    self._clock.now(),
+                    most,
+                    work,
+                    abilities=abilities,
+                    enters=enter > 0,
+                    full=full,
+                )
             )
             for errand in work.errands:
+                self._at[errand.account.venue] += 1
                 behind = self._guarded(errand, fence)
                 self.under_way.ask((errand.order.pk, errand.attempt.number), _run(errand, self._sessions, behind))
         finally:
@@ -125,6 +140,7 @@ class Placer:
                 await self._in_database(lambda: write_answers(errands, self._clock.now(), self._engine))
                 _rouse(errands, self._sessions)
         for errand in errands:
+            self._at[errand.account.venue] -= 1
             self._entering.pop(errand.order.pk, None)
             self._kept_back.discard(errand.order.pk)
         return len(errands)
@@ -137,13 +153,34 @@ class Placer:
         self._entering[key] = errand.order
         return lambda: NEVER if key in self._kept_back else fence()
 
+    def _shares(self) -> tuple[Full, int]:
+        """The venues that have had their share for now, and how many more any other may have at once."""
+        if not self._sessions.serves_several():
+            return NONE_FULL, MOST_UNDER_WAY
+        found, left = [], MOST_UNDER_WAY
+        entering = Counter(order.instrument.venue for order in self._entering.values())
+        for counts, most in ((self._at, int(MOST_UNDER_WAY * OF_ONE)), (entering, int(MOST_ENTERING * OF_ONE))):
+            found.append(frozenset(venue for venue, count in counts.items() if count >= most))
+            left = min(left, most - max((count for count in counts.values() if count < most), default=0))
+        return Full(*found), left
+
     async def _keep_back(self) -> None:
-        """Look at the kill switches over the entries that are under way, now and then."""
-        now = self._clock.now()
-        if not self._entering or now - self._looked_at < LOOK_AT_SWITCHES:
+        """Look at the kill switches over the entries that are under way, now and then; a look that comes too soon is not left out, it
+        comes a moment later."""
+        if not self._entering:
             return
-        self._looked_at, entries = now, list(self._entering.values())
+        left = LOOK_AT_SWITCHES - (monotonic() - self._looked_at)
+        if left > 0:
+            if self._looks_again is None:
+                self._looks_again = asyncio.get_running_loop().call_later(left, self._look_again)
+            return
+        self._looked_at, entries = monotonic(), list(self._entering.values())
         self._kept_back |= await self._in_database(lambda: stopped_entries(entries))
+
+    def _look_again(self) -> None:
+        self._looks_again = None
+        wakes.ring("place")
+        self._news()
 
 
 # --- Call ----------------------------------------------------------------------------------------

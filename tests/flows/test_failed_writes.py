@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from django.db import OperationalError
 
 from signalist.accounts.models import AccountState, PaperOrder
 from signalist.clock import monotonic
+from signalist.db.wakes import wakes
 from signalist.execution import inheriting, place
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
@@ -170,8 +170,35 @@ def test_reports_that_could_not_be_written_are_written_later(scene: Scene) -> No
     assert AccountBalance.objects.get().account_id == theo.account_id
 
 
+def test_a_look_at_the_switches_that_would_come_too_soon_comes_a_moment_later(scene: Scene) -> None:
+    theo, way = scene.subscriber(), Way(scene)
+    _decided(scene)
+    placer = _placer(scene, way)
+
+    async def kept_back() -> None:
+        turn = asyncio.Event()
+        scene.venue.before(turn.wait, "place", leg="ENTRY")
+        assert await placer.send() == 1
+        assert await placer.send() == 0, "it looks"
+        await way(lambda: switch(Where.platform(), AccountState.HALTED, "a drill", scene.clock.now(), who="Olivia"))
+        assert await placer.send() == 0
+        wakes.clear()
+        await asyncio.sleep(2 * place.LOOK_AT_SWITCHES)
+        assert wakes.take("place")
+        await placer.send()
+        turn.set()
+        await _answered(scene, lambda: placer.under_way.has_answers)
+        await placer.write()
+        scene.later(5)
+        await placer.send()
+
+    scene.drive(kept_back())
+    assert scene.order(theo, "ENTRY").reason[:21] == "kill switch, platform"
+    assert not PaperOrder.objects.exists()
+
+
 def test_an_entry_that_waits_for_its_turn_is_kept_back_by_a_kill_switch(scene: Scene, monkeypatch: Any) -> None:
-    monkeypatch.setattr(place, "LOOK_AT_SWITCHES", timedelta(0))
+    monkeypatch.setattr(place, "LOOK_AT_SWITCHES", 0.0)
     theo, way = scene.subscriber(), Way(scene)
     _decided(scene)
     placer = _placer(scene, way)

@@ -81,3 +81,48 @@ def test_what_closes_and_protects_leaves_before_the_entries_of_a_boundary_though
 
     scene.drive(rest())
     assert not Order.objects.filter(status="UNKNOWN").exists()
+
+
+def test_one_venue_of_several_has_no_more_than_its_share_in_hand(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "MOST_UNDER_WAY", 20)
+    monkeypatch.setattr(place, "MOST_ENTERING", 10)
+    monkeypatch.setattr(place, "SOME", 2)
+    scene.minute()
+    held = scene.subscriber("Held")
+    other = scene.strategy("other", scene.btc)
+    scene.signal(BUY)
+    for n in range(ENTERING):
+        scene.subscriber(f"Entering {n}", schedule=other)
+    scene.minute()
+    scene.signal(BUY, schedule=other, wait=True)
+    scene.stage(fan_out)
+    scene.stage(decide)
+    engine, tenure, turn = scene.engine, Tenure(60.0), asyncio.Event()
+    tenure.renewed(monotonic())
+    placer = place.Placer(engine.sessions, scene.clock, engine.id, engine.database, news=engine.news.set, tenure=tenure)
+    scene.venue.before(turn.wait, "place", leg="ENTRY", times=99)
+    monkeypatch.setattr(engine.sessions, "serves_several", lambda: True)
+
+    async def sent(times: int) -> int:
+        for _ in range(times):
+            await placer.send()
+        return len(placer.under_way)
+
+    assert scene.drive(sent(4)) == 6, "the rest of its room is for another venue's"
+    scene.signal(EXIT_LONG, wait=True)
+    scene.stage(fan_out)
+    scene.stage(decide)
+
+    async def rest() -> None:
+        await placer.send()
+        assert len(placer.under_way) > 6, "what closes is no entry"
+        turn.set()
+        async with asyncio.timeout(20):
+            while placer.under_way or Order.objects.filter(status="CREATED").exists():
+                await placer.write()
+                await placer.send()
+                await asyncio.sleep(0.01)
+
+    scene.drive(rest())
+    assert not Order.objects.filter(status="UNKNOWN").exists()
+    assert scene.order(held, "STOP").status == "CANCELLED"
