@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from signalist.clock import Clock, monotonic
 from signalist.domain.candles import Candle
 from signalist.domain.money import ZERO, is_storable, settle
 from signalist.logs import logger
+from signalist.markets import clocks_apart
 from signalist.markets.board import Board, Quote
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filler, Hole
@@ -18,6 +18,7 @@ from signalist.markets.lines import Line
 from signalist.markets.price_times import made_at
 from signalist.markets.settling import Told
 from signalist.markets.tracking import SETTLES, Finding, Series, Settled
+from signalist.markets.unstored import Unstored
 from signalist.markets.venue_time import Lateness, VenueTime
 from signalist.markets.watching import Market
 from signalist.venues.market_data import (
@@ -34,38 +35,11 @@ from signalist.venues.market_data import (
 
 log = logger(__name__)
 
-SKEWED = timedelta(seconds=2)
-"""A venue's time that is ahead of ours by more says that one of the two clocks is wrong."""
-APART = timedelta(seconds=1)
-"""Clocks that are certainly that far apart, or an answer that takes as long, leave little of a run's two seconds."""
 UNSAID = timedelta(seconds=3)
 """A venue that names its time, and has not done so for that long when a candle should be over, is asked for it by its history."""
 SUSPECT_EVERY = 300.0
 STOOD_STILL = 0.5
 """Seconds between two looks at the time after which this process, and not its venue, was late."""
-
-Waiting = tuple[list[Told], set[tuple[int, datetime]], set[str]]
-
-
-@dataclass(slots=True)
-class Unstored:
-    """What is to be stored: closed candles, which of them came behind later ones or in order, and symbols whose price has moved."""
-
-    told: list[Told] = field(default_factory=list)
-    behind: set[tuple[int, datetime]] = field(default_factory=set)
-    ordered: set[tuple[int, datetime]] = field(default_factory=set)
-    prices: set[str] = field(default_factory=set)
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def take(self) -> Waiting:
-        """Everything, which is no longer here."""
-        taken = self.told, self.behind - self.ordered, self.prices
-        self.told, self.behind, self.ordered, self.prices = [], set(), set(), set()
-        return taken
-
-    def put_back(self, told: list[Told], behind: set[tuple[int, datetime]], prices: set[str]) -> None:
-        """It could not be stored: what came meanwhile is behind it."""
-        self.told, self.behind, self.prices = told + self.told, behind | self.behind, prices | self.prices
 
 
 @dataclass(slots=True)
@@ -251,7 +225,7 @@ class Ear:
         if market.series.counts.early > before:
             ahead = update.candle.close_time - now
             market.error = f"said to be closed {ahead.total_seconds():.0f} s before its time"
-            if self._row is not None and ahead > SKEWED:
+            if self._row is not None and ahead > clocks_apart.SKEWED:
                 self._row.ahead_ms = round(ahead.total_seconds() * 1000)
 
     def _found(self, market: Market, findings: Sequence[Finding], connection: _Connection | None) -> None:
@@ -303,35 +277,14 @@ class Ear:
             self._row.last_error, self._row.last_error_at = why[:200], now
 
     def _compare_clocks(self, at: datetime, now: datetime) -> None:
-        """A price of the future: the venue's clock is ahead of ours by that much at least. One that is never young: ours is ahead, or what
-        is said is late; which of the two shows where the venue names its time."""
-        if self._row is None:
-            return
-        ahead, each = at - now, self._connections.values()
-        late = min((c.late.now() for c in each), default=timedelta(0))
-        if ahead > SKEWED:
-            self._apart(ahead, f"clock: a price of {ahead.total_seconds():.1f} s from now", now)
-        elif ahead < -SKEWED and late > SKEWED:
-            why = f"clock: no price is younger than {late.total_seconds():.1f} s when it arrives"
-            self._apart(-late, why, now)
-        elif not any(c.line.source.limits.tells_time for c in each):
-            self._row.ahead_ms = 0
+        """A price was made then."""
+        if self._row is not None:
+            each = self._connections.values()
+            late = min((c.late.now() for c in each), default=timedelta(0))
+            named = any(c.line.source.limits.tells_time for c in each)
+            self._noted(clocks_apart.by_price(self._row, at, now, late, is_named=named), now)
 
     def _told_the_time(self, told: Heartbeat, now: datetime) -> None:
-        """The venue has named its time, in answer to us: how far the two clocks are apart at the least, and how late its word is."""
-        if self._row is None or told.at is None or told.way is None:
-            return
-        least, most = told.at - now, told.at - now + timedelta(seconds=told.way)
-        if least > APART:
-            self._apart(least, f"clock: ours is {least.total_seconds():.1f} s behind the venue's", now)
-        elif most < -APART:
-            self._apart(most, f"clock: ours is {-most.total_seconds():.1f} s ahead of the venue's", now)
-        else:
-            self._row.ahead_ms = 0
-            if told.way > APART.total_seconds():
-                self._noted(f"late: the venue's answer to a ping took {told.way:.1f} s", now)
-
-    def _apart(self, ahead: timedelta, why: str, now: datetime) -> None:
-        if self._row is not None:
-            self._row.ahead_ms = round(ahead.total_seconds() * 1000)
-            self._noted(why, now)
+        """The venue has named its time, in answer to us."""
+        if self._row is not None and told.at is not None and told.way is not None:
+            self._noted(clocks_apart.by_answer(self._row, told.at, told.way, now), now)

@@ -25,12 +25,13 @@ from signalist.markets.book_watch import BookWatch
 from signalist.markets.dated_rates import rates_of, take_rates
 from signalist.markets.feed_models import FeedSource
 from signalist.markets.filling import Filled, Filler, Hole
-from signalist.markets.hearing import Ear, Unstored
+from signalist.markets.hearing import Ear
 from signalist.markets.lines import Line, lines_for
 from signalist.markets.listing_work import ListingKeeper
 from signalist.markets.settling import Outcome, settle_candles
 from signalist.markets.side_work import SideWork
 from signalist.markets.tracking import Series
+from signalist.markets.unstored import Unstored
 from signalist.markets.wanted import BASE, Wanted
 from signalist.markets.watching import Market
 from signalist.venues.market_data import MarketData, TellsPrices
