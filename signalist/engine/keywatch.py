@@ -15,10 +15,10 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic
 from signalist.engine.loop import Engine
 from signalist.logs import logger, plain_words
-from signalist.risk.connections import invalidate
+from signalist.risk.connections import accepted, invalidate
 from signalist.venues.base import KeyRights, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
-from tenants.credentials import Said, checked
+from tenants.credentials import Said
 from tenants.models import Credential
 
 log = logger(__name__)
@@ -144,7 +144,7 @@ class KeyWatch:
         if said.refused:
             invalidate(row, said.refused)
         else:
-            checked(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
+            accepted(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
 
 
 def _does_not_open(credential: Credential, why: str) -> None:

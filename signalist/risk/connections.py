@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from signalist.accounts.connectors import FORBIDDEN, NEEDED
 from signalist.accounts.models import Account, AccountState
 from signalist.accounts.probe import Probed
 from signalist.clock import utc_now
@@ -115,6 +116,30 @@ def invalidate(credential: Credential, why: str) -> bool:
     """The venue refuses a key, or it does not open: its accounts take no entries until somebody has seen to it. Whether that is news."""
     pause_accounts(credential, f"its key {credential.label!r} does not work: {why}", who=HOUSE)
     return credentials.refused(credential, why)
+
+
+@transaction.atomic
+def accepted(credential: Credential, said: Said) -> bool:
+    """The venue accepts a key; whether that is news. One that may do more than it should by now, or less than it must, stays, for exits and
+    protection; its accounts take no entries until another is in its place, or its rights are put right."""
+    news = credentials.checked(credential, said)
+    if problem := _problem(said.rights):
+        pause_accounts(credential, f"its key {credential.label!r} {problem}", who=HOUSE)
+    return news
+
+
+def _problem(rights: frozenset[str]) -> str:
+    """What is wrong with these rights; "" for nothing, and where a venue tells none."""
+    if rights & FORBIDDEN:
+        return (
+            "may withdraw money by now; put one in its place that may only read and trade, and delete it at the venue"
+        )
+    missing = sorted(NEEDED - rights) if rights else []
+    return (
+        f"may not {' and '.join(missing)} any more; give it that right at the venue, or put another in its place"
+        if missing
+        else ""
+    )
 
 
 def accounts_of(credential: Credential) -> list[Account]:

@@ -81,6 +81,17 @@ async def test_only_a_venue_can_say_that_a_key_is_bad_and_only_to_the_engine_tha
 
     try:
         assert await asked_after(ELSEWHERE, looked=True) == (Validity.VALID, "ACTIVE"), "we have no key: it is as good"
+        for rights, why in (
+            (("read", "trade", "withdraw"), "may withdraw money by now"),
+            (("read",), "may not trade any more"),
+        ):
+            venue.rights("desk-1", *rights)
+            assert await asked_after(Desk.id, looked=False) == (Validity.VALID, "REDUCING"), "it still opens, for exits"
+            account = await in_thread(lambda: Account.objects.get(venue="loopback"))
+            assert why in account.state_reason
+            await in_thread(lambda: Account.objects.update(state="ACTIVE", state_reason=""))
+        venue.rights("desk-1", "read", "trade")
+        assert await asked_after(Desk.id, looked=False) == (Validity.VALID, "ACTIVE")
         venue.secret("desk-1", "changed at the venue")
         assert await asked_after(ELSEWHERE, looked=False) == (Validity.VALID, "ACTIVE"), "another engine's to judge"
         assert await asked_after(Desk.id, looked=False) == (Validity.INVALID, "REDUCING")
