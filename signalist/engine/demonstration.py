@@ -40,9 +40,11 @@ def set_up(say: Callable[[str], None], length: timedelta = LENGTH, *, market: st
     settings.DEBUG = False  # Django keeps every statement of a debugging process in memory
     migrate()
     if market == KRAKEN:
-        become_engine()
         with across_tenants("demonstration"):
-            real_market.set_up(say)
+            author = demo_cast.people()[demo_cast.AUTHOR.email]
+        become_engine()  # which has no business with the addresses of people
+        with across_tenants("demonstration"):
+            real_market.set_up(say, author)
         return
     with across_tenants("demonstration"):
         if demo_cast.is_complete():

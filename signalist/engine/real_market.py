@@ -63,9 +63,8 @@ def instruments() -> list[Instrument]:
     return found
 
 
-def set_up(say: Callable[[str], None]) -> None:
-    """The people, each strategy on each of these markets' minutes, and who follows them. Safe to repeat."""
-    author = demo_cast.people()[demo_cast.AUTHOR.email]
+def set_up(say: Callable[[str], None], author: User) -> None:
+    """Each strategy on each of these markets' minutes, and who follows them. Safe to repeat."""
     schedules = _offered(instruments(), author)
     since = utc_now()
     followed: set[int] = set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from django.core.management import call_command
 from signalist.engine.simulation.story import simulate
 from signalist.execution import protect
 from tests.cast import Cast
+from tests.simulation.test_planted import an_exit_goes_over_its_stop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,13 +50,13 @@ def test_it_makes_its_database_and_reports(tmp_path: Path) -> None:
 def test_a_failing_seed_says_where_and_how_to_tell_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(protect, "cover", lambda *arguments: None)
+    an_exit_goes_over_its_stop(monkeypatch)
     with pytest.raises(SystemExit) as ended:
         call_command("simulate", "--seeds", "3-3", "--trace")
     said = capsys.readouterr()
     assert ended.value.code == 1
     assert "seed 3 FAILED at step" in said.err
-    assert re.search("(a position is protected|exactly one stop and no order too many): simulated-", said.err)
+    assert "requests: an exit was sent over a " in said.err
     assert "manage.py simulate --seeds 3-3 --trace" in said.err
     assert "a minute passes" in said.err
 
