@@ -162,6 +162,10 @@ async def test_krakens_own_list_is_heard_as_it_is_now_and_a_venue_that_does_not_
         pairs["XABCZUSD"]["status"] = "post_only"
         await keeper.hear()
         assert row("ABC/USD").trading == "post_only", "whatever was listed a moment ago"
+        server.house.prices["ABC/USD"] = D(1000)
+        server.market.traded("ABC/USD", D(1000))
+        server.faults.add("error", "Ticker", text="EQuery:Unknown asset pair")
+        assert set(await source.tickers(["ABC/USD"])) == {"ABC/USD"}, "one that was gone costs the others nothing"
         server.faults.add("error", "AssetPairs", text="EService:Unavailable")
         assert await keeper.hear() is None
         listing = VenueListing.objects.get()

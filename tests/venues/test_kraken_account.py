@@ -66,6 +66,11 @@ async def test_what_a_key_may_do_is_found_out_by_trying_and_nothing_is_done(benc
         {"trade"},
         {"trade"},
     ]
+    holder.rights = ALL
+    bench.server.faults.add("error", "AddOrder", text="EService:Market in cancel_only mode")
+    assert set((await session.rights()).rights) == {"read", "trade"}, (
+        "that one market takes no orders says nothing of the key"
+    )
     assert holder.orders() == {}
 
 

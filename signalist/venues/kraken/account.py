@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from signalist.clock import monotonic
+from signalist.domain.instruments import Trading
 from signalist.venues.base import AccountFacts, KeyRights, NetPosition
 from signalist.venues.errors import BadCredential, Refused
 from signalist.venues.kraken.desk import Desk
-from signalist.venues.kraken.protocol import NoRight
+from signalist.venues.kraken.protocol import Closed, NoRight
 from signalist.venues.kraken.symbols import Pairs
 
 JUST_NOW = 30.0
@@ -78,7 +79,7 @@ async def _may(desk: Desk, within: float, method: str, fields: Mapping[str, obje
         return False
     except BadCredential:
         raise
-    except Refused:
+    except (Refused, Closed):
         return True
     return True
 
@@ -86,7 +87,7 @@ async def _may(desk: Desk, within: float, method: str, fields: Mapping[str, obje
 async def _harmless(desk: Desk) -> Mapping[str, object]:
     """An order that is looked at and never placed."""
     pairs = (await desk.client.pairs()).all
-    mine = [pair for pair in pairs if pair.spec.quote == desk.currency] or list(pairs)
-    pair = mine[0]
+    # Of the account's own money where there is one, and of a market that takes orders.
+    pair = min(pairs, key=lambda one: (one.spec.quote != desk.currency, one.spec.trading is not Trading.ONLINE))
     fields = {"pair": pair.key, "type": "buy", "ordertype": "limit", "volume": pair.spec.min_quantity}
     return fields | {"price": pair.spec.tick, "validate": True}

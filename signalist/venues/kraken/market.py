@@ -14,6 +14,7 @@ from signalist.venues.errors import NoAnswer, Refused
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.streams import USUAL, PublicStream
+from signalist.venues.kraken.symbols import Pairs
 from signalist.venues.market_data import BookSnapshot, HistoryPage, MarketLimits, Message, Subscription, Tally, Ticker
 from signalist.venues.transport.sockets import LinkTerms
 
@@ -46,7 +47,15 @@ class KrakenMarket:
         return tuple(pair.spec for pair in (await self.client.pairs_now()).all)
 
     async def tickers(self, symbols: Collection[str] | None = None) -> Mapping[str, Ticker]:
-        known = await self.client.pairs()
+        try:
+            return await self._tickers(symbols, await self.client.pairs())
+        except Refused:
+            if symbols is None:
+                raise
+            # One market that is gone since the list was heard has the whole request refused.
+            return await self._tickers(symbols, await self.client.pairs_now())
+
+    async def _tickers(self, symbols: Collection[str] | None, known: Pairs) -> Mapping[str, Ticker]:
         altnames = {pair.symbol: pair.altname for pair in known.all}
         wanted = None if symbols is None else [altnames[symbol] for symbol in symbols if symbol in altnames]
         if wanted is not None and not wanted:

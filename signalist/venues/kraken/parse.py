@@ -134,12 +134,17 @@ def _first_fee(steps: Any, otherwise: Decimal) -> Decimal:
 
 
 def tickers(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> dict[str, Ticker]:
-    """Ticker, by symbol. What is no pair of ours is left out, and so is a pair in which nobody has ever traded."""
-    return {
-        symbol: _ticker(symbol, row)
-        for name, row in said.items()
-        if "/" in (symbol := known.symbol(name)) and number(row["c"][0]) > 0
-    }
+    """Ticker, by symbol. What is no pair of ours is left out, and so is a pair in which nobody has ever traded, and a row that cannot be
+    read: the others can."""
+    found = {}
+    for name, row in said.items():
+        try:
+            symbol = known.symbol(name)
+            if "/" in symbol and number(row["c"][0]) > 0:
+                found[symbol] = _ticker(symbol, row)
+        except (ValueError, KeyError, TypeError, IndexError):
+            continue
+    return found
 
 
 def counts(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> dict[str, int]:
