@@ -63,6 +63,7 @@ class Health:
     failures: int
     interruptions: int
     problem: str
+    stream_problem: str
     key: Credential | None
     last: Answer | None
 
@@ -96,6 +97,7 @@ def _health(row: Account, inquiry: Inquiry | None, venue_name: str, now: datetim
         failures=0 if said is None else said.failures,
         interruptions=0 if said is None else said.interruptions,
         problem="" if said is None or said.is_up else said.problem,
+        stream_problem="" if said is None or not said.is_up else said.problem,
         key=row.credential,
         last=None if inquiry is None else _answer(inquiry, now),
     )

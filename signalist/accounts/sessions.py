@@ -12,7 +12,7 @@ from django.conf import settings
 from signalist.accounts.beats import Beat
 from signalist.clock import utc_now
 from signalist.logs import logger
-from signalist.venues.base import Capabilities, Session, TellsReturns, Venue
+from signalist.venues.base import Capabilities, HasStream, Session, TellsReturns, Venue
 from signalist.venues.errors import BadCredential, NotOpened
 
 log = logger(__name__)
@@ -83,7 +83,13 @@ class Sessions:
 
     def beat(self, account: OpensAs) -> Beat | None:
         """How its venue answers; None where it was not asked since the account was opened here."""
-        return self._beats.get((account.venue, account.venue_ref))
+        key = (account.venue, account.venue_ref)
+        beat, session = self._beats.get(key), self._open.get(key)
+        if beat is not None and beat.is_up and isinstance(session, HasStream) and session.stream_problem:
+            return replace(
+                beat, why=f"Its stream was given up, and the venue is asked instead: {session.stream_problem}"
+            )
+        return beat
 
     def heard(self, account: OpensAs, *, well: bool, why: str = "") -> None:
         """The account's venue was asked, and has answered or not; `why` not."""

@@ -265,6 +265,16 @@ class TellsFacts(Protocol):
 
 
 @runtime_checkable
+class HasStream(Protocol):
+    """A session that hears what happens by a stream of its own, and asks where it cannot."""
+
+    @property
+    def stream_problem(self) -> str:
+        """Why its stream was given up; "" while it stands or is being joined."""
+        ...
+
+
+@runtime_checkable
 class PlacesMany(Protocol):
     """A session that can ask for several orders in one request."""
 

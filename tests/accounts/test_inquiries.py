@@ -150,6 +150,8 @@ def test_what_an_engine_wrote_that_is_no_more_is_not_said_of_now(cast: Cast) -> 
         assert said(up) == ("Answers", True, "")
         assert said(replace(up, seen_at=now - timedelta(minutes=5))) == ("Not asked lately", False, "")
         assert said(up.after(now, "Not now.")) == ("Does not answer", True, "Not now.")
+        assert said(replace(up, why="Its stream was given up")) == ("Answers", True, "")
+        assert health(now)[0].stream_problem == "Its stream was given up"
         Account.objects.update(lease_owner=None)
         assert said(up) == ("No engine", False, ""), "since when nobody asks is not known, nor whether it still fails"
 

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
+from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.orders import OrderStatus
-from signalist.venues.base import NetPosition, TellsRights
+from signalist.venues.base import HasStream, NetPosition, TellsRights
 from signalist.venues.errors import (
     BadCredential,
     Busy,
@@ -305,11 +307,20 @@ async def test_a_stream_that_was_given_up_is_joined_again_once_the_venue_answers
     assert isinstance(session, KrakenSession)
     bench.server.streams.closed_to_all = True
     session.listen(lambda: None)
+    assert isinstance(session, HasStream) and session.stream_problem == ""
     await until(lambda: session._desk.state is Link.FAILED)
+    sessions = Sessions({"kraken": bench.others[-1]}, paper=frozenset({"kraken"}))
+    account = SimpleNamespace(venue="kraken", venue_ref="account-1")
+    sessions.of(account)
+    sessions.heard(account, well=True)
+    beat = sessions.beat(account)
+    assert beat is not None and beat.is_up
+    assert beat.why == f"Its stream was given up, and the venue is asked instead: {session.stream_problem}"
     bench.server.streams.closed_to_all = False
     await asyncio.sleep(0.05)
     await session.reports("")
     await until(bench.is_joined)
+    assert session.stream_problem == ""
 
 
 async def test_a_fill_that_its_history_tells_long_after_the_order_is_not_lost(bench: KrakenBench) -> None:

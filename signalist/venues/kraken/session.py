@@ -31,7 +31,7 @@ from signalist.venues.kraken.tape import Known
 from signalist.venues.transport import fence
 from signalist.venues.transport.budgets import Priority
 from signalist.venues.transport.ledger import Draw
-from signalist.venues.transport.sockets import NotUp
+from signalist.venues.transport.sockets import Link, NotUp
 
 T = TypeVar("T")
 PENDING = 0.3
@@ -167,6 +167,11 @@ class KrakenSession:
         return _read(lambda: tuple(orders.open_order(order_id, row, pairs) for order_id, row in rows.items()))
 
     # --- The account -----------------------------------------------------------------------------
+
+    @property
+    def stream_problem(self) -> str:
+        """See the protocol."""
+        return (self._desk.why or "it was lost") if self._desk.state is Link.FAILED else ""
 
     async def reports(self, after: str) -> Reports:
         return await self._desk.reports(after, self._within)
