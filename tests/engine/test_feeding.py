@@ -84,7 +84,18 @@ def test_stopped_by_hand_it_ends_cleanly_and_goes_on_from_there(own_database: Ow
     recording = swings(tmp_path / "few.csv", FEW, seed=4)
     stored = "SELECT COUNT(*) FROM markets_candle"
     with running(own_database, "--clock", "market"):
-        command = [sys.executable, "manage.py", "replay", str(recording), *ARGUMENTS, "--speed", "100"]
+        # A shell that runs the suite in its background has all that it starts ignore an interrupt; `env` has it heard again.
+        command = [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "manage.py",
+            "replay",
+            str(recording),
+            *ARGUMENTS,
+            "--speed",
+            "100",
+        ]
         with subprocess.Popen(
             command, cwd=ROOT, env=own_database.environment(), stderr=subprocess.PIPE, text=True
         ) as feeding:
