@@ -196,5 +196,5 @@ def store_looks(looks: Sequence[AccountLook]) -> None:
 
 
 def _base(total: Decimal, books: Books) -> Decimal:
-    open_part = Books(books.cursor, (), books.positions, books.symbols, (), None, {})
+    open_part = Books(books.cursor, (), books.positions, books.symbols, (), None, {}, closed=books.closed)
     return total - booked(open_part)

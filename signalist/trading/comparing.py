@@ -42,7 +42,8 @@ class Snapshot:
 class Books:
     """Our side of one account. `orders` are active, `named` those that the snapshot names; `foreign` is by difference what strangers'
     fills come to; `earned` what trades brought since the last look that agreed; `dust` is by symbol what we gave up and the venue holds,
-    `worth` what it cost: where the venue nets it with a position, it books a result of it that no trade of ours has."""
+    `worth` what it cost: where the venue nets it with a position, it books a result of it that no trade of ours has. `closed` is by
+    position what its closed part brought before fees, for those that are closed in part."""
 
     cursor: str
     orders: Sequence[Order]
@@ -55,6 +56,7 @@ class Books:
     dust: Mapping[str, Decimal] = field(default_factory=dict)
     worth: Decimal = ZERO
     named: Mapping[str, Order] = field(default_factory=dict)
+    closed: Mapping[int, Decimal] = field(default_factory=dict)
 
     @property
     def print(self) -> tuple[Any, ...]:
@@ -292,7 +294,7 @@ def _is_less(theirs: Decimal, ours: Decimal) -> bool:
 
 def booked(books: Books) -> Decimal:
     """What trades since `base` was taken, and the closed part of open positions, brought after fees."""
-    return books.earned + sum((position.holding().net for position in books.positions), ZERO)
+    return books.earned + sum((books.closed.get(p.pk, ZERO) - p.fees for p in books.positions), ZERO)
 
 
 def _expected(books: Books) -> Decimal | None:
