@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
 
+from signalist.engine import garbage
 from tests import emptying
 from tests.security import redis_server
 
@@ -156,6 +158,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: in a real browser; left out unless asked for, as by `make browser`")
     config.addinivalue_line("markers", "redis: in a running Redis; left out where no redis-server can be started")
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
+    gc.set_threshold(*garbage.OFTEN)
     # A suite asks more in a minute than any person; the tests of the limits turn them on.
     settings.RATE_LIMITED, os.environ["SIGNALIST_RATE_LIMITS"] = False, "false"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -213,6 +216,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=leaving)
         items[:] = [item for item in items if item not in leaving]
     items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all that they import stay to the end: no look for cycles goes through them again, as in the engine."""
+    garbage.look_seldom()
 
 
 @pytest.fixture(autouse=True)
