@@ -7,24 +7,22 @@ import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-import hypothesis
 import psycopg
 import pytest
 import pytest_django
 from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
+from hypothesis import is_hypothesis_test
 
 from signalist.engine import garbage
-from tests import emptying
+from tests import emptying, examples
 from tests.security import redis_server
 
 if TYPE_CHECKING:
     from tests.cast import Cast
 
-# An example may take long where the machine is busy; what is found is what counts.
-hypothesis.settings.register_profile("house", deadline=None)
-hypothesis.settings.load_profile("house")
+examples.load_profile(whole=False)
 
 
 NO_SKIPS = os.environ.get("SIGNALIST_NO_SKIPS") == "1"
@@ -159,6 +157,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "redis: in a running Redis; left out where no redis-server can be started")
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
     gc.set_threshold(*garbage.OFTEN)
+    examples.load_profile(whole="soak" in config.option.markexpr)
     # A suite asks more in a minute than any person; the tests of the limits turn them on.
     settings.RATE_LIMITED, os.environ["SIGNALIST_RATE_LIMITS"] = False, "false"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -199,6 +198,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(
             f"The tests may not run as {found[0]}: no policy binds a role with SUPERUSER or BYPASSRLS.", returncode=4
         )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where the long suites are asked for, whatever draws examples is one of them, with all of its examples."""
+    if "soak" in item.config.option.markexpr and is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker("soak")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
