@@ -98,8 +98,13 @@ TRIED_ONCE = (
 )
 
 
-# Files whose few tests take long, most of them with processes: begun first, so that no worker is left alone with one at the end.
+# Files whose few tests take long, most of them with processes: begun first, so that no worker is left alone with one at the end. The first
+# of them want no database: where it has to be made, that takes as long as they do.
 LONG = (
+    "tests/strategies/test_library.py",
+    "tests/sandbox/",
+    "tests/house/test_contracts.py",
+    "tests/venues/test_paper_battery.py",
     "tests/flows/test_crashes.py",
     "tests/engine/test_demonstration.py",
     "tests/engine/test_feeding.py",
