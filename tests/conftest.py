@@ -224,7 +224,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         leaving += [item for item in items if item.nodeid.startswith(TRIED_ONCE)]
     if leaving:
         config.hook.pytest_deselected(items=leaving)
-        items[:] = [item for item in items if item not in leaving]
+        left = set(leaving)
+        items[:] = [item for item in items if item not in left]
     items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
