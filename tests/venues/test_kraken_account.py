@@ -133,7 +133,7 @@ async def test_an_order_whose_turn_did_not_come_is_taken_when_it_comes_again(ben
     with pytest.raises(TimeoutError), fenced(None):
         async with asyncio.timeout(0.2):
             await session.place(order)
-    client.ledger.give_back((Draw(bucket, 2 * budget.size),))  # as time does
+    client.ledger.give_back((Draw(bucket, budget.size + 5 * budget.per_second),))  # as time does
     assert (await session.place(order)).client_order_id == order.client_order_id
 
 
