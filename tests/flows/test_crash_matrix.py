@@ -35,6 +35,7 @@ ELSEWHERE = {
     "missed.answer.committed": "as gaps.find.committed",
     "missed.answered.committed": "as gaps.find.committed",
     "engine.hangs.committed": "said beside a thread that hangs, whose accounts then are for others; tests/flows/test_leases.py",
+    "engine.egress.committed": "a share of what an address may ask, which is looked at with each heartbeat; tests/flows/test_egress.py",
     "engine.sandboxed.committed": "a note of the walls around strategies, for people; tests/engine/test_walls.py",
     "engine.beat_outside.committed": "a note of a call to somebody outside, on which no order stands",
     "protect.bare.committed": "no stop fails here; tests/flows/test_failing_stops.py dies there",

@@ -39,6 +39,7 @@ NOT_IN_A_REPLAY = {
     "watch.batch.committed": "no venue of a replay leaves anything to be watched; tests/flows/test_crashes_beside.py",
     "switches.requests.committed": "staff ask for nothing in a replay; tests/flows/test_crashes_beside.py",
     "engine.hangs.committed": "said beside a thread that hangs, whose accounts then are for others; tests/flows/test_leases.py",
+    "engine.egress.committed": "a share of what an address may ask, which is looked at with each heartbeat; tests/flows/test_egress.py",
     "engine.sandboxed.committed": "a note of the walls around strategies, for people; tests/engine/test_walls.py",
     "engine.beat_outside.committed": "a replay calls nobody outside; tests/engine/test_heartbeat.py",
     "gaps.find.committed": "a replay misses nothing; tests/engine/test_missing.py dies there",
