@@ -181,7 +181,9 @@ def note_look(look: AccountLook, books: Books, snapshot: Snapshot, found: Found,
         elif line["symbol"] in settled:
             line[SETTLED] = settled[line["symbol"]]
     look.looked_at, look.sums, look.orders = now, found.sums, len(snapshot.orders)
-    look.agrees, look.total = not found.sights, snapshot.balance.total
+    look.agrees = not found.sights
+    if snapshot.balance.currency in ("", books.currency):
+        look.total = snapshot.balance.total
     differs = any(sight.subject == BALANCE for sight in found.sights)
     if found.balance_compared and not differs:
         look.base, look.booked_through = _base(snapshot.balance.total, books), through
@@ -196,5 +198,5 @@ def store_looks(looks: Sequence[AccountLook]) -> None:
 
 
 def _base(total: Decimal, books: Books) -> Decimal:
-    open_part = Books(books.cursor, (), books.positions, books.symbols, (), None, {})
+    open_part = Books(books.cursor, (), books.positions, books.symbols, (), None, {}, elsewhere=books.elsewhere)
     return total - booked(open_part)

@@ -24,6 +24,8 @@ POSITION, BALANCE = "position", "balance"
 """The subjects of differences that are not about one order."""
 STOCK, UNREAD = "stock", "unread_until"
 """Facts: the venue tells what is held, whoever bought it; and its history was not read before that moment, though that was wanted."""
+CURRENCY = "currency"
+"""Fact: in which other currency than the account's its venue tells the money; empty where it is the account's."""
 
 
 class Kind(models.TextChoices):

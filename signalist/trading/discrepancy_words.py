@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from signalist.display.numbers import money, price, quantity
 from signalist.domain.orders import Leg
-from signalist.trading.discrepancies import STOCK, UNREAD, Answer, Discrepancy, Kind
+from signalist.trading.discrepancies import CURRENCY, STOCK, UNREAD, Answer, Discrepancy, Kind
 from signalist.trading.labels import Market
 from signalist.trading.naming import CANDIDATES
 
@@ -185,6 +185,9 @@ def _fills(row: Discrepancy, market: Market | None, currency: str) -> str:
 
 
 def _money(row: Discrepancy, market: Market | None, currency: str) -> str:
+    if told_in := row.facts.get(CURRENCY):
+        said = f"{money(Decimal(row.facts['total']), told_in)} {told_in}"
+        return f"The venue tells this account's money as {said}, and it is one in {currency}: what we knew of it stands as it was."
     ours, theirs = money(row.ours, currency), money(row.theirs, currency)
     gap = money((row.theirs or Decimal(0)) - (row.ours or Decimal(0)), currency, signed=True)
     return f"By our books there are {ours} {currency}, the venue says {theirs}: {gap} {currency}."
