@@ -38,7 +38,8 @@ NEVER = float("-inf")
 
 
 class Tenure:
-    """Up to when this engine may write to venues: so many seconds from its last heartbeat on. `now` is monotonic."""
+    """Up to when this engine may write to venues: so many seconds from its last heartbeat on, also where its host slept meanwhile. `now` is
+    monotonic."""
 
     def __init__(self, seconds: float, now: Callable[[], float] = monotonic) -> None:
         self._seconds, self._now = seconds, now
