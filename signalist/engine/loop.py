@@ -24,6 +24,7 @@ from signalist.execution import egress, engines, inheriting, leases, readiness, 
 from signalist.execution.bare import look_at_bare
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
+from signalist.execution.held_exits import tell_held
 from signalist.execution.leases import Taken
 from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
@@ -187,6 +188,8 @@ class Engine:
         if await self.database(lambda: inheriting.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self.database(lambda: look_at_bare(self.clock.now(), self.id))
+        if await self.database(lambda: tell_held(self.clock.now(), self.id)):
+            log.error("exits_held", engine=str(self.id))
         await self.running.adopt(self.id, {self.id})
         if self._patient:
             self.calls.dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))

@@ -16,6 +16,7 @@ from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import plain
 from signalist.domain.orders import Leg, OrderStatus
+from signalist.execution import held_exits
 from signalist.trading import naming, noting, stop_tries
 from signalist.trading.comparing import SETTLED, Books, Found, Sight, Snapshot, booked
 from signalist.trading.discrepancies import BALANCE, POSITION, UNREAD, AccountLook, Discrepancy, Kind, State
@@ -165,6 +166,8 @@ def _is_over(row: Discrepancy, books: Books, found: Found) -> bool:
     """Whether a look that did not see it could have seen it."""
     if row.kind == Kind.ORDER_IN_DOUBT:
         return not any(o.client_order_id == row.subject and o.state is OrderStatus.UNKNOWN for o in books.orders)
+    if row.kind == Kind.EXIT_HELD:
+        return held_exits.is_over(row, books.orders)
     if row.subject == BALANCE:
         return found.balance_compared
     if row.kind == Kind.LOST_ORDER:

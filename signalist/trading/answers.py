@@ -24,6 +24,7 @@ _MEANT = {
     Kind.LOST_ORDER: (Answer.GIVE_UP,),
     Kind.ORDER_CHANGED: (Answer.CANCEL,),
     Kind.ORDER_IN_DOUBT: (),
+    Kind.EXIT_HELD: (),
     Kind.MANUAL_CLOSE: (Answer.ADOPT,),
     Kind.POSITION_SMALLER: (Answer.ADOPT,),
     Kind.POSITION_LARGER: (Answer.KEEP,),

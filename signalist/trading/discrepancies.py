@@ -30,12 +30,14 @@ CURRENCY = "currency"
 
 class Kind(models.TextChoices):
     """What differs. MANUAL_CLOSE: what we hold was closed by somebody else, in whole or in part. ORDER_CHANGED: an order of ours rests
-    there with another price, trigger or quantity than we gave it; its numbers are levels where those differ, else quantities."""
+    there with another price, trigger or quantity than we gave it; its numbers are levels where those differ, else quantities. EXIT_HELD:
+    what is to close a position has not left for long."""
 
     EXTERNAL_ORDER = "EXTERNAL_ORDER"
     LOST_ORDER = "LOST_ORDER"
     ORDER_CHANGED = "ORDER_CHANGED"
     ORDER_IN_DOUBT = "ORDER_IN_DOUBT"
+    EXIT_HELD = "EXIT_HELD"
     MANUAL_CLOSE = "MANUAL_CLOSE"
     POSITION_LARGER = "POSITION_LARGER"
     POSITION_SMALLER = "POSITION_SMALLER"

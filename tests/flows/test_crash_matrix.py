@@ -38,6 +38,7 @@ ELSEWHERE = {
     "engine.egress.committed": "a share of what an address may ask, which is looked at with each heartbeat; tests/flows/test_egress.py",
     "engine.sandboxed.committed": "a note of the walls around strategies, for people; tests/engine/test_walls.py",
     "engine.beat_outside.committed": "a note of a call to somebody outside, on which no order stands",
+    "protect.held_exits.committed": "no exit is held back here; tests/flows/test_held_exits.py",
     "protect.bare.committed": "no stop fails here; tests/flows/test_failing_stops.py dies there",
     "place.look": "no exit is repeated here, and none overtakes; tests/flows/test_waiting.py",
     "place.looked": "as place.look",

@@ -33,6 +33,7 @@ NOT_IN_A_REPLAY = {
     "compare.taken_down": "as compare.call",
     "nameless.call": "venues of a replay know our names; tests/flows/test_nameless.py",
     "nameless.called": "as nameless.call",
+    "protect.held_exits.committed": "no exit is held back here; tests/flows/test_held_exits.py",
     "protect.bare.committed": "no stop fails here; tests/flows/test_failing_stops.py dies there",
     "place.look": "no exit is repeated here, and none overtakes; tests/flows/test_waiting.py",
     "place.looked": "as place.look",
