@@ -51,9 +51,9 @@ def fan_out(now: datetime, limit: int = 100) -> int:
     for signal in waiting:
         with unit("fan_out.signal"):
             count = fast.execute(_FAN_OUT, [signal.pk, *turns(signal)])
-            signal.fanned_out_at = now
+            signal.fanned_out_at, signal.subscribers = now, count
             told = Fact("signal_fanned_out", None, now, {"signal": str(signal.public_id), "executions": count})
-            fast.write_together(fast.Update([signal], ("fanned_out_at",)), outbox.prepared([told]))
+            fast.write_together(fast.Update([signal], ("fanned_out_at", "subscribers")), outbox.prepared([told]))
             ring_on_commit("decide", everywhere=True)  # its accounts may be other engines' to decide for
         made += count
     if len(waiting) == limit:

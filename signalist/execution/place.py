@@ -209,7 +209,7 @@ async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Erran
         errand.error = in_doubt if house.may_have_left else NotSent("Its turn did not come in time.", after=WAITED)
     except Exception as error:  # noqa: BLE001 an adapter that breaks stops nobody else; its order is in doubt
         errand.error = NoAnswer(f"{type(error).__name__} while talking to the venue")
-    errand.latency_ms = (monotonic() - begun) * 1000
+    errand.latency_ms, errand.status = (monotonic() - begun) * 1000, house.status
     return errand
 
 

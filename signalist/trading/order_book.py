@@ -90,6 +90,8 @@ class Attempt:
     error_message: str
     latency: float | None
     sent_at: datetime
+    code: int | None = None
+    """The status of an answer over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,7 @@ def _attempt(row: OrderAttempt) -> Attempt:
         row.error_message,
         row.latency_ms,
         row.sent_at,
+        row.response_code,
     )
 
 

@@ -34,6 +34,7 @@ def test_over_many_signals_everybody_is_last_now_and_then_and_what_is_sent_follo
     followers = {one.pk: one.account.venue_ref for one in (scene.subscriber(f"F{n}") for n in range(FOLLOWERS))}
     (first,) = scene.signal(BUY)
     assert sorted(order_of(first)) == list(followers)
+    assert Signal.objects.get(pk=first.pk).subscribers == FOLLOWERS
     assert sent(scene, "ENTRY") == tuple(followers[key] for key in order_of(first)), "sent as they are decided"
     scene.minute()
     begun = len(scene.venue.calls)

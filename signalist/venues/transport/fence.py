@@ -21,10 +21,12 @@ Fence = Callable[[], float]
 
 @dataclass(slots=True)
 class House:
-    """Where one errand is. `kept`: its transport says when bytes leave; `left`: some did."""
+    """Where one errand is. `kept`: its transport says when bytes leave; `left`: some did; `status` is that of the venue's last answer over
+    HTTP, None where there was none."""
 
     kept: bool = False
     left: bool = False
+    status: int | None = None
 
     @property
     def may_have_left(self) -> bool:
@@ -84,13 +86,19 @@ class fenced:  # noqa: N801 a block like contextmanager's, which costs several t
 def keeping() -> None:
     """A transport that calls `leaving` begins with a request."""
     if (house := _house.get()) is not None:
-        house.kept = True
+        house.kept, house.status = True, None
 
 
 def leaving() -> None:
     """Its bytes are written next."""
     if (house := _house.get()) is not None:
         house.left = True
+
+
+def answered(status: int) -> None:
+    """The venue has answered over HTTP, whatever it says."""
+    if (house := _house.get()) is not None:
+        house.status = status
 
 
 def may_have_left() -> bool:
