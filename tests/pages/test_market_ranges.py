@@ -60,6 +60,7 @@ def test_a_reader_chooses_a_range_in_their_own_zone_and_takes_it_away(client: Cl
     assert "30 closed" in text and "Europe/Berlin" in text
     assert 'name="from" value="2026-11-20T12:00"' in text and 'name="to" value="2026-11-20T12:30"' in text
     assert 'id="rsi-14"' in text and "SMA 20" in text and 'id="volume"' in text
+    assert text.split('id="volume"')[1].split('class="c-line')[0].count("V0.00h") == 30  # a bar for each, of one size
     file = link("CSV of this range", text.replace(" download>", ">"))
     assert client.get(file)["Content-Disposition"].endswith('NOVA-USD-1m-20261120T110000Z-20261120T113000Z.csv"')
     found = closes(file[file.index("?") :])

@@ -10,7 +10,7 @@ from typing import Any
 
 from signalist.display import numbers
 from signalist.display.candle_chart import Bar, CandleChart, Level, Mark, Overlay, candle_chart
-from signalist.display.charts import Chart
+from signalist.display.charts import Chart, bar_chart
 from signalist.display.charts import chart as line_chart
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import timeframe
@@ -34,7 +34,8 @@ def overlays(lines: Sequence[Worked]) -> list[Overlay]:
 def below(candles: Sequence[Candle], lines: Sequence[Worked]) -> list[tuple[str, Chart]]:
     """Volume, and a chart for each indicator with a scale of its own, by the element's id."""
     times = [candle.close_time for candle in candles]
-    found = [("volume", _small("Volume", times, [float(candle.volume) for candle in candles]))]
+    volumes = [(candle.close_time, float(candle.volume)) for candle in candles]
+    found = [("volume", bar_chart("Volume", volumes, _word))]
     for each in lines:
         if not each.indicator.is_over_prices:
             marks = (30.0, 70.0) if each.indicator.kind == "rsi" else ()
@@ -47,7 +48,7 @@ def below(candles: Sequence[Candle], lines: Sequence[Worked]) -> list[tuple[str,
 
 def _small(word: str, times: Sequence[datetime], values: Iterable[float], marks: Sequence[float] = ()) -> Chart:
     points = [(moment, float(value)) for moment, value in zip(times, values, strict=True) if not math.isnan(value)]
-    return line_chart(word, [(points, "")], lambda value: f"{value:,.4g}", marks=marks, lines=2)
+    return line_chart(word, [(points, "")], _word, marks=marks, lines=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,10 @@ class Drawing:
         """What happened after the last candle stands at it only where that is the newest."""
         marks = _marks(self.passages)
         return marks if self.is_newest else [mark for mark in marks if mark.at <= self.candles[-1].close_time]
+
+
+def _word(value: float) -> str:
+    return f"{value:,.4g}"
 
 
 def _levels(passages: Sequence[Passage]) -> list[Level]:
