@@ -53,7 +53,7 @@ def counted(instrument_id: int, code: str, within: Range, most: int | None = Non
     """How many candles there are in the range, up to `most` (`MOST_COUNTED`). One query, which reads so much of the index and no more."""
     most = MOST_COUNTED if most is None else most
     condition, parameters = _where(instrument_id, code, within)
-    statement = f"SELECT COUNT(*) FROM (SELECT 1 FROM markets_candle WHERE {condition} LIMIT %s) AS some"  # noqa: S608 our own words
+    statement = f"SELECT COUNT(*) FROM (SELECT 1 FROM markets_candle WHERE {condition} LIMIT %s) AS found"  # noqa: S608 our own words
     number = fast.tuples(statement, [*parameters, most + 1])[0][0]
     return Counted(min(number, most), number <= most)
 
