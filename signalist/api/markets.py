@@ -18,7 +18,7 @@ from signalist.domain.instruments import RULES
 from signalist.markets.current_prices import current_prices
 from signalist.markets.folded import newest, part
 from signalist.markets.indicators import MOST as MOST_INDICATORS
-from signalist.markets.indicators import OFFERED, Indicator, Worked, chosen, needed, worked
+from signalist.markets.indicators import Indicator, Worked, chosen_now, needed, offered, worked
 from signalist.markets.models import Candle, Instrument
 from signalist.markets.newest import newest_prices
 from signalist.markets.overview import FRESH_WITHIN
@@ -85,8 +85,8 @@ def candles(request: HttpRequest, who: Caller, instrument_id: int) -> Said:
 def indicators(request: HttpRequest, who: Caller) -> Said:
     """Indicators (`with=rsi:14`, more than one) at the newest closes of one timeframe, of one or several instruments."""
     known = instruments_of(request)
-    named = request.GET.getlist("with") or list(OFFERED)
-    wanted = chosen(named)
+    named = request.GET.getlist("with") or offered()
+    wanted = chosen_now(named)
     if len(wanted) < len(set(named)):
         raise Refusal(
             400, "bad_request", f"with names up to {MOST_INDICATORS} indicators, such as rsi:14; see the documentation."

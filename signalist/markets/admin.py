@@ -10,6 +10,9 @@ from signalist.clock import utc_now
 from signalist.display.admin import ReadOnly
 from signalist.markets.listings import ask_for
 from signalist.markets.models import AssetPair, FxRate, Instrument, InstrumentChange, VenueListing
+from signalist.markets.setting_admin import MarketSettingAdmin
+
+__all__ = ["MarketSettingAdmin"]
 
 
 @admin.register(AssetPair)

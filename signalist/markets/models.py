@@ -10,6 +10,7 @@ from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
 from signalist.markets.depth_models import BookShot, DepthWish  # noqa: F401  # Django looks for models here
 from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource, PriceSource  # noqa: F401  # Django looks for models here
 from signalist.markets.listing_models import InstrumentChange, VenueListing  # noqa: F401  # likewise
+from signalist.markets.setting_models import MarketSetting  # noqa: F401  # likewise
 
 
 class AssetPair(models.Model):

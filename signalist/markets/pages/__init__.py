@@ -13,7 +13,7 @@ from signalist.display.listing import page_of
 from signalist.display.moments import zone_of
 from signalist.execution.health import present
 from signalist.markets.feed_status import followed
-from signalist.markets.indicators import chosen
+from signalist.markets.indicators import chosen_now
 from signalist.markets.models import Instrument
 from signalist.markets.overview import Glance, glances
 from signalist.markets.pages.candles import shown
@@ -56,6 +56,8 @@ def instrument(request: MemberRequest, key: int) -> HttpResponse:
         "followed": followed(found),
         "book": book_of(found) if followed(found) else None,
         "running": running_on([key]).get(key, []),
-        **shown(found, request.GET, zone_of(request.user.time_zone), present(), chosen(request.GET.getlist("with"))),
+        **shown(
+            found, request.GET, zone_of(request.user.time_zone), present(), chosen_now(request.GET.getlist("with"))
+        ),
     }
     return render(request, "markets/instrument.html", context)

@@ -17,7 +17,7 @@ from signalist.display.moments import address_value
 from signalist.domain.conditions import Condition, condition_bars
 from signalist.domain.timeframes import timeframe
 from signalist.markets.history import spans
-from signalist.markets.indicators import OFFERED, Indicator, chosen, how_it_goes, needed, worked
+from signalist.markets.indicators import Indicator, chosen, how_it_goes, needed, offered, worked
 from signalist.markets.models import Instrument
 from signalist.markets.overview import LATELY, last_prices
 from signalist.markets.pages.drawing import Drawing, below, overlays
@@ -74,7 +74,7 @@ def shown(
 
 def _offered(indicators: Sequence[Indicator]) -> list[Indicator]:
     """What can be ticked: the usual ones, and those of another period that are shown."""
-    return list({each.key: each for each in (*chosen(OFFERED), *indicators)}.values())
+    return list({each.key: each for each in (*chosen(offered()), *indicators)}.values())
 
 
 def _usual(codes: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from signalist.display.charts import Chart, bar_chart
 from signalist.display.charts import chart as line_chart
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import timeframe
+from signalist.markets.adjusting import adjusted
 from signalist.markets.indicators import Worked
 from signalist.markets.models import Instrument
 from signalist.trading.passages import Passage
@@ -38,7 +39,11 @@ def below(candles: Sequence[Candle], lines: Sequence[Worked]) -> list[tuple[str,
     found = [("volume", bar_chart("Volume", volumes, _word))]
     for each in lines:
         if not each.indicator.is_over_prices:
-            marks = (30.0, 70.0) if each.indicator.kind == "rsi" else ()
+            marks = (
+                (float(adjusted("level.rsi_low")), float(adjusted("level.rsi_high")))
+                if each.indicator.kind == "rsi"
+                else ()
+            )
             found += [
                 (each.indicator.key.replace(":", "-"), _small(word, times, values, marks))
                 for word, values in each.lines.items()
