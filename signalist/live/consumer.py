@@ -1,4 +1,5 @@
-"""The socket of a page, `/live/?regions=a,b&prices=1,2&after=<place>&tenant=<id>`: who may sit there, what it says, when it ends.
+"""The socket of a page, `/live/?regions=a,b&prices=1,2&after=<place>&tenant=<id>&client=<name>`: who may sit there, what it says, and
+when it ends.
 
 To the page go regions (HTML, one element each, found by its id) and words (JSON with `live`: hello, beat, reload). From the page come
 words: `beat` in answer to each beat, `show` with the regions that are on the page and the instruments whose prices are, `hide` when nobody
@@ -54,7 +55,9 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
     process.quotes.most_each = allowed.prices
     socket = Socket(seat, scope["wire"], _names(query.get("regions", "").split(",")))
     process.sockets.add(socket)
-    sending = process.welcome(socket, place(query.get("after", "")), _ids(query.get("prices", "").split(",")))
+    prices = _ids(query.get("prices", "").split(","))
+    process.recorder.opened(socket, scope, query.get("client", ""), prices)
+    sending = process.welcome(socket, place(query.get("after", "")), prices)
     talk: asyncio.Future[Any] = asyncio.create_task(_talk(receive, socket, process, sending))
     try:
         ending: set[asyncio.Future[Any]] = {talk, socket.closing}
@@ -65,6 +68,7 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
             talk.result()
     finally:
         process.leave(socket)
+        process.recorder.ended(socket)
         talk.cancel()
 
 
@@ -108,9 +112,9 @@ async def _talk(receive: Receive, socket: Socket, process: Hub, welcome: Corouti
                 socket.hide()
             elif said.get("live") == "show":
                 sending.cancel()
-                sending = asyncio.create_task(
-                    process.show(socket, _names(said.get("regions")), _ids(said.get("prices")))
-                )
+                names, prices = _names(said.get("regions")), _ids(said.get("prices"))
+                sending = asyncio.create_task(process.show(socket, names, prices))
+                process.recorder.changed(socket, names, prices)
     finally:
         sending.cancel()
 

@@ -19,6 +19,7 @@ from signalist.markets.adjusting import FOR_EVER, adjusted
 from signalist.markets.candle_archive import archived
 from signalist.markets.feed_models import CandleCorrection
 from signalist.markets.models import Candle, Instrument, LatestPrice
+from signalist.markets.stream_models import StreamSession
 
 SHORT_LIVED = "10s"
 
@@ -27,6 +28,12 @@ def market_time(now: datetime) -> datetime:
     """`now`, or the time of the newest price where that is earlier: what is old in a recorded market is old by its own time."""
     newest = LatestPrice.objects.order_by("-at").values_list("at", flat=True).first()
     return now if newest is None else min(now, newest)
+
+
+def retire_streams(now: datetime) -> int:
+    """Delete the records of clients' sockets that were opened longer ago than they are kept; how many. Needs the door across tenants."""
+    ends = now - timedelta(days=adjusted("keep.streams"))
+    return retention.delete(StreamSession.objects.filter(opened_at__lt=ends).order_by("opened_at"))
 
 
 def retire_candles(now: datetime) -> int:

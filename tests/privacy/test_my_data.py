@@ -216,7 +216,7 @@ def _trades(cast: Cast) -> int:
 
 @pytest.mark.django_db
 def test_a_copy_holds_of_the_workspace_what_the_role_includes_while_it_is_made(cast: Cast) -> None:
-    own = {"person", "membership", "api_keys", "commands", "switches", "audit"}
+    own = {"person", "membership", "api_keys", "stream_sessions", "commands", "switches", "audit"}
     with acting_for(cast.acme.pk):
         secret = Credential(tenant=cast.acme, venue="loopback", label="Desk's key")
         seal(secret, {"api_secret": "s"})
