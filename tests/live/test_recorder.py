@@ -12,7 +12,9 @@ from signalist.clock import utc_now
 from signalist.live import recorder
 from signalist.live.hub import Hub
 from signalist.live.sockets import SESSION_OVER, user_group
+from signalist.markets import adjusting
 from signalist.markets.jobs import retire_streams
+from signalist.markets.setting_models import MarketSetting
 from signalist.markets.stream_models import StreamSession
 from tenants.doors import across_tenants, acting_for
 from tests.cast import Cast
@@ -100,3 +102,24 @@ async def test_records_are_let_go_after_their_days(process: Hub, people: Cast) -
 
     assert await elsewhere(two) == 1
     assert len(await elsewhere(rows, people.acme.pk)) == 1
+
+
+async def test_how_many_may_listen_is_staff_s_to_say_while_they_do(process: Hub, browsers: dict[str, Any]) -> None:
+    def say(name: str, value: int) -> None:
+        MarketSetting.objects.update_or_create(name=name, defaults={"value": value, "changed_at": utc_now()})
+        adjusting.forget()
+
+    first = Page(browsers["theo"])
+    assert await first.open()
+    await elsewhere(say, "connections.person", 1)
+    assert not await Page(browsers["theo"]).open()
+    second = Page(browsers["vera"])
+    assert await second.open()
+    await elsewhere(say, "connections.process", 2)
+    assert not await Page(browsers["gus"]).open()
+    await elsewhere(say, "connections.process", 3)
+    await elsewhere(say, "connections.prices", 1)
+    third = Page(browsers["gus"])
+    assert await third.open() and process.quotes.most_each == 1
+    for page in (first, second, third):
+        await page.leave()
