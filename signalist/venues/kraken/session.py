@@ -173,6 +173,11 @@ class KrakenSession:
         """See the protocol."""
         return (self._desk.why or "it was lost") if self._desk.state is Link.FAILED else ""
 
+    @property
+    def arrears(self) -> str:
+        """See `HasArrears`."""
+        return self._desk.arrears.problem(self._now())
+
     async def reports(self, after: str) -> Reports:
         return await self._desk.reports(after, self._within)
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from signalist.domain.matching import Bar, hits
+from signalist.domain.matching import Bar, hits, slipped
 from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import OrderRequest
@@ -105,6 +105,8 @@ class House:
         self.prices: dict[str, Decimal] = {}
         self.cash_key = "ZUSD"
         self.system = "online"
+        self.in_parts = False
+        """Whether the market takes half of what rests when it first reaches it."""
         self._orders = self._trades = 0
 
     def open_account(self, key: str, secret: bytes, cash: Decimal, currency: str = "USD") -> Holder:
@@ -199,7 +201,17 @@ class House:
             desk = Desk(holder.book, self.terms, self.now())
             standing = [order for order in holder.book.orders.values() if order.symbol == symbol and order.is_open]
             for hit in hits([resting(order) for order in standing], bar):
-                if (order := holder.book.orders[hit.order.key]).is_open:
+                order = holder.book.orders[hit.order.key]
+                if order.is_open and self.in_parts and not order.filled:
+                    half = spec.quantity(order.quantity / 2)
+                    desk._fill(
+                        order,
+                        spec,
+                        half,
+                        slipped(hit.price, order.side, self.terms.slippage, spec.tick),
+                        self.terms.taker_fee,
+                    )
+                elif order.is_open:
                     desk.fill_hit(order, hit, spec)
             self._settled(holder)
 

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
@@ -21,6 +21,7 @@ from signalist.clock import monotonic
 from signalist.domain.matching import Bar
 from signalist.venues.kraken import parse, protocol
 from signalist.venues.kraken.protocol import Tier
+from signalist.venues.paper.book import TapeRow
 from signalist.venues.paper.matching_desk import Terms
 from tests.venues.kraken_server.faults import Faults
 from tests.venues.kraken_server.house import Holder, House, Refusal
@@ -34,6 +35,7 @@ RIGHTS = {
     "ClosedOrders": "closed",
     "QueryOrders": "closed",
     "TradesHistory": "closed",
+    "QueryTrades": "closed",
     "AddOrder": "create",
     "AmendOrder": "create",
     "CancelOrder": "cancel",
@@ -50,6 +52,8 @@ class Server:
         self.listed, self.tier, self._now = pairs, tier, now
         self.faults = Faults()
         self.ahead = 0.0
+        self.fills_behind = timedelta()
+        """So long after a fill its order shows it, and nothing tells the fill: neither the histories nor the order's list of trades."""
         self.asked: list[str] = []
         self.refused: list[str] = []
         self.carried_out: list[str] = []
@@ -68,6 +72,7 @@ class Server:
             "ClosedOrders": self._closed_orders,
             "QueryOrders": self._query_orders,
             "TradesHistory": self._trades,
+            "QueryTrades": self._query_trades,
             "BalanceEx": lambda holder, _: self.house.balances(holder),
             "GetWebSocketsToken": self._token,
             "WithdrawMethods": lambda holder, _: [],
@@ -180,16 +185,31 @@ class Server:
         return {"closed": _page(found, said), "count": len(found)}
 
     def _query_orders(self, holder: Holder, said: Mapping[str, str]) -> Any:
-        found = {txid: holder.order(txid) for txid in said["txid"].split(",")}
-        return {txid: self.house.row(holder, order) for txid, order in found.items() if order is not None}
+        found = {txid: holder.order(txid) for txid in said["txid"].split(",")[:50]}
+        rows = {txid: self.house.row(holder, order) for txid, order in found.items() if order is not None}
+        if said.get("trades") == "true":
+            for txid, row in rows.items():
+                row["trades"] = [trade for trade, fill in self._shown(holder) if fill.client_order_id == txid]
+        return rows
+
+    def _shown(self, holder: Holder) -> list[tuple[str, TapeRow]]:
+        """The fills that are told by now."""
+        return [(trade, row) for trade, row in holder.tape if row.time + self.fills_behind <= self.now()]
 
     def _trades(self, holder: Holder, said: Mapping[str, str]) -> Any:
-        start, tape = float(said.get("start", 0)), holder.tape
+        start, tape = float(said.get("start", 0)), self._shown(holder)
         if self.faults.play("TradesHistory", ("hidden",)):
             tape = []
         end = float(said.get("end", "inf"))
         rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if start <= row.time.timestamp() <= end}
         return {"trades": _page(rows, said), "count": len(rows)}
+
+    def _query_trades(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        wanted = said["txid"].split(",")
+        if len(wanted) > 20:
+            raise Refusal("EGeneral:Invalid arguments:txid")
+        shown = dict(self._shown(holder))
+        return {trade: self.house.trade(shown[trade]) for trade in wanted if trade in shown}
 
     def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:
         token = secrets.token_hex(16)
