@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,16 +12,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from signalist.clock import monotonic
 from signalist.domain.matching import Bar
-from signalist.venues.kraken import parse, protocol
+from signalist.venues.kraken import parse
 from signalist.venues.kraken.protocol import Tier
 from signalist.venues.paper.book import TapeRow
 from signalist.venues.paper.matching_desk import Terms
+from tests.venues.kraken_server import rules
 from tests.venues.kraken_server.faults import Faults
 from tests.venues.kraken_server.house import Holder, House, Refusal
 from tests.venues.kraken_server.market import Market
@@ -126,13 +125,15 @@ class Server:
 
     def _signed(self, request: web.Request, method: str, body: bytes) -> Any:
         """Carry out a private request, if whoever sent it may."""
-        said = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        try:
+            said = rules.fields_of(body, request.headers.get("Content-Type", ""))
+        except ValueError:
+            raise Refusal("EAPI:Bad request") from None
         holder = self.house.holders.get(request.headers.get("API-Key", ""))
         if holder is None:
             raise Refusal("EAPI:Invalid key")
         nonce = said.get("nonce", "")
-        sign = protocol.signature(holder.secret, nonce, request.path, body)
-        if not hmac.compare_digest(sign, request.headers.get("API-Sign", "")):
+        if not rules.is_signed(holder.secret, request.path, nonce, body, request.headers.get("API-Sign", "")):
             raise Refusal("EAPI:Invalid signature")
         if not nonce.isdecimal() or int(nonce) <= holder.nonce:
             raise Refusal("EAPI:Invalid nonce")
@@ -141,7 +142,7 @@ class Server:
             raise Refusal("EGeneral:Unknown method")
         if RIGHTS[method] not in holder.rights:
             raise Refusal("EGeneral:Permission denied")
-        if not holder.calls.add(protocol.call_cost(method), monotonic()):
+        if not holder.calls.add(rules.counts(method), monotonic()):
             raise Refusal("EAPI:Rate limit exceeded")
         self.carried_out.append(method)
         return self._private[method](holder, said)
