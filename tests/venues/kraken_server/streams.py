@@ -58,6 +58,8 @@ class Streams:
         self._server = server
         self.all: set[Connection] = set()
         self.opened = 0
+        self.asked: list[tuple[str, str]] = []
+        """What was subscribed to and left, in order: (method, channel)."""
         self.closed_to_all = False
         self.idle_after = IDLE
         """Who has said nothing for so many seconds is left, however much it is told meanwhile: the documentation leaves open whose silence
@@ -138,6 +140,8 @@ class Streams:
 
     def _asked(self, connection: Connection, said: dict[str, Any]) -> None:
         method, params, number = said["method"], said.get("params", {}), said.get("req_id", 0)
+        if "subscribe" in method:
+            self.asked.append((method, str(params["channel"])))
         answer = {"method": method, "req_id": number}
         if method == "ping":
             if not self._server.faults.play("pong", ("mute",)):
@@ -206,6 +210,8 @@ class Streams:
         row, channel = message["data"][0], message["channel"]
         if channel == "book" and self._server.faults.play("book", ("wrong_checksum",)):
             row["checksum"] += 1
+        if channel == "book" and self._server.faults.play("book", ("corrupted",)):
+            row["bids"][-1]["qty"] += 7.0
         for connection in self.all:
             wanted = {(c, s) for c, s, detail in connection.channels if c != "ohlc" or detail == row.get("interval")}
             if (channel, row["symbol"]) in wanted and not self._server.faults.play(channel, ("mute",)):
