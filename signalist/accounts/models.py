@@ -30,6 +30,7 @@ class Account(TenantRow):
 
     `is_play_money`: it was connected at a server that speaks as its venue does and trades play money. It stays so, whatever the settings
     name later: what it has traded is never counted as real.
+    `own_fees` are those that its venue told it pays itself: `at`, and `rates` by symbol, taker's and maker's (`accounts.own_fees`).
     `deposit` is what a paper account is to be opened with: the engine asks the paper venue to open those that it does not know yet.
     `lease_owner` is the engine that decides for it and talks to its venue, None for none; `lease_token` grows with every change of hands.
     """
@@ -42,6 +43,7 @@ class Account(TenantRow):
     deposit = ExactDecimalField(null=True, blank=True)
     credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     is_play_money = models.BooleanField(default=False, editable=False)
+    own_fees = models.JSONField(default=dict, editable=False)
     state = models.CharField(max_length=10, choices=AccountState.choices, default=AccountState.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)
     stopped_by_operator = models.BooleanField(default=False)

@@ -35,6 +35,7 @@ RIGHTS = {
     "QueryOrders": "closed",
     "TradesHistory": "closed",
     "QueryTrades": "closed",
+    "TradeVolume": "funds",
     "AddOrder": "create",
     "AmendOrder": "create",
     "CancelOrder": "cancel",
@@ -74,6 +75,7 @@ class Server:
             "QueryTrades": self._query_trades,
             "BalanceEx": lambda holder, _: self.house.balances(holder),
             "GetWebSocketsToken": self._token,
+            "TradeVolume": self._volume,
             "WithdrawMethods": lambda holder, _: [],
         }
 
@@ -211,6 +213,16 @@ class Server:
             raise Refusal("EGeneral:Invalid arguments:txid")
         shown = dict(self._shown(holder))
         return {trade: self.house.trade(shown[trade]) for trade in wanted if trade in shown}
+
+    def _volume(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        """In percents; the pairs by their keys, whichever name they were asked by."""
+        pairs = [self.house.pairs.pair(name) for name in said["pair"].split(",")]
+        kinds = {"fees": self.house.terms.taker_fee, "fees_maker": self.house.terms.maker_fee}
+        rows = {
+            kind: {pair.key: {"fee": f"{rate * 100:.4f}", "nextfee": None, "tiervolume": "0.0000"} for pair in pairs}
+            for kind, rate in kinds.items()
+        }
+        return {"currency": self.house.cash_key, "volume": "0.0000"} | rows
 
     def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:
         token = secrets.token_hex(16)
