@@ -7,7 +7,7 @@ Quantities are in base units, prices and fees in quote currency, times aware UTC
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -271,6 +271,33 @@ class HasStream(Protocol):
     @property
     def stream_problem(self) -> str:
         """Why its stream was given up; "" while it stands or is being joined."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRates:
+    """What an order costs, as fractions of its value: one that takes, and one that rested first."""
+
+    taker: Decimal
+    maker: Decimal
+
+
+@runtime_checkable
+class TellsFees(Protocol):
+    """A session whose venue tells what this very account pays, which sinks with what it has traded."""
+
+    async def fees(self, symbols: Collection[str]) -> Mapping[str, FeeRates]:
+        """By symbol, of as many of these as one question takes; what the venue does not know is left out. Raises VenueError."""
+        ...
+
+
+@runtime_checkable
+class HasArrears(Protocol):
+    """A session whose venue may tell what orders have filled before it tells the fills."""
+
+    @property
+    def arrears(self) -> str:
+        """Which fills have been missing for long, in words; "" while none is."""
         ...
 
 
