@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import Http404, HttpRequest
@@ -22,6 +22,7 @@ from signalist.markets.overview import FRESH_WITHIN
 Said = dict[str, Any]
 MOST_AT_ONCE = 10
 """Instruments whose indicators are told in one answer."""
+LARGEST_KEY = 2**63 - 1
 CODES = tuple(frame.code for frame in TIMEFRAMES)
 
 
@@ -82,7 +83,7 @@ def indicators(request: HttpRequest, who: Caller) -> Said:
 
 
 def _there(ids: list[int]) -> dict[int, Instrument]:
-    found = Instrument.objects.in_bulk(ids)
+    found = Instrument.objects.in_bulk([key for key in ids if key <= LARGEST_KEY])
     if len(found) < len(set(ids)):
         raise Http404
     return found
@@ -99,11 +100,12 @@ def _moment(request: HttpRequest, name: str) -> datetime | None:
     given = request.GET.get(name, "")
     try:
         moment = datetime.fromisoformat(given) if given else None
-    except ValueError:
-        moment = None
-    if given and (moment is None or moment.tzinfo is None):
+        there = None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last day there is are another day elsewhere
+        there = None
+    if given and there is None:
         raise Refusal(400, "bad_request", f"{name} is a time in ISO 8601 with its zone, such as 2026-01-05T12:00:00Z.")
-    return moment
+    return there
 
 
 def _instrument(row: Instrument) -> Said:
