@@ -114,5 +114,14 @@ async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
         await until(lambda: w.service.markets["BTC/USD"].price_from == "other", "it is asked again")
         await w.shown()
         assert "asked of Other" in render_to_string("regions/feed-rows.html", feed_rows())
+        # Another engine had the feed for a while, and asked: what it has counted stays counted.
+        w.source().price_sources.filter(code="other").update(requests=1000, asked=5000)
+        w.service.asking.begin(w.source())
+        counts = w.service.asking.batch.successes["other"]
+        before_that = counts.asked
+        await until(lambda: counts.asked > before_that, "it is asked")
+        await w.shown()
+        others = w.source().price_sources.get(code="other")
+        assert 1000 < others.requests < 1100 and 5000 < others.asked < 5200
         await second.close()
         await other.stop()
