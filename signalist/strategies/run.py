@@ -35,6 +35,7 @@ log = logger(__name__)
 
 LOOK_BACK = timedelta(minutes=10)
 
+# The runs are bounded too: a planner that has not seen yet how many there are reads all of a schedule's for every candle, not one.
 _LATE = "CASE s.timeframe " + " ".join(f"WHEN '{code}' THEN {{late_{code}}}" for code in RUN_WITHIN) + " END"
 _CLAIM = """
 INSERT INTO strategies_strategyrun
@@ -48,7 +49,8 @@ FROM (
     SELECT s.id, c.close_time, c.close_time < <late> AS is_late
     FROM strategies_schedule s
     JOIN markets_candle c ON c.instrument_id = s.instrument_id AND c.timeframe = s.timeframe
-    LEFT JOIN strategies_strategyrun r ON r.schedule_id = s.id AND r.candle_close = c.close_time
+    LEFT JOIN strategies_strategyrun r
+        ON r.schedule_id = s.id AND r.candle_close = c.close_time AND r.candle_close > {oldest}
     WHERE s.is_active AND NOT c.is_synthetic AND c.close_time > {oldest} AND c.close_time <= {now} AND r.id IS NULL
 ) due
 WHERE TRUE

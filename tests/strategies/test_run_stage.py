@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection, connections
 
 from signalist.audit.models import Entry
+from signalist.db import fast
 from signalist.domain.candles import CandleArrays
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
@@ -21,7 +23,7 @@ from signalist.markets.models import Candle, Instrument
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran
 from signalist.sandbox.process import StrategyProcess
 from signalist.strategies.models import RunStatus, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
-from signalist.strategies.run import claim, finish, take_over
+from signalist.strategies.run import LOOK_BACK, _claim_statement, claim, finish, take_over
 from signalist.strategies.selectors import forget_schedules
 from signalist.strategies.suspending import resume, suspensions
 from tenants.doors import across_tenants
@@ -360,3 +362,41 @@ def test_a_signal_and_its_event_are_written_together_or_not_at_all(
     assert connection.in_atomic_block
     assert StrategyRun.objects.get().status == RunStatus.CLAIMED
     assert not Signal.objects.exists()
+
+
+@pytest.mark.postgresql
+def test_a_claim_reads_none_of_the_runs_that_are_long_over() -> None:
+    """A planner without statistics looks a schedule's runs up by the schedule alone. SQLite's plan does not depend on them."""
+    market = instrument()
+    due = schedule("crossover", market)
+    StrategyRun.objects.bulk_create(
+        StrategyRun(
+            schedule=due, candle_close=NOON - timedelta(minutes=n), engine=FIRST, claimed_at=NOON, status="NO_SIGNAL"
+        )
+        for n in range(1, 600)
+    )
+    Candle.objects.bulk_create(
+        Candle(
+            instrument=market,
+            timeframe="1m",
+            close_time=NOON - timedelta(minutes=n),
+            open=1,
+            high=1,
+            low=1,
+            close=1,
+            volume=1,
+        )
+        for n in range(600)
+    )
+    statement, parameters = _claim_statement(SECOND, NOON)
+    (plan,) = fast.tuples(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", parameters)[0]
+
+    read = [part for part in _parts(plan[0]["Plan"]) if part.get("Alias") == "r"]
+    assert [part["Actual Rows"] * part["Actual Loops"] for part in read] != []
+    assert sum(part["Actual Rows"] * part["Actual Loops"] for part in read) <= (LOOK_BACK / timedelta(minutes=1)) ** 2
+
+
+def _parts(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _parts(part)
