@@ -16,8 +16,8 @@ from signalist.clock import monotonic
 from signalist.engine.loop import Engine
 from signalist.logs import logger, plain_words
 from signalist.risk.connections import accepted, invalidate
-from signalist.venues.base import KeyRights, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
+from signalist.venues.facts import KeyRights, TellsRights
 from tenants.credentials import Said
 from tenants.models import Credential
 
