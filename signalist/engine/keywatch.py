@@ -144,7 +144,7 @@ class KeyWatch:
         if said.refused:
             invalidate(row, said.refused)
         else:
-            accepted(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
+            accepted(row, None if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
 
 
 def _does_not_open(credential: Credential, why: str) -> None:
