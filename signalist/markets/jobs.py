@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from signalist.db import retention
 from signalist.markets.candle_archive import archived
@@ -34,7 +35,9 @@ def retire_candles(now: datetime) -> int:
     signals, trades) names their times and stays."""
     deleted = 0
     kept = {SHORT_LIVED: KEPT} | {code: timedelta(days=days) for code, days in settings.CANDLE_DAYS.items()}
-    for instrument in Instrument.objects.order_by("pk"):
+    # A venue may list thousands, of which few are fed.
+    fed = Exists(Candle.objects.filter(instrument=OuterRef("pk")))
+    for instrument in Instrument.objects.filter(fed).order_by("pk"):
         for code, span in kept.items():
             old = Candle.objects.filter(instrument=instrument, timeframe=code, close_time__lt=now - span)
             keeping = partial(archived, Path(settings.CANDLE_ARCHIVE), instrument, code)
