@@ -55,7 +55,8 @@ class Asking:
     """Of one feed."""
 
     def __init__(self, sources: Sequence[TellsPrices], ear: Ear, clock: Clock, do: Do, routes: Routes) -> None:
-        self.batch = BatchPrices(sources, StoredPrices(do, routes))
+        self._stored = StoredPrices(do, routes)
+        self.batch = BatchPrices(sources, self._stored)
         self._ear, self._clock, self._do = ear, clock, do
         self._rows: list[PriceSource] = []
         self._began: dict[str, Successes] = {}
@@ -70,7 +71,9 @@ class Asking:
                 self._began[each.code] = price_books.counted(each, mine)
 
     async def keep(self) -> None:
-        """Ask whenever a stream is away; once at the beginning, too. Until cancelled."""
+        """Ask whenever a stream is away; once at the beginning, too, with what is stored in mind. Until cancelled."""
+        for ticker in (await self._stored.tickers()).values():
+            self._ear.remembers(ticker)
         while True:
             silent = self._ear.silent_symbols()
             if silent:
