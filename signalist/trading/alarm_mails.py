@@ -71,6 +71,7 @@ def _tell(key: int, email: str, alarms: Sequence[Alarm], names: dict[int, str]) 
         return None
     first, more = news[0], len(news) - MOST_NAMED
     subject = f"{first.title}: {first.about}" if len(news) == 1 and first.about else f"{len(news)} alarms"
+    subject = " ".join(subject.split())  # an account's name is people's, and a header is one line
     named = [(alarm, names[alarm.tenant]) for alarm in news[:MOST_NAMED]]
     address = f"{settings.SITE_ADDRESS.rstrip('/')}/dashboard/"
     text = render_to_string("trading/mails/alarms.txt", {"named": named, "more": more, "address": address})

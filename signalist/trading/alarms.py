@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.events.models import Event
 from signalist.trading.labels import Follower, attach_followers
@@ -33,8 +34,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm. `position` is the key of the one that it is about, with its market and account in words in `about`; None and "" where
-    it is about none that there still is."""
+    """One alarm. `position` is the key of the one that it is about, None where it is about an account as a whole; `about` names the market
+    and the account, or the account."""
 
     event: int
     tenant: int
@@ -54,7 +55,12 @@ def alarms(tenant_id: int, now: datetime) -> list[Alarm]:
 def worded(events: Sequence[Event]) -> list[Alarm]:
     """These events in words, in their order. A constant number of queries."""
     positions = _positions({event.payload["position"] for event in events if event.payload.get("position")})
-    return [_worded(event, positions.get(event.payload.get("position"))) for event in events]
+    ids = {event.payload["account"] for event in events if event.payload.get("account")}
+    accounts = {row.pk: row.name for row in fast.select_ids(Account, sorted(ids))} if ids else {}
+    return [
+        _worded(event, positions.get(event.payload.get("position")), accounts.get(event.payload.get("account"), ""))
+        for event in events
+    ]
 
 
 def _positions(ids: set[int]) -> dict[int | None, Position]:
@@ -63,19 +69,18 @@ def _positions(ids: set[int]) -> dict[int | None, Position]:
     return {row.pk: row for row in rows}
 
 
-def _worded(event: Event, position: Position | None) -> Alarm:
+def _worded(event: Event, position: Position | None, account: str) -> Alarm:
     title, sentence = _WORDS.get(event.kind, (event.kind.replace("_", " ").capitalize(), ""))
     said: dict[str, Any] = {"reason": str(event.payload.get("reason") or "no reason was given").rstrip(".")}
-    about = ""
     if position is not None:
-        about = f"{position.instrument.symbol}, {Follower.of(position.subscription).label}"
-    reason = sentence.format(**said)
+        account = f"{position.instrument.symbol}, {Follower.of(position.subscription).label}"
+    text = sentence.format(**said)
     return Alarm(
         event.pk,
         event.tenant_id or 0,
         event.at,
         title,
-        reason[:1].upper() + reason[1:],
+        text[:1].upper() + text[1:],
         None if position is None else position.pk,
-        about,
+        account,
     )

@@ -10,6 +10,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule
 
+from signalist.accounts.models import Account
 from signalist.clock import utc_now
 from signalist.dashboard.fragments import kill_state
 from signalist.events.outbox import Fact, emit
@@ -73,4 +74,11 @@ def test_an_alarm_is_on_the_dashboard_and_mailed_once_to_those_who_may_stop(clie
     assert run() == "told: 2 people" and mail.outbox[2].subject.endswith("30 alarms")
     assert "Emergency exit. It is closed at market: the stop was refused 3 times." in mail.outbox[2].body
     assert "And 10 more." in mail.outbox[2].body
+
+    with across_tenants("tests"), transaction.atomic():
+        Account.objects.filter(pk=held.account_id).update(name="The\nDesk")
+        payload = {"account": held.account_id, "reason": "its books cannot be kept", "severity": "HIGH"}
+        emit([Fact("account_halted", cast.acme.pk, utc_now(), payload)])
+    assert run() == "told: 2 people" and mail.outbox[4].subject.endswith("The account was halted: The Desk")
+    assert "Desk: The account was halted. Its books cannot be kept." in mail.outbox[4].body
     assert Schedule.objects.get(name="mail alarms").func == f"{mail_alarms.__module__}.{mail_alarms.__name__}"
