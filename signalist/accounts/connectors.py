@@ -44,8 +44,8 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Connector:
     """A venue as a page offers it. `ref_of` tells the account that a key belongs to, or, where a key does not name its account
-    (`names_account`), the key; `venue_with` opens accounts with secrets that come
-    from a function of the account's name at the venue, and with what its engine remembers of the venue."""
+    (`names_account`), the key; `venue_with` opens accounts with secrets that come from a function of the account's name at the venue, and
+    with what its engine remembers of the venue."""
 
     code: str
     name: str

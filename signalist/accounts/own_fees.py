@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from signalist.accounts.models import Account
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import plain
-from signalist.venues.base import FeeRates
+from signalist.venues.facts import FeeRates
 
 LARGEST = Decimal("0.1")
 """A fee above a tenth of an order's value is no fee: it is not believed."""

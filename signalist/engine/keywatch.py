@@ -18,8 +18,8 @@ from signalist.engine.loop import Engine
 from signalist.logs import logger, plain_words
 from signalist.markets.models import Instrument
 from signalist.risk.connections import accepted, invalidate
-from signalist.venues.base import KeyRights, TellsFees, TellsRights
 from signalist.venues.errors import BadCredential, VenueError
+from signalist.venues.facts import KeyRights, TellsFees, TellsRights
 from tenants.credentials import Said
 from tenants.models import Credential
 
@@ -172,7 +172,7 @@ class KeyWatch:
         if said.refused:
             invalidate(row, said.refused)
         else:
-            accepted(row, Said() if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
+            accepted(row, None if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
 
 
 def _offered(account_id: int) -> list[str]:

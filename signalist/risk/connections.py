@@ -125,22 +125,23 @@ def invalidate(credential: Credential, why: str) -> bool:
 
 
 @transaction.atomic
-def accepted(credential: Credential, said: Said) -> bool:
-    """The venue accepts a key; whether that is news. One that may do more than it should by now, or less than it must, stays, for exits and
-    protection; its accounts take no entries until another is in its place, or its rights are put right."""
-    news = credentials.checked(credential, said)
-    if problem := _problem(said.rights):
+def accepted(credential: Credential, said: Said | None) -> bool:
+    """The venue accepts a key, and says what it may do (None: it tells no rights); whether that is news. One that may do more than it
+    should by now, or less than it must, stays, for exits and protection; its accounts take no entries until another is in its place, or
+    its rights are put right."""
+    news = credentials.checked(credential, said or Said())
+    if said is not None and (problem := _problem(said.rights)):
         pause_accounts(credential, f"its key {credential.label!r} {problem}", who=HOUSE)
     return news
 
 
 def _problem(rights: frozenset[str]) -> str:
-    """What is wrong with these rights; "" for nothing, and where a venue tells none."""
+    """What is wrong with these rights; "" for nothing."""
     if rights & FORBIDDEN:
         return (
             "may withdraw money by now; put one in its place that may only read and trade, and delete it at the venue"
         )
-    missing = sorted(NEEDED - rights) if rights else []
+    missing = sorted(NEEDED - rights)
     return (
         f"may not {' and '.join(missing)} any more; give it that right at the venue, or put another in its place"
         if missing

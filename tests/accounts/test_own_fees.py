@@ -21,8 +21,8 @@ from signalist.clock import ReplayClock
 from signalist.engine import keywatch
 from signalist.engine.keywatch import KeyWatch
 from signalist.markets.selectors import forget_instruments
-from signalist.venues.base import FeeRates
 from signalist.venues.errors import NoAnswer
+from signalist.venues.facts import FeeRates
 from signalist.venues.kraken import parse
 from signalist.venues.kraken.symbols import Pairs
 from tenants.models import Credential, Validity

@@ -15,7 +15,7 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic
 from signalist.domain.matching import Bar
 from signalist.domain.orders import OrderStatus
-from signalist.venues.base import HasStream, NetPosition, TellsRights
+from signalist.venues.base import HasStream, NetPosition
 from signalist.venues.errors import (
     BadCredential,
     Busy,
@@ -26,6 +26,7 @@ from signalist.venues.errors import (
     OrderNotOpen,
     Refused,
 )
+from signalist.venues.facts import TellsRights
 from signalist.venues.kraken.account import Key
 from signalist.venues.kraken.parse import read
 from signalist.venues.kraken.protocol import Tier, call_cost, carefully

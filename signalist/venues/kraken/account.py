@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from signalist.clock import monotonic
 from signalist.domain.instruments import Trading
-from signalist.venues.base import AccountFacts, FeeRates, KeyRights, NetPosition
+from signalist.venues.base import NetPosition
 from signalist.venues.errors import BadCredential, NoAnswer, Refused
+from signalist.venues.facts import AccountFacts, FeeRates, KeyRights
 from signalist.venues.kraken import parse
 from signalist.venues.kraken.desk import Desk
 from signalist.venues.kraken.protocol import Closed, NoRight

@@ -17,7 +17,7 @@ from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
 from signalist.domain.orders import Side
 from signalist.domain.timeframes import Timeframe, timeframe
-from signalist.venues.base import FeeRates
+from signalist.venues.facts import FeeRates
 from signalist.venues.kraken import protocol
 from signalist.venues.kraken.symbols import Pair, Pairs, ours
 from signalist.venues.market_data import BookLevel, BookSnapshot, HistoryPage, Ticker

@@ -12,11 +12,8 @@ from typing import Any, TypeVar
 from signalist.clock import monotonic
 from signalist.domain.orders import OrderStatus, OrderType
 from signalist.venues.base import (
-    AccountFacts,
     Ack,
     Balance,
-    FeeRates,
-    KeyRights,
     NetPosition,
     OpenOrder,
     OrderReport,
@@ -24,6 +21,7 @@ from signalist.venues.base import (
     Reports,
 )
 from signalist.venues.errors import Busy, DuplicateOrder, NoAnswer, OrderNotOpen, Refused, VenueError
+from signalist.venues.facts import AccountFacts, FeeRates, KeyRights
 from signalist.venues.kraken import account, many, orders, protocol
 from signalist.venues.kraken.desk import Desk
 from signalist.venues.kraken.many import Ready
