@@ -40,7 +40,8 @@ class LoopbackBench:
         self.server, self.address, self.clock = server, address, clock
         self.terms = server.house.terms
         self.taker_fee, self.maker_fee = self.terms.taker_fee, self.terms.maker_fee
-        self.venue = LoopbackVenue(Client(self.address, self.clock, size=20), secret_of, capabilities)
+        self.client = Client(self.address, self.clock, size=20)
+        self.venue = LoopbackVenue(self.client, secret_of, capabilities)
         self.others: list[LoopbackVenue] = []
         self._opened = 0
         for spec in (PERPETUAL, SPOT):
@@ -114,6 +115,8 @@ class LoopbackBench:
 
     def _minute_later(self) -> None:
         self.clock.advance_to(self.clock.now() + timedelta(minutes=1))
+        # The venue's clock goes with ours: nobody has set one, as the client would think.
+        self.client._epoch = self.client._since_epoch()
 
 
 async def until(holds: Callable[[], bool], within: float = 5.0) -> None:
