@@ -247,9 +247,12 @@ def _on_postgresql() -> bool:
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     """Each test has rows of its own; what a process keeps of instruments and schedules is another test's."""
+    from signalist.markets import adjusting, current_prices
     from signalist.markets.selectors import forget_instruments
     from signalist.strategies.selectors import forget_schedules
 
+    adjusting.forget()
+    current_prices.forget()
     forget_instruments()
     forget_schedules()
 

@@ -100,7 +100,7 @@ def _order(order: Order, fills: list[Fill]) -> Iterator[Difference]:
     computed = {
         "filled": filled,
         "filled_value": sum((f.quantity * f.price for f in fills), ZERO),
-        "fees": sum((f.fee for f in fills), ZERO),
+        "fees": sum((f.cost for f in fills), ZERO),
     }
     yield from _compared(order, computed)
     if order.state is OrderStatus.FILLED and filled < order.quantity:
@@ -114,7 +114,7 @@ def _folded(fills: list[Fill], legs: dict[int, Leg]) -> Holding | None:
     holding: Holding | None = None
     try:
         for fill in fills:
-            fact = FillFact(Side(fill.side), legs[fill.order_id], fill.quantity, fill.price, fill.fee, fill.time)
+            fact = FillFact(Side(fill.side), legs[fill.order_id], fill.quantity, fill.price, fill.cost, fill.time)
             holding = opened(fact) if holding is None else folded(holding, fact)
     except DomainError:
         return None

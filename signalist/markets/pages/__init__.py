@@ -10,9 +10,10 @@ from django.views.decorators.http import require_safe
 
 from signalist.display.charts import spark
 from signalist.display.listing import page_of
+from signalist.display.moments import zone_of
 from signalist.execution.health import present
 from signalist.markets.feed_status import followed
-from signalist.markets.indicators import chosen
+from signalist.markets.indicators import chosen_now
 from signalist.markets.models import Instrument
 from signalist.markets.overview import Glance, glances
 from signalist.markets.pages.candles import shown
@@ -56,12 +57,7 @@ def instrument(request: MemberRequest, key: int) -> HttpResponse:
         "book": book_of(found) if followed(found) else None,
         "running": running_on([key]).get(key, []),
         **shown(
-            found, request.GET.get("timeframe", ""), present(), chosen(request.GET.getlist("with")), _bars(request)
+            found, request.GET, zone_of(request.user.time_zone), present(), chosen_now(request.GET.getlist("with"))
         ),
     }
     return render(request, "markets/instrument.html", context)
-
-
-def _bars(request: MemberRequest) -> int:
-    asked = request.GET.get("bars", "")
-    return int(asked) if asked.isdecimal() and len(asked) < 5 else 0
