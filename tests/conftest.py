@@ -168,6 +168,8 @@ def pytest_configure(config: pytest.Config) -> None:
     examples.load_profile(whole="soak" in config.option.markexpr)
     # A suite asks more in a minute than any person; the tests of the limits turn them on.
     settings.RATE_LIMITED, os.environ["SIGNALIST_RATE_LIMITS"] = False, "false"
+    # Else every page asks for it, once in ten seconds, and counts of queries would depend on which test came first.
+    settings.MARKET_NAME = "Synthetic market"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if not hasattr(config, "workerinput"):
         from tests import templates

@@ -77,6 +77,7 @@ def _closed(positions: Sequence[Position]) -> dict[int, Decimal]:
     """What the closed parts of these positions brought before fees; one query, none without any."""
     fills: dict[int, list[Fill]] = defaultdict(list)
     for fill in fast.select_ids(Fill, sorted(p.pk for p in positions), column="position_id"):
+        assert fill.position_id is not None
         fills[fill.position_id].append(fill)
     told = {
         key: [(Side(f.side), f.quantity, f.price) for f in sorted(found, key=lambda f: (f.time, f.pk))]

@@ -17,7 +17,7 @@ from signalist.events.models import Event
 from signalist.markets.models import Instrument, LatestPrice
 from signalist.markets.selectors import forget_instruments
 from signalist.trading.actions import cancel
-from signalist.trading.models import AccountBalance, AccountDay, Execution, Order, Subscription
+from signalist.trading.models import AccountBalance, AccountDay, Execution, Following, Order, Subscription
 from tests.cast import Cast
 from tests.flows.scene import LONG, SHORT, entry
 from tests.pages.acme import Acme, plain
@@ -343,6 +343,13 @@ def test_an_account_with_real_money_cannot_be_chosen_yet(acme: Acme, desk: Accou
     assert "Real money is not traded here yet." in acme.text(SUBSCRIBE)
     confirm(acme, **filled_in(desk, acme.scene.crossover))
     assert not Subscription.objects.exists()
+    # One that was connected at a server on this machine that speaks as Kraken does.
+    Account.objects.update(is_play_money=True)
+    assert "Real money is not traded here yet." not in acme.text(SUBSCRIBE)
+    Instrument.objects.filter(pk=acme.scene.btc.pk).update(venue="kraken")
+    confirm(acme, **filled_in(desk, acme.scene.crossover))
+    assert Subscription.objects.get().account.is_paper
+    assert Following.objects.get().is_paper, "nobody counts it as a follower with real money"
     acme.scene.books_agree = False
 
 

@@ -135,6 +135,11 @@ def test_real_and_paper_are_recorded_apart(scene: Scene) -> None:
     real, paper = SignalRecord.objects.order_by("is_paper")
     assert (real.is_paper, paper.is_paper) == (False, True)
     assert (real.trades, paper.trades) == (1, 1)
+    with transaction.atomic():
+        played = {trade.account_id: Account(pk=trade.account_id, venue="kraken", is_play_money=True)}
+        fast.write_together(track_record.counted([trade], played))
+    real, paper = SignalRecord.objects.order_by("is_paper")
+    assert (real.trades, paper.trades) == (1, 2), "what was traded at a server with play money is no live record"
     scene.books_agree = False
 
 
