@@ -16,7 +16,7 @@ from django.test import TransactionTestCase
 from hypothesis import is_hypothesis_test
 
 from signalist.engine import garbage
-from tests import emptying, examples
+from tests import emptying, examples, repeats
 from tests.security import redis_server
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ TRIED_ONCE = (
     "tests/audit/test_verify_command.py",
     "tests/backtests/",
     "tests/canary/",
+    "tests/db/test_units.py::test_a_place_that_is_not_passed",
+    "tests/db/test_units.py::test_the_process_is_killed",
     "tests/domain/",
     "tests/sandbox/",
     "tests/simulation/test_command.py",
@@ -46,6 +48,7 @@ TRIED_ONCE = (
     "tests/house/test_files.py",
     "tests/house/test_harness.py",
     "tests/house/test_logs.py",
+    "tests/house/test_repeats.py",
     "tests/house/test_requirements.py",
     "tests/house/test_second_try.py",
     "tests/house/test_settings.py",
@@ -208,14 +211,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where the long suites are asked for, whatever draws examples is one of them, with all of its examples."""
-    if "soak" in item.config.option.markexpr and is_hypothesis_test(getattr(item, "obj", None)):
+    """Where the long suites are asked for, whatever draws examples is one of them, with all of its examples; and on PostgreSQL what
+    otherwise is tried on SQLite alone though it asks a database much."""
+    if "soak" not in item.config.option.markexpr:
+        return
+    if is_hypothesis_test(getattr(item, "obj", None)) or (_on_postgresql() and repeats.is_one(item.nodeid)):
         item.add_marker("soak")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about the other database, and the long suites unless a marker expression asks for something."""
-    on_postgresql = settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"
+    on_postgresql = _on_postgresql()
     left_out = [] if on_postgresql else ["postgresql"]
     if not config.option.markexpr:
         left_out += ["soak", "browser"]
@@ -223,7 +229,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out.append("redis")
     leaving = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
     if on_postgresql and not config.option.markexpr:
-        leaving += [item for item in items if item.nodeid.startswith(TRIED_ONCE)]
+        leaving += [i for i in items if i.nodeid.startswith(TRIED_ONCE) or repeats.is_one(i.nodeid)]
     if leaving:
         config.hook.pytest_deselected(items=leaving)
         left = set(leaving)
@@ -234,6 +240,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Thousands of tests and all that they import stay to the end: no look for cycles goes through them again, as in the engine."""
     garbage.look_seldom()
+
+
+def _on_postgresql() -> bool:
+    return bool(settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql")
 
 
 @pytest.fixture(autouse=True)
