@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from signalist.accounts.own_fees import with_own_fees
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
@@ -203,7 +204,7 @@ def _request(
     execution: Execution, known: Picture, book: AccountBook, replaced: Mapping[int, instructions.Replaced]
 ) -> EntryRequest | Denied:
     subscription = execution.subscription
-    spec = known.spec(subscription.instrument_id)
+    spec = with_own_fees(book.account, known.spec(subscription.instrument_id))
     if book.balance is None:
         return Denied("balance_unknown", {})
     if book.account.currency != spec.quote:

@@ -279,9 +279,11 @@ def _count_looks(ids: Sequence[int], accounts: dict[int, Account], sessions: Ses
         if order.looks >= abilities.looks:
             move(order, OrderStatus.REJECTED, now, "the venue never received it")
         else:
+            if order.cancel_wanted:
+                order.setbacks = 0  # its cancel was due as well: it goes next, or looks would put it off time and again
             order.not_before = now + doubts.pause(order, abilities.look_interval, now)
     given_up = [order for order in orders if order.state.is_final]
-    fast.update(orders, ORDER_STATE)
+    fast.update(orders, (*ORDER_STATE, "setbacks"))
     release_reservations([order for order in given_up if order.leg == Leg.ENTRY])
     stop_tries.look_after(given_up, now)
     return orders

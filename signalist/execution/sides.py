@@ -10,13 +10,16 @@ from decimal import Decimal
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.domain.money import ZERO
+from signalist.domain.orders import Side
+from signalist.domain.positions import closed_gross
+from signalist.domain.signals import Direction
 from signalist.execution import leases
 from signalist.markets.selectors import instruments
 from signalist.trading import dust
 from signalist.trading.comparing import Books
 from signalist.trading.discrepancies import AccountLook
 from signalist.trading.fees import taken_elsewhere
-from signalist.trading.models import STILL_ACTIVE, AccountBalance, Order, Position, Trade
+from signalist.trading.models import STILL_ACTIVE, AccountBalance, Fill, Order, Position, Trade
 from signalist.trading.noting import foreign_sums, standing
 
 
@@ -33,6 +36,7 @@ def books_of(
         orders[order.account_id].append(order)
     for position in fast.select_ids(Position, ids, "is_open", column="account_id"):
         positions[position.account_id].append(position)
+    closed = _closed([p for found in positions.values() for p in found if p.exit_quantity])
     pieces = dust.pieces(ids)
     left = dust.sums(pieces)
     cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, ids, column="account_id")}
@@ -60,12 +64,26 @@ def books_of(
                 look=looks.get(key),
                 foreign=foreign,
                 earned=earned.get(key, ZERO),
+                closed=closed,
                 elsewhere=elsewhere,
                 currency=accounts[key].currency,
             ),
         )
         for key in ids
     }
+
+
+def _closed(positions: Sequence[Position]) -> dict[int, Decimal]:
+    """What the closed parts of these positions brought before fees; one query, none without any."""
+    fills: dict[int, list[Fill]] = defaultdict(list)
+    for fill in fast.select_ids(Fill, sorted(p.pk for p in positions), column="position_id"):
+        assert fill.position_id is not None
+        fills[fill.position_id].append(fill)
+    told = {
+        key: [(Side(f.side), f.quantity, f.price) for f in sorted(found, key=lambda f: (f.time, f.pk))]
+        for key, found in fills.items()
+    }
+    return {p.pk: closed_gross(Direction(p.direction), told.get(p.pk, [])) for p in positions}
 
 
 def _worth(pieces: Sequence[Position], left: Mapping[int, Decimal], look: AccountLook | None) -> Decimal:

@@ -14,7 +14,7 @@ from typing import Any
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.money import plain
+from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.execution import held_exits
 from signalist.trading import naming, noting, stop_tries
@@ -201,5 +201,5 @@ def store_looks(looks: Sequence[AccountLook]) -> None:
 
 
 def _base(total: Decimal, books: Books) -> Decimal:
-    open_part = Books(books.cursor, (), books.positions, books.symbols, (), None, {}, elsewhere=books.elsewhere)
+    open_part = replace(books, orders=(), standing=(), look=None, earned=ZERO)
     return total - booked(open_part)

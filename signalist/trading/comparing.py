@@ -42,8 +42,9 @@ class Snapshot:
 class Books:
     """Our side of one account. `orders` are active, `named` those that the snapshot names; `foreign` is by difference what strangers'
     fills come to; `earned` what trades brought since the last look that agreed; `dust` is by symbol what we gave up and the venue holds,
-    `worth` what it cost: where the venue nets it with a position, it books a result of it that no trade of ours has; `elsewhere` is by
-    position what of its fees was not taken of the account's money, which is in `currency`."""
+    `worth` what it cost: where the venue nets it with a position, it books a result of it that no trade of ours has. `closed` is by
+    position what its closed part brought before fees, for those that are closed in part; `elsewhere` what of its fees was not taken of
+    the account's money, which is in `currency`."""
 
     cursor: str
     orders: Sequence[Order]
@@ -56,6 +57,7 @@ class Books:
     dust: Mapping[str, Decimal] = field(default_factory=dict)
     worth: Decimal = ZERO
     named: Mapping[str, Order] = field(default_factory=dict)
+    closed: Mapping[int, Decimal] = field(default_factory=dict)
     elsewhere: Mapping[int, Decimal] = field(default_factory=dict)
     currency: str = ""
 
@@ -301,7 +303,7 @@ def _is_less(theirs: Decimal, ours: Decimal) -> bool:
 
 def booked(books: Books) -> Decimal:
     """What trades since `base` was taken, and the closed part of open positions, brought after fees."""
-    held = (p.holding().net + books.elsewhere.get(p.pk, ZERO) for p in books.positions)
+    held = (books.closed.get(p.pk, ZERO) - p.fees + books.elsewhere.get(p.pk, ZERO) for p in books.positions)
     return books.earned + sum(held, ZERO)
 
 

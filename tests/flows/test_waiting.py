@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -138,6 +139,27 @@ def test_an_exit_waits_for_a_stop_in_doubt_ten_seconds_and_then_takes_what_is_th
     assert world.net(theo) == 0
     (told,) = world.events("exit_overtakes")
     assert (told["order"], told["severity"]) == (world.order(theo, "EXIT").pk, "HIGH")
+
+
+def test_looks_that_find_nothing_put_no_cancel_off_that_an_exit_waits_for(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.minute()
+    world.venue.capabilities = replace(world.venue.capabilities, looks=9, look_interval=3.0)
+    world.venue.refuses(NoAnswer("Down."), "reports", times=500)
+    world.venue.says(None, "look_up", times=500)
+    world.venue.refuses(Busy("Too many.", after=4.0), "cancel", leg="STOP")
+    world.starts_again()
+    actions.flatten(theo.account, "flat", "out of here", world.clock.now())
+    world.settle()
+    world.later(5)
+    world.poll()
+    world.venue.calls.clear()
+    world.later(7)
+    world.poll()
+    asked = world.venue.asked("look_up", "cancel", "place")
+    assert asked.index(("look_up", "STOP")) < asked.index(("cancel", "STOP")) < asked.index(("place", "EXIT"))
+    assert (world.orders(theo, "STOP")[0].status, world.events("exit_overtakes")) == ("CANCELLED", [])
 
 
 def test_a_cancel_of_what_is_in_doubt_lets_the_exit_go_at_once(world: Scene) -> None:
