@@ -189,7 +189,7 @@ class Engine:
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self.database(lambda: look_at_bare(self.clock.now(), self.id))
         if await self.database(lambda: tell_held(self.clock.now(), self.id)):
-            log.error("exits_held", engine=str(self.id))
+            log.warning("exits_held", engine=str(self.id))
         await self.running.adopt(self.id, {self.id})
         if self._patient:
             self.calls.dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))
