@@ -44,9 +44,12 @@ if settings.WEB:
 # Which regions of pages are pushed, and what changes them. Only here may the sockets and the pages' own functions meet.
 ORDERS = frozenset({"order_answered", "order_dropped", "order_filled", "order_turned_up", "order_never_arrived"})
 HOLDINGS = ORDERS | {"position_opened", "trade_closed", "emergency_exit", "account_halted", "instruction_given"}
-STOPS = frozenset({"account_halted", "emergency_exit", "kill_switched"}) | {
-    f"difference_{became}" for became in ("found", "gone", "resolved", "kept", "answered")
-}
+ALARMS = frozenset({"account_halted", "books_differ", "emergency_exit", "exit_overtakes", "protection_blind"})
+STOPS = (
+    ALARMS
+    | {"kill_switched"}
+    | {f"difference_{became}" for became in ("found", "gone", "resolved", "kept", "answered")}
+)
 FOLLOWING = frozenset(
     {"subscribed", "subscription_paused", "subscription_resumed", "subscription_changed", "subscription_cancelled"}
 )

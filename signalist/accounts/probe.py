@@ -10,8 +10,9 @@ from types import MappingProxyType
 from signalist.accounts.connectors import FORBIDDEN, NEEDED, Connector
 from signalist.clock import SystemClock
 from signalist.logs import plain_words
-from signalist.venues.base import Balance, KeyRights, Session, TellsFacts, TellsRights
+from signalist.venues.base import Balance, Session
 from signalist.venues.errors import BadCredential, VenueError
+from signalist.venues.facts import KeyRights, TellsFacts, TellsRights
 from signalist.venues.transport.supplies import of_this_process
 
 WITHIN = 8.0

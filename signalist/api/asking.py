@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Q
 from django.http import Http404, HttpRequest
@@ -58,11 +58,12 @@ def moment_of(request: HttpRequest, name: str) -> datetime | None:
     given = request.GET.get(name, "")
     try:
         moment = datetime.fromisoformat(given) if given else None
-    except ValueError:
-        moment = None
-    if given and (moment is None or moment.tzinfo is None):
+        there = None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last day there is are another day elsewhere
+        there = None
+    if given and there is None:
         raise Refusal(400, "bad_request", f"{name} is a time in ISO 8601 with its zone, such as 2026-01-05T12:00:00Z.")
-    return moment
+    return there
 
 
 def offset_of(request: HttpRequest, most: int) -> int:

@@ -10,6 +10,7 @@ from signalist.execution.health import engine_health, health, present
 from signalist.markets.models import Instrument
 from signalist.markets.overview import last_prices
 from signalist.risk.restraints import restraints
+from signalist.trading.alarms import alarms
 from signalist.trading.marked_positions import PositionBook
 from signalist.trading.open_differences import open_differences
 from signalist.trading.open_positions import open_positions
@@ -39,9 +40,14 @@ def engine_status(tenant_id: int) -> dict[str, Any]:
 def kill_state(tenant_id: int) -> dict[str, Any]:
     """Context of `regions/kill-state.html`."""
     engine = engine_health()
-    kill = selectors.kill_state(books(present(engine), PositionBook((), (), 0)))
-    over_all = restraints([tenant_id]).over_all
-    return {"engine": engine, "kill": kill, "over_all": over_all, "differences": open_differences()}
+    now = present(engine)
+    return {
+        "engine": engine,
+        "kill": selectors.kill_state(books(now, PositionBook((), (), 0))),
+        "over_all": restraints([tenant_id]).over_all,
+        "differences": open_differences(),
+        "alarms": alarms(tenant_id, now),
+    }
 
 
 def prices() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from signalist.dashboard.example import example
 from signalist.dashboard.selectors import Standing
 from signalist.execution.health import engine_health, health, present
 from signalist.risk.restraints import restraints
+from signalist.trading.alarms import alarms
 from signalist.trading.decisions import recent_decisions
 from signalist.trading.models import Subscription
 from signalist.trading.open_differences import open_differences
@@ -51,6 +52,7 @@ def dashboard(request: MemberRequest) -> HttpResponse:
         "kill": selectors.kill_state(found.books),
         "over_all": restraints([request.tenant.pk]).over_all,
         "differences": open_differences(),
+        "alarms": alarms(request.tenant.pk, now),
         "book": found.held,
         "decisions": recent_decisions(),
         "health": health(now, engine),

@@ -15,8 +15,9 @@ from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic, utc_now
 from signalist.engine.loop import Engine
 from signalist.logs import logger, plain_words
-from signalist.venues.base import Session, TellsFacts, TellsRights
+from signalist.venues.base import Session
 from signalist.venues.errors import VenueError
+from signalist.venues.facts import TellsFacts, TellsRights
 
 log = logger(__name__)
 

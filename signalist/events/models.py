@@ -21,7 +21,10 @@ class WritingTransaction(Func):
 
 
 class Event(models.Model):
-    """A fact, past tense (`order_filled`). `tenant_id` is a plain column, null for facts that belong to nobody (a closed candle)."""
+    """A fact, past tense (`order_filled`). `tenant_id` is a plain column, null for facts that belong to nobody (a closed candle).
+
+    `is_alarm`: somebody must know soon; its payload's `severity` is HIGH.
+    """
 
     tenant_policy: ClassVar[str] = "tenant_id = {tenant} OR tenant_id IS NULL"
     append_only: ClassVar[bool] = True
@@ -34,11 +37,15 @@ class Event(models.Model):
     version = models.PositiveSmallIntegerField(default=1)
     payload = models.JSONField(default=dict)
     at = models.DateTimeField()
+    is_alarm = models.BooleanField(default=False)
 
     objects: ClassVar[models.Manager[Self]] = ScopedManager()
 
     class Meta:
-        indexes = [models.Index(fields=["xid", "id"], name="event_commit_order")]
+        indexes = [
+            models.Index(fields=["xid", "id"], name="event_commit_order"),
+            models.Index(fields=["tenant_id", "-id"], condition=models.Q(is_alarm=True), name="event_alarms"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"

@@ -14,6 +14,8 @@ from signalist.db.scope import tenant_behind_the_door
 from signalist.events.models import Event
 
 CHANNEL = "signalist_events"
+HIGH = "HIGH"
+"""The `severity` in the payload of what somebody must know soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +42,10 @@ def prepared(facts: Sequence[Fact]) -> Insert:
         raise RuntimeError("Behind the door of one tenant only its own events are written.")
     # The database folds the notifications of a transaction into one, sent at its commit.
     notify = f"RETURNING pg_notify('{CHANNEL}', '')" if on_postgresql() else ""
-    return Insert([new(Event, tenant_id=f.tenant_id, kind=f.kind, payload=f.payload, at=f.at) for f in facts], notify)
+    return Insert([_row(fact) for fact in facts], notify)
+
+
+def _row(fact: Fact) -> Event:
+    said = fact.payload
+    is_alarm = said.get("severity") == HIGH
+    return new(Event, tenant_id=fact.tenant_id, kind=fact.kind, payload=said, at=fact.at, is_alarm=is_alarm)

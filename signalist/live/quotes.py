@@ -58,9 +58,8 @@ class Quotes:
     async def follow(self, socket: Socket, instrument_ids: Collection[int]) -> None:
         """The page shows the prices of these markets now; what is known of them is sent."""
         wanted = frozenset(sorted(instrument_ids)[: self.most_each])
-        if wanted - self._shapes.keys():
-            found = await self._threads.run(_shapes, wanted)
-            self._shapes |= found
+        if wanted:
+            self._take(await self._threads.run(_shapes, wanted))
         if socket.closing.done() or not socket.is_there:
             return
         self.leave(socket)
@@ -69,6 +68,12 @@ class Quotes:
             self._followers.setdefault(key, set()).add(socket)
         self._owed[socket] = {key: self._told[key] for key in self._follows[socket] if key in self._told}
         self._moved.set()
+
+    def _take(self, shapes: dict[int, Shape]) -> None:
+        """What is drawn from now on has these; a venue may have changed its steps."""
+        for key in [key for key, shape in shapes.items() if self._shapes.get(key) != shape]:
+            self._shapes[key] = shapes[key]
+            self._looks.pop(key, None)
 
     def leave(self, socket: Socket) -> None:
         """The page is closed, or follows others."""
@@ -159,5 +164,6 @@ class Quotes:
 
 
 def _shapes(instrument_ids: frozenset[int]) -> dict[int, Shape]:
-    """The tick and the quote currency of each. One query."""
-    return {key: (each.tick, each.quote) for key, each in instruments(instrument_ids).items()}
+    """The tick and the quote currency of each. One query, none where they were read within the minute."""
+    known = instruments(instrument_ids)
+    return {key: (known[key].tick, known[key].quote) for key in instrument_ids if key in known}

@@ -55,20 +55,25 @@ class Asking:
     """Of one feed."""
 
     def __init__(self, sources: Sequence[TellsPrices], ear: Ear, clock: Clock, do: Do, routes: Routes) -> None:
-        self.batch = BatchPrices(sources, StoredPrices(do, routes))
+        self._stored = StoredPrices(do, routes)
+        self.batch = BatchPrices(sources, self._stored)
         self._ear, self._clock, self._do = ear, clock, do
         self._rows: list[PriceSource] = []
         self._began: dict[str, Successes] = {}
         self._shown: list[tuple[int, int]] = []
 
     def begin(self, row: FeedSource) -> None:
-        """Go on with the counts that are stored. For the database's thread."""
+        """Go on with the counts that are stored, also those of an engine that fed meanwhile. For the database's thread."""
         self._rows = price_books.sources_of(row, [source.code for source in self.batch.sources])
-        if not self._began:
-            self._began = {each.code: price_books.counted(each) for each in self._rows}
+        for each in self._rows:
+            began, mine = self._began.get(each.code), self.batch.successes.get(each.code, Successes())
+            if began is None or began.requests + mine.requests < each.requests:
+                self._began[each.code] = price_books.counted(each, mine)
 
     async def keep(self) -> None:
-        """Ask whenever a stream is away; once at the beginning, too. Until cancelled."""
+        """Ask whenever a stream is away; once at the beginning, too, with what is stored in mind. Until cancelled."""
+        for ticker in (await self._stored.tickers()).values():
+            self._ear.remembers(ticker)
         while True:
             silent = self._ear.silent_symbols()
             if silent:

@@ -8,8 +8,7 @@ from django.db import models
 class FeedSource(models.Model):
     """A venue's public side as this installation is fed from it: one engine holds it, until `held_until`, under the number `token`.
 
-    `ahead_ms` is by how much the venue's clock is ahead of ours at least; positive means that ours is late,
-    negative that it is ahead.
+    `ahead_ms` is by how much the venue's clock is ahead of ours at least; positive means that ours is late, negative that it is ahead.
     """
 
     code = models.CharField(max_length=20, unique=True)

@@ -17,21 +17,31 @@ REMEMBERED = 24 * 3600
 
 
 def have_staff_told(code: str, standing: str, why: str, since: str) -> None:
-    """Leave it to a worker. `since` is when it began, so that each is told by itself."""
-    async_task(JOB, code, standing, why, since, task_name=f"feed {standing}")
+    """Leave it to a worker, who tries again where mail fails. `since` is when it began, so that each is told by itself."""
+    async_task(JOB, code, standing, why, since, task_name=f"feed {standing}", ack_failure=False)
 
 
 def tell_staff(code: str, standing: str, why: str, since: str) -> str:
-    """Mail it to everybody who looks after the installation; in words, what was done."""
-    if not cache.add(f"feed-told:{code}:{standing}:{since}", True, REMEMBERED):
-        return "told before"
-    people = User.objects.filter(is_staff=True, is_active=True).order_by("pk").values_list("email", flat=True)
+    """Mail it to everybody who looks after the installation, each once; in words, what was done. Raises what the mail server does, when
+    everybody else was told, so that the job is tried again for those who were not."""
     name, has_failed = name_of(code), standing == "failed"
     subject = f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}the feed from {name} {'has failed' if has_failed else 'is back'}"
     address = f"{settings.SITE_ADDRESS.rstrip('/')}/markets/feeds/"
     text = render_to_string(
         "markets/mails/feed.txt", {"name": name, "standing": standing, "why": why, "address": address}
     )
-    for email in people:
-        send_mail(subject, text, None, [email], fail_silently=True)
-    return f"told: {len(people)} people"
+    told, failure = 0, None
+    people = User.objects.filter(is_staff=True, is_active=True).order_by("pk")
+    for key, email in people.values_list("pk", "email"):
+        said = f"feed-told:{code}:{standing}:{since}:{key}"
+        if not cache.add(said, True, REMEMBERED):
+            continue
+        try:
+            send_mail(subject, text, None, [email])
+            told += 1
+        except OSError as error:
+            cache.delete(said)
+            failure = error
+    if failure is not None:
+        raise failure
+    return f"told: {told} people" if told else "nobody is left to be told"

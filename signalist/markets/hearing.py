@@ -129,6 +129,12 @@ class Ear:
         """A price for which `source` was asked."""
         self._priced(ticker, self._clock.now(), source)
 
+    def remembers(self, ticker: Ticker) -> None:
+        """A price that was stored before this process began: what is told without its time is no older."""
+        before = self._board.quotes.get(ticker.symbol)
+        if ticker.at is not None and (before is None or before.at < ticker.at):
+            self._board.put(ticker.symbol, Quote(ticker.last, ticker.at, monotonic()))
+
     def fell_back(self, symbol: str, source: str) -> None:
         """Nobody tells this market's price: what is shown is from `source`, and old."""
         if (market := self._markets.get(symbol)) is not None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from signalist.db import retention
 from signalist.domain.timeframes import TIMEFRAMES
@@ -41,7 +42,9 @@ def retire_candles(now: datetime) -> int:
     signals, trades) names their times and stays."""
     deleted = 0
     kept = {frame.code: adjusted(f"keep.{frame.code}") for frame in TIMEFRAMES}
-    for instrument in Instrument.objects.order_by("pk"):
+    # A venue may list thousands, of which few are fed.
+    fed = Exists(Candle.objects.filter(instrument=OuterRef("pk")))
+    for instrument in Instrument.objects.filter(fed).order_by("pk"):
         for code, days in kept.items():
             if days == FOR_EVER:
                 continue

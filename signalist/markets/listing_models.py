@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.db import models
+
+from signalist.display.numbers import percent
 
 
 class VenueListing(models.Model):
@@ -54,3 +58,23 @@ class InstrumentChange(models.Model):
             "trading": "trading there",
         }
         return words.get(self.name, self.name.replace("_", " "))
+
+    @property
+    def before_word(self) -> str:
+        """What it was, for people."""
+        return self._word(self.before)
+
+    @property
+    def after_word(self) -> str:
+        """What it is since then, for people."""
+        return self._word(self.after)
+
+    def _word(self, said: str) -> str:
+        if said and self.name.endswith("_fee"):
+            return percent(Decimal(said))
+        return trading_word(said) if self.name == "trading" else said
+
+
+def trading_word(code: str) -> str:
+    """What may be done in a market, for people."""
+    return {"online": "Open", "closed": "Halted"}.get(code, code.replace("_", " ").capitalize())

@@ -76,8 +76,10 @@ class ListingKeeper:
             await self._do(lambda: listings.not_heard(code, why, self._clock.now()))
             return None
         if not specs:
+            # It has no list of its own, and an empty one says nothing of those that we know; but who has asked for it is answered.
+            await self._do(lambda: listings.not_heard(code, "It names no markets.", self._clock.now()))
             self._due = monotonic() + EVERY
-            return None  # it has no list of its own, and an empty one says nothing of those that we know
+            return None
         kept: Kept = await self._do(lambda: listings.keep_listing(code, specs, self._clock.now()))
         self._due = monotonic() + EVERY
         if kept.changed or kept.gone or kept.problem:

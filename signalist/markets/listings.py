@@ -6,7 +6,7 @@ that follow this one's prices (the paper venue's, say) follow its steps, minimum
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -59,14 +59,15 @@ def keep_listing(code: str, specs: Iterable[InstrumentSpec], now: datetime) -> K
     """Bring what the venue `code` lists into the books, in a constant number of queries. What is new is stored and not offered.
 
     A list of less than half of what the one before it named is believed as to what it names; what is missing from it counts as gone
-    only where the next list says so, too.
+    only where the next list says so, too. A market whose rules our books cannot hold any more is traded on by those that they have.
     """
-    listed = {spec.symbol: spec for spec in specs if _fits(spec)}
+    listed = {spec.symbol: spec for spec in specs}
     kept, changes = Kept(), list[InstrumentChange]()
     with transaction.atomic():
         listing, _ = VenueListing.objects.select_for_update().get_or_create(code=code)
         known = {row.symbol: row for row in Instrument.objects.filter(venue=code).order_by("pk")}
-        made = [_made(code, spec, now) for symbol, spec in sorted(listed.items()) if symbol not in known]
+        fresh = [spec for symbol, spec in sorted(listed.items()) if symbol not in known and _fits(spec)]
+        made = [_made(code, spec, now) for spec in fresh]
         fast.insert(made, returning=True)
         kept.made = [row.symbol for row in made]
         changed = [
@@ -80,7 +81,8 @@ def keep_listing(code: str, specs: Iterable[InstrumentSpec], now: datetime) -> K
                 _set_trading(row, Trading.DELISTED, now, changes)
             kept.gone = [row.symbol for row in gone]
             changed += gone
-        changed += _follow(code, listed, {row.symbol: row for row in changed}, now, changes)
+        delisted = {symbol for symbol, row in known.items() if row.trading == Trading.DELISTED}
+        changed += _follow(code, listed, delisted, now, changes)
         fast.update(changed, _WRITTEN)
         fast.insert(changes)
         listing.tried_at = listing.heard_at = now
@@ -155,7 +157,7 @@ def _take(
 ) -> bool:
     """Take over what the venue says of an instrument; whether anything of it is new."""
     before = len(changes)
-    for name in names:
+    for name in names if _fits(spec) else ():
         said = getattr(spec, name)
         said = said.value if name == "kind" else said
         if said is not None and said != getattr(row, name):
@@ -174,7 +176,7 @@ def _set_trading(row: Instrument, trading: Trading, now: datetime, changes: list
 def _follow(
     code: str,
     listed: Mapping[str, InstrumentSpec],
-    changed: Mapping[str, Instrument],
+    delisted: Container[str],
     now: datetime,
     changes: list[InstrumentChange],
 ) -> list[Instrument]:
@@ -186,7 +188,7 @@ def _follow(
         if symbol in listed:
             if _take(row, listed[symbol], STEPS, now, changes):
                 found.append(row)
-        elif symbol in changed and row.trading != Trading.DELISTED:
+        elif symbol in delisted and row.trading != Trading.DELISTED:
             _set_trading(row, Trading.DELISTED, now, changes)
             found.append(row)
     return found

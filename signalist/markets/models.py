@@ -9,7 +9,7 @@ from signalist.domain.candles import Candle as CandleValue
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
 from signalist.markets.depth_models import BookShot, DepthWish  # noqa: F401  # Django looks for models here
 from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource, PriceSource  # noqa: F401  # Django looks for models here
-from signalist.markets.listing_models import InstrumentChange, VenueListing  # noqa: F401  # likewise
+from signalist.markets.listing_models import InstrumentChange, VenueListing, trading_word  # noqa: F401  # likewise
 from signalist.markets.setting_models import MarketSetting  # noqa: F401  # likewise
 from signalist.markets.stream_models import StreamSession  # noqa: F401  # likewise
 
@@ -56,7 +56,7 @@ class Instrument(models.Model):
     @property
     def trading_word(self) -> str:
         """What may be done in it, for people."""
-        return {"online": "Open", "closed": "Halted"}.get(self.trading, self.trading.replace("_", " ").capitalize())
+        return trading_word(self.trading)
 
     def spec(self) -> InstrumentSpec:
         """The instrument as the pure core knows it."""

@@ -25,9 +25,9 @@ def sources_of(source: FeedSource, codes: Sequence[str]) -> list[PriceSource]:
     return [there[code] for code in codes]
 
 
-def counted(row: PriceSource) -> Successes:
-    """What was counted before."""
-    return Successes(row.requests, row.failed, row.asked, row.got)
+def counted(row: PriceSource, mine: Successes) -> Successes:
+    """What was counted by others: all that the row says but for what this process has counted (`mine`)."""
+    return Successes(row.requests - mine.requests, row.failed - mine.failed, row.asked - mine.asked, row.got - mine.got)
 
 
 def count(row: PriceSource, began: Successes, now: Successes, at: datetime) -> None:

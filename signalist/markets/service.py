@@ -232,15 +232,19 @@ class MarketService:
         row, now = self.row, self._clock.now()
         before = row.standing
         standing = self._ear.standing(row, now)
-        if asked := self.asking.news():
-            await self._do(lambda: price_books.keep_up(asked))
         changed = [
             feed
             for symbol, market in self.markets.items()
             for feed in market.news(standing[symbol], now, waits=self._filler.waits_for(symbol))
         ]
         told = row.standing if row.standing != before and "failed" in (row.standing, before) else ""
-        await self._do(lambda: feed_books.keep_up(row, changed, told, now))
+        try:
+            await self._do(lambda: feed_books.keep_up(row, changed, told, now))
+        except (OperationalError, InterfaceError):
+            row.standing = before  # as it is stored: what somebody must know is told by the next round
+            raise
+        if asked := self.asking.news():
+            await self._do(lambda: price_books.keep_up(asked))
 
     async def _do(self, function: Callable[[], T]) -> T:
         return await self._database(function)  # type: ignore[return-value]  # what it runs says what it returns

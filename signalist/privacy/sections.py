@@ -155,7 +155,9 @@ SECTIONS = (
     Section(
         "fills",
         lambda tenant, user: Fill.objects.filter(tenant_id=tenant),
-        _columns("side quantity price fee fee_currency time", id="venue_fill_id", order="order__client_order_id"),
+        _columns(
+            "side quantity price fee fee_currency booked_fee time", id="venue_fill_id", order="order__client_order_id"
+        ),
         RECORDS,
     ),
     Section(

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from signalist.accounts.connectors import FORBIDDEN, NEEDED
+from signalist.accounts.connectors import FORBIDDEN, NEEDED, play_money_venues
 from signalist.accounts.models import Account, AccountState
 from signalist.accounts.probe import Probed
 from signalist.clock import utc_now
@@ -66,6 +66,7 @@ def _opened(tenant_id: int, venue: str, label: str, probed: Probed, credential: 
                 venue_ref=probed.ref,
                 currency=probed.balance.currency,
                 credential=credential,
+                is_play_money=venue in play_money_venues(),
             )
     except IntegrityError:
         raise Elsewhere("This account is connected in another workspace. Disconnect it there first.") from None
@@ -97,6 +98,11 @@ def _may_open(account: Account, probed: Probed) -> bool:
 
 
 def _same_money(account: Account, probed: Probed) -> None:
+    if account.is_paper != (account.venue in play_money_venues()):
+        was = "play money" if account.is_paper else "real money"
+        raise Elsewhere(
+            f"{account.name} was connected where {was} is traded, and is not moved: connect another account."
+        )
     if account.currency != probed.balance.currency:
         raise Elsewhere(
             f"{account.name} is counted in {account.currency}, and this key was tried for {probed.balance.currency}: "
@@ -119,22 +125,23 @@ def invalidate(credential: Credential, why: str) -> bool:
 
 
 @transaction.atomic
-def accepted(credential: Credential, said: Said) -> bool:
-    """The venue accepts a key; whether that is news. One that may do more than it should by now, or less than it must, stays, for exits and
-    protection; its accounts take no entries until another is in its place, or its rights are put right."""
-    news = credentials.checked(credential, said)
-    if problem := _problem(said.rights):
+def accepted(credential: Credential, said: Said | None) -> bool:
+    """The venue accepts a key, and says what it may do (None: it tells no rights); whether that is news. One that may do more than it
+    should by now, or less than it must, stays, for exits and protection; its accounts take no entries until another is in its place, or
+    its rights are put right."""
+    news = credentials.checked(credential, said or Said())
+    if said is not None and (problem := _problem(said.rights)):
         pause_accounts(credential, f"its key {credential.label!r} {problem}", who=HOUSE)
     return news
 
 
 def _problem(rights: frozenset[str]) -> str:
-    """What is wrong with these rights; "" for nothing, and where a venue tells none."""
+    """What is wrong with these rights; "" for nothing."""
     if rights & FORBIDDEN:
         return (
             "may withdraw money by now; put one in its place that may only read and trade, and delete it at the venue"
         )
-    missing = sorted(NEEDED - rights) if rights else []
+    missing = sorted(NEEDED - rights)
     return (
         f"may not {' and '.join(missing)} any more; give it that right at the venue, or put another in its place"
         if missing

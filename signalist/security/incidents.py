@@ -158,7 +158,7 @@ def open_incident(
             details={"kind": kind, "severity": severity, "response": response.value},
         )
         if user is not None:
-            async_task(_NOTICE, incident.pk)
+            async_task(_NOTICE, incident.pk, ack_failure=False)  # where mail fails it is tried again
     return incident
 
 

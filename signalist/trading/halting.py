@@ -21,4 +21,4 @@ def halted(account: Account, reason: str, now: datetime) -> Fact | None:
     if (account.state, account.state_reason) == before:
         return None
     house_halted.send(sender=Account, account=account, before=before[0], now=now)
-    return Fact("account_halted", account.tenant_id, now, {"account": account.pk, "reason": reason})
+    return Fact("account_halted", account.tenant_id, now, {"account": account.pk, "reason": reason, "severity": "HIGH"})

@@ -17,11 +17,9 @@ from signalist.db.wakes import ring_on_commit
 from signalist.domain.money import ZERO, plain, settle
 from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.signals import Direction, Levels, levels_error
-from signalist.markets.models import Instrument
-from signalist.markets.overview import FRESH_WITHIN
-from signalist.markets.selectors import latest_prices
 from signalist.trading.commands import command, same_command, told
-from signalist.trading.models import ACTIVE_ORDER, Instruction, InstructionKind, Order, Position
+from signalist.trading.level_actions import check_entered, move_level
+from signalist.trading.models import Instruction, InstructionKind, Order, Position
 from signalist.trading.terms import Refused
 from signalist.trading.tickets import check_levels, check_quantity, decision_due
 from tenants.models import User
@@ -87,7 +85,7 @@ def cancel_order(order: Order, key: str, now: datetime, by: User | None, reason:
         if row.leg == Leg.STOP:
             raise Refused("", "A stop is not taken away while its position is open; move it, or close the position.")
         if row.leg == Leg.TARGET and row.position is not None:
-            _check_entered(row.position)  # the next fill of its entry would bring it back
+            check_entered(row.position)  # the next fill of its entry would bring it back
         instruction, _ = command(
             InstructionKind.CANCEL, account, key, reason, now, by, order=row, subscription_id=row.subscription_id
         )
@@ -137,7 +135,7 @@ def modify_order(
         if not can_modify(row):
             raise Refused("", "This order cannot be changed now.")
         if Leg(row.leg).protects:
-            return _move_level(account, row, change, key, now, by, reason)
+            return move_level(account, row, change.trigger, key, now, by, reason)
         return _change_entry(account, row, change, key, now, by, reason, amends, approved)
 
 
@@ -218,84 +216,6 @@ def _levels_of(row: Order) -> Levels:
     """The stop and target that go with an entry: its position's, where it has one already."""
     held = row.position
     return Levels(held.stop, held.target) if held is not None else Levels(row.execution.stop, row.execution.target)
-
-
-def _move_level(
-    account: Account, row: Order, change: Change, key: str, now: datetime, by: User | None, reason: str
-) -> Instruction:
-    """Move a position's stop or target: `protect` moves its order in place, or replaces it where the venue cannot."""
-    position, level = row.position, change.trigger
-    if position is None or not position.is_open or position.is_closing:
-        raise Refused("", "The position is closed or being closed.")
-    if level is None or level == row.trigger:
-        raise Refused("trigger", "That is where it stands already.")
-    check_levels(row.instrument.spec(), trigger=level)
-    _check_side(position, Leg(row.leg), row.instrument, level, now)
-    _check_entered(position)
-    is_stop = row.leg == Leg.STOP
-    before = position.stop if is_stop else position.target
-    instruction, _ = command(
-        InstructionKind.AMEND,
-        account,
-        key,
-        reason,
-        now,
-        by,
-        order=row,
-        subscription_id=row.subscription_id,
-        stop=level if is_stop else None,
-        target=None if is_stop else level,
-    )
-    name = "stop" if is_stop else "target"
-    Position.objects.filter(pk=position.pk).update(**{name: level}, protection_due=True)
-    ring_on_commit("protect")
-    moved = {"leg": row.leg, "from": None if before is None else plain(before), "to": plain(level)}
-    told(instruction, now, order=row.pk, position=position.pk, **moved)
-    return instruction
-
-
-def set_level(position: Position, leg: Leg, level: Decimal, key: str, now: datetime, by: User | None) -> Instruction:
-    """Give a position the stop or the target that it has not; `protect` places it. Raises Refused."""
-    with transaction.atomic():
-        account = Account.objects.select_for_update(no_key=True).get(pk=position.account_id)
-        row = Position.objects.select_related("instrument").get(pk=position.pk)
-        name = "stop" if leg is Leg.STOP else "target"
-        same = {"order_id": None, "subscription_id": row.subscription_id, name: level}
-        if (known := same_command(InstructionKind.AMEND, account, key, **same)) is not None:
-            return known
-        if not row.is_open or row.is_closing:
-            raise Refused("", "The position is closed or being closed.")
-        if getattr(row, name) is not None:
-            raise Refused("", f"It has a {name} already; move the order that stands for it.")
-        check_levels(row.instrument.spec(), trigger=level)
-        _check_side(row, leg, row.instrument, level, now)
-        _check_entered(row)
-        wanted = {"subscription_id": row.subscription_id, name: level}
-        instruction, _ = command(InstructionKind.AMEND, account, key, f"a {name} by hand", now, by, **wanted)
-        Position.objects.filter(pk=row.pk).update(**{name: level, "protection_due": True})
-        told(instruction, now, position=row.pk, leg=leg.value, to=plain(level))
-        ring_on_commit("protect")
-    return instruction
-
-
-def _check_entered(position: Position) -> None:
-    """What an entry still fills takes its levels from the decision: they are changed after that."""
-    entering = Order.objects.filter(
-        subscription_id=position.subscription_id, leg=Leg.ENTRY.value, status__in=ACTIVE_ORDER
-    )
-    if entering.exists():
-        raise Refused("", "Its entry is still being filled; cancel the rest of it first, or wait.")
-
-
-def _check_side(position: Position, leg: Leg, instrument: Instrument, level: Decimal, now: datetime) -> None:
-    """A level on the wrong side of the market would close the position at once."""
-    found = latest_prices([instrument.pk]).get(instrument.pk)
-    if found is None or now - found[1] > FRESH_WITHIN:
-        raise Refused("trigger", f"There is no fresh price of {instrument.symbol} to measure it by.")
-    levels = Levels(level, None) if leg is Leg.STOP else Levels(None, level)
-    problem = levels_error(Direction(position.direction), found[0], levels)
-    if problem is not None:
-        raise Refused("trigger", f"It would close the position at once: {problem}.")
 
 
 # --- Within --------------------------------------------------------------------------------------

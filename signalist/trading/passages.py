@@ -9,7 +9,6 @@ from decimal import Decimal
 from signalist.db import fast
 from signalist.trading.labels import BY_HAND
 from signalist.trading.models import Position, Subscription
-from signalist.venues.paper.venue import PAPER
 
 MOST = 20
 
@@ -74,7 +73,7 @@ def _passage(position: Position, subscription: Subscription) -> Passage:
         position.pk,
         subscription.strategy.name if subscription.strategy is not None else BY_HAND,
         subscription.account.name,
-        subscription.account.venue == PAPER,
+        subscription.account.is_paper,
         position.direction,
         position.entry_quantity,
         holding.average_entry,

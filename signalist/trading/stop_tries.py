@@ -38,7 +38,8 @@ def has_failed(order: Order) -> bool:
 def count(position: Position, order: Order, now: datetime) -> None:
     """Count a try of the position's stop that has failed."""
     acknowledged = bool(order.venue_order_id)
-    stood = acknowledged and now - order.created_at > STOOD
+    # It waited for its turn before it was sent: that is no time that it stood.
+    stood = acknowledged and now - order.created_at > STOOD + pause(position)
     position.refused_stops = 1 if stood else min(position.refused_stops + 1, 1000)
     if position.bare_since is None or stood:
         # What an engine left behind that was away for long is tried again before it is counted as overdue.

@@ -225,45 +225,6 @@ class Session(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRights:
-    """What a venue lets a key do, in our words ("read", "trade", "withdraw", or the venue's own for what has none), and the address that
-    it saw us come from, "" where it does not say."""
-
-    rights: frozenset[str]
-    seen_from: str = ""
-
-
-@runtime_checkable
-class TellsRights(Protocol):
-    """A session that can be asked what its key may do."""
-
-    async def rights(self) -> KeyRights:
-        """The rights of the key as they are now. Raises BadCredential where it is no longer one."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class AccountFacts:
-    """How a venue runs an account, in words for people, "" for what it does not tell: how much the account may ask (`tier`), against what
-    it trades (`margin`), and how it holds what it buys (`held_as`). `problem` is a sentence about what cannot be traded with as it is.
-    All of it is read, and nothing of it ever changed by us."""
-
-    tier: str = ""
-    margin: str = ""
-    held_as: str = ""
-    problem: str = ""
-
-
-@runtime_checkable
-class TellsFacts(Protocol):
-    """A session that can be asked how its venue runs the account."""
-
-    async def facts(self) -> AccountFacts:
-        """As it is now."""
-        ...
-
-
 @runtime_checkable
 class HasStream(Protocol):
     """A session that hears what happens by a stream of its own, and asks where it cannot."""
@@ -271,6 +232,16 @@ class HasStream(Protocol):
     @property
     def stream_problem(self) -> str:
         """Why its stream was given up; "" while it stands or is being joined."""
+        ...
+
+
+@runtime_checkable
+class HasArrears(Protocol):
+    """A session whose venue may tell what orders have filled before it tells the fills."""
+
+    @property
+    def arrears(self) -> str:
+        """Which fills have been missing for long, in words; "" while none is."""
         ...
 
 

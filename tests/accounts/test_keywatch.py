@@ -84,6 +84,7 @@ async def test_only_a_venue_can_say_that_a_key_is_bad_and_only_to_the_engine_tha
         for rights, why in (
             (("read", "trade", "withdraw"), "may withdraw money by now"),
             (("read",), "may not trade any more"),
+            ((), "may not read and trade any more"),
         ):
             venue.rights("desk-1", *rights)
             assert await asked_after(Desk.id, looked=False) == (Validity.VALID, "REDUCING"), "it still opens, for exits"

@@ -186,6 +186,17 @@ def test_an_exit_is_done_as_soon_as_it_can_be_where_stops_are_refused_for_good(w
     assert (world.trade(theo).exit_type, world.net(theo)) == ("EMERGENCY", 0)
 
 
+def test_stops_that_are_taken_and_dropped_keep_no_exit_from_being_tried_again(world: Scene) -> None:
+    theo = world.subscriber()
+    takes_and_drops(world, theo, OrderStatus.REJECTED)
+    world.venue.refuses(Refused("Maintenance."), leg="EXIT", times=10)
+    world.signal(BUY)
+    # The pauses before a stop are as long by then as one has to stand; waiting for its turn it stood nowhere.
+    passes(world, 300, 4)
+    assert (world.trade(theo).exit_type, world.net(theo)) == ("EMERGENCY", 0)
+    assert len(world.events("emergency_exit")) == 3
+
+
 def test_resuming_starts_anew(world: Scene) -> None:
     theo = world.subscriber()
     for leg in ("STOP", "EXIT"):

@@ -20,6 +20,7 @@ from signalist.markets.models import Instrument
 from signalist.markets.newest import NewestPrices
 from signalist.markets.overview import LastPrice, last_prices
 from signalist.markets.price_wire import LONGEST, ToldPrice, payloads, prices_of
+from signalist.markets.selectors import forget_instruments
 from tests.live.pages import Page, elsewhere, eventually, heard
 
 
@@ -110,5 +111,10 @@ async def test_a_price_goes_from_the_feed_to_the_pages_that_show_it_and_to_no_ot
         await page.says(live="show", regions=[], prices=[coin.pk])
         await page.until(lambda seen: 'data-price="800"' in seen.regions[key])
         process.quotes.heard("nonsense")
+        # A venue makes its steps finer: whoever looks next is shown prices with them.
+        await elsewhere(Instrument.objects.filter(pk=coin.pk).update, tick=Decimal("0.001"))
+        forget_instruments()
+        await page.says(live="show", regions=[], prices=[coin.pk])
+        await page.until(lambda seen: ">800.000<" in seen.regions[key])
     await page.leave()
     assert not process.quotes._followers and not process.quotes._owed

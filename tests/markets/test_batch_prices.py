@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from signalist.markets.batch_prices import BatchPrices
 from signalist.markets.feed_status import sources as sources_shown
 from signalist.markets.fragments import feed_rows
-from signalist.markets.models import FxRate
+from signalist.markets.models import FxRate, LatestPrice
 from signalist.markets.selectors import rate
 from tenants.doors import across_tenants
 from tests.markets.feed_world import MINUTE, NOON, story, until, world
@@ -114,5 +114,39 @@ async def test_a_feed_whose_stream_is_away_goes_on_by_asking() -> None:
         await until(lambda: w.service.markets["BTC/USD"].price_from == "other", "it is asked again")
         await w.shown()
         assert "asked of Other" in render_to_string("regions/feed-rows.html", feed_rows())
+        # Another engine had the feed for a while, and asked: what it has counted stays counted.
+        w.source().price_sources.filter(code="other").update(requests=1000, asked=5000)
+        w.service.asking.begin(w.source())
+        counts = w.service.asking.batch.successes["other"]
+        before_that = counts.asked
+        await until(lambda: counts.asked > before_that, "it is asked")
+        await w.shown()
+        others = w.source().price_sources.get(code="other")
+        assert 1000 < others.requests < 1100 and 5000 < others.asked < 5200
         await second.close()
         await other.stop()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("door")
+@story
+async def test_a_price_that_is_stored_grows_no_older_because_its_source_names_no_time() -> None:
+    async with world("BTC/USD", "ETH/USD") as w:
+        made = NOON - timedelta(seconds=5)
+        for symbol in ("BTC/USD", "ETH/USD"):
+            LatestPrice.objects.create(instrument=w.instruments[symbol], price=Decimal(77), at=made)
+        w.server.prices |= {"BTC/USD": Decimal(77), "ETH/USD": Decimal(78)}
+        w.server.streams_not, w.service.asking.batch.kept = True, 0.0
+        # As an engine that begins anew: nothing is in its memory, and the stream is not there yet.
+        await w.server.drop()
+        await w.service._lose()
+        w.service.due_now("wanted")
+        await w.service.turn()
+        await until(lambda: w.service.asking.batch.successes["loop"].got >= 4, "the prices are asked for")
+        w.service.due_now("prices")
+        await w.service.turn()
+        stored = {
+            row.instrument.symbol: (row.price, row.at) for row in LatestPrice.objects.select_related("instrument")
+        }
+        # Somebody has traded ETH since, at another price, nobody says when.
+        assert stored == {"BTC/USD": (Decimal(77), made), "ETH/USD": (Decimal(78), made)}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.core import mail
+from django.db import OperationalError
+from django.test import override_settings
 from django_q.models import OrmQ
 
 from signalist.clock import SystemClock, monotonic
@@ -38,6 +40,11 @@ def door(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with across_tenants("tests"):
         yield
+
+
+async def away(_: Callable[[], object]) -> object:
+    """A database that is away."""
+    raise OperationalError("the server is away")
 
 
 @story
@@ -81,6 +88,10 @@ async def test_a_lost_stream_is_tried_at_once_then_ever_more_slowly_and_after_te
             due = [lost_at + each * PACE for each in itertools.accumulate(wanted)]
             assert all(at >= least for at, least in zip(tried[1:], due, strict=False)), (tried, due)
             assert line.has_failed
+            database, service._database = service._database, away
+            with pytest.raises(OperationalError):
+                await service._keep_rows()
+            service._database = database
             failed = await rows_written(service)
             assert failed.standing == "failed" and Event.objects.filter(kind="feed_failed").count() == 1
             await rows_written(service)
@@ -93,8 +104,12 @@ async def test_a_lost_stream_is_tried_at_once_then_ever_more_slowly_and_after_te
         finally:
             await service.stop()
     for job in OrmQ.objects.order_by("pk"):
-        tell_staff(*job.task["args"])
-        assert tell_staff(*job.task["args"]) == "told before"
+        assert job.task["ack_failure"] is False, "a job that breaks is tried again"
+        refusing = override_settings(EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend", EMAIL_PORT=1)
+        with refusing, pytest.raises(ConnectionRefusedError):
+            tell_staff(*job.task["args"])
+        assert tell_staff(*job.task["args"]) == "told: 1 people"
+        assert tell_staff(*job.task["args"]) == "nobody is left to be told"
     assert [(each.to, each.subject.partition("the ")[2]) for each in mail.outbox] == [
         (["ops@example.com"], "feed from Kraken has failed"),
         (["ops@example.com"], "feed from Kraken is back"),

@@ -28,7 +28,7 @@ from signalist.venues.kraken.client import Client
 from signalist.venues.kraken.market import KrakenMarket
 from signalist.venues.paper.matching_desk import Terms
 from tenants.doors import across_tenants
-from tests.markets.feed_world import NOON, at_once, story
+from tests.markets.feed_world import NOON, at_once, story, until, world
 from tests.venues.kraken_bench import BITCOIN, PAIR
 from tests.venues.kraken_server.server import Server, serving
 
@@ -119,6 +119,12 @@ def test_a_list_costs_the_same_statements_however_long_it_is_and_what_no_book_ho
     assert counted[0] == counted[1]
     odd = [replace(named(1), tick=D("1E-11")), replace(named(2), symbol="N\0/USD"), replace(named(3), base="x" * 16)]
     assert listings.keep_listing("odd", [BTC, *odd], NOON).made == ["BTC/USD"]
+    # One that is traded already is listed all the same: it goes on by the rules that we have, and by the venue's word on what may be done.
+    finer = replace(BTC, tick=D("1E-11"), lot=D("0.1"))
+    assert not listings.keep_listing("odd", [finer, *odd], LATER).changed
+    kept = listings.keep_listing("odd", [replace(finer, trading=Trading.CANCEL_ONLY), *odd], LATER)
+    assert (kept.changed, kept.gone) == ({"BTC/USD": ["trading"]}, [])
+    assert (row("BTC/USD", "odd").tick, row("BTC/USD", "odd").lot) == (D("0.1"), D("1E-8"))
 
 
 def test_who_follows_a_market_follows_its_steps_and_states_and_keeps_its_own_fees() -> None:
@@ -131,6 +137,8 @@ def test_who_follows_a_market_follows_its_steps_and_states_and_keeps_its_own_fee
     listings.keep_listing("kraken", [named(1), named(2)], LATER)
     paper.refresh_from_db()
     assert paper.trading == "delisted" and "BTC/USD" not in wanted_of("kraken").routes
+    Instrument.objects.filter(pk=paper.pk).update(trading="online")  # one that begins to follow what has gone before
+    assert listings.keep_listing("kraken", [named(1), named(2)], LATER).changed == {"BTC/USD": ["trading"]}
 
 
 def test_a_market_is_offered_by_command_which_shows_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +156,14 @@ def test_a_market_is_offered_by_command_which_shows_what_has_changed(monkeypatch
             call_command("instruments", "kraken", "--offer", symbol, stderr=out)
     call_command("instruments", "kraken", "--withdraw", "BTC/USD", stdout=out)
     assert not row("BTC/USD").is_active and "Offered here: none" in out.getvalue()
+
+
+@story
+async def test_who_asks_a_venue_that_lists_nothing_is_answered_once() -> None:
+    async with world("BTC/USD"):
+        listings.ask_for("loop", LATER - timedelta(hours=2))
+        await until(lambda: VenueListing.objects.get().tried_at is not None, "it is asked")
+        assert not listings.is_asked_for("loop") and VenueListing.objects.get().problem == "It names no markets."
 
 
 @story

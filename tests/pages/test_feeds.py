@@ -9,6 +9,7 @@ from django.test import Client
 
 from signalist.clock import utc_now
 from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource
+from signalist.markets.listing_models import InstrumentChange
 from tests.cast import Cast
 from tests.pages import ledger
 from tests.pages.counting import asks
@@ -57,6 +58,10 @@ def test_every_trouble_is_seen_by_every_member_and_costs_no_query_for_each_marke
     assert page.index("filling") < page.index(">live<")  # trouble first
     market = Feed.objects.get(symbol="BTC/USD").instrument_id
     assert "Prices are those of BTC/USD at" in client.get(f"/markets/{market}/").content.decode()
+    for name, before, after in (("taker_fee", "0.004", "0.0026"), ("trading", "online", "cancel_only")):
+        InstrumentChange.objects.create(instrument_id=market, at=utc_now(), name=name, before=before, after=after)
+    page = client.get("/markets/feeds/").content.decode()
+    assert "From 0.40% to 0.26%" in page and "From Open to Cancel only" in page
     FeedSource.objects.filter(pk=source.pk).update(held_until=utc_now() - timedelta(seconds=9))
     page = client.get("/markets/feeds/").content.decode()
     assert ">live<" not in page and "not fed" in page

@@ -12,7 +12,7 @@ from signalist.accounts.connectors import connectors
 from signalist.clock import SystemClock, monotonic
 from signalist.engine import real_market
 from signalist.engine.supplies import VenueMemory
-from signalist.venues.base import TellsFacts
+from signalist.venues.facts import TellsFacts
 from signalist.venues.kraken.market import KrakenMarket
 from signalist.venues.kraken.protocol import TIERS, carefully
 from signalist.venues.kraken.venue import KrakenVenue

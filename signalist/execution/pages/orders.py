@@ -20,8 +20,9 @@ from signalist.execution.health import present
 from signalist.marketplace.choices import amends
 from signalist.trading import order_book
 from signalist.trading.approval import approved_for
+from signalist.trading.level_actions import set_level
 from signalist.trading.models import Instruction, Order, Position
-from signalist.trading.order_actions import NotApproved, cancel_order, modify_order, set_level, worth_of
+from signalist.trading.order_actions import NotApproved, cancel_order, modify_order, worth_of
 from signalist.trading.terms import Refused
 from signalist.trading.whose import of_order, of_position
 from tenants.access import MemberRequest, needs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -12,6 +14,7 @@ from signalist.display.charts import spark
 from signalist.display.listing import page_of
 from signalist.display.moments import zone_of
 from signalist.execution.health import present
+from signalist.markets.fed import listed
 from signalist.markets.feed_status import followed
 from signalist.markets.indicators import chosen_now
 from signalist.markets.models import Instrument
@@ -27,18 +30,18 @@ REGIONS = ("last-prices",)
 @require_safe
 @member
 def instruments(request: MemberRequest) -> HttpResponse:
-    """All instruments that can be traded, with their newest prices."""
-    listed = Instrument.objects.filter(is_active=True).order_by("symbol", "venue")
-    page = page_of(listed, _shown, request.GET.get("page"))
+    """All instruments that can be traded, with their newest prices; those that nobody feeds now apart from the others."""
+    now = present()
+    page = page_of(listed(now), partial(_shown, now=now), request.GET.get("page"))
     return render(request, "markets/instruments.html", {"section": "instruments", "regions": REGIONS, "page": page})
 
 
-def _shown(listed: list[Instrument]) -> list[tuple[Glance, str, Sequence[Running]]]:
+def _shown(rows: list[Instrument], now: datetime) -> list[tuple[Glance, str, Sequence[Running]]]:
     """Each at a glance, with the path of its line and the strategies that run on it."""
-    running = running_on([instrument.pk for instrument in listed])
+    running = running_on([instrument.pk for instrument in rows])
     return [
         (glance, spark([float(close) for close in glance.closes]), running.get(glance.instrument.pk, []))
-        for glance in glances(listed, present())
+        for glance in glances(rows, now)
     ]
 
 

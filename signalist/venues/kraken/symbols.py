@@ -12,17 +12,11 @@ from signalist.domain.instruments import InstrumentSpec
 from signalist.venues.errors import UnknownInstrument
 
 RENAMED: Mapping[str, str] = {"XBT": "BTC", "XDG": "DOGE"}
-_SUFFIXES = ("S", "M", "B", "F", "P", "T")
 
 
 def ours(name: str) -> str:
     """An asset or a pair with a slash, as the streams spell it."""
     return "/".join(RENAMED.get(part, part) for part in name.split("/"))
-
-
-def is_tradable(asset: str) -> bool:
-    """Whether a balance can be traded: `ATOM.S` is staked, `ETH.F` earns."""
-    return asset.rpartition(".")[2] not in _SUFFIXES or "." not in asset
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from signalist.venues.base import (
     Ack,
     Balance,
     FillReport,
-    KeyRights,
     NetPosition,
     OpenOrder,
     OrderReport,
@@ -22,6 +21,7 @@ from signalist.venues.base import (
     Reports,
 )
 from signalist.venues.errors import NoAnswer, VenueError
+from signalist.venues.facts import KeyRights
 
 _ERRORS: Mapping[str, type[VenueError]] = {
     error.code: error

@@ -13,7 +13,6 @@ from signalist.venues.base import (
     Ack,
     Balance,
     Capabilities,
-    KeyRights,
     NetPosition,
     OpenOrder,
     OrderReport,
@@ -23,6 +22,7 @@ from signalist.venues.base import (
     Session,
 )
 from signalist.venues.errors import CannotKnow
+from signalist.venues.facts import KeyRights
 from signalist.venues.loopback import parse, protocol
 from signalist.venues.loopback.client import Client, Signer
 from signalist.venues.loopback.listening import Listening

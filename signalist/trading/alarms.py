@@ -1,0 +1,86 @@
+"""What somebody must know soon of a workspace's trading: the alarms among its events, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from signalist.accounts.models import Account
+from signalist.db import fast
+from signalist.events.models import Event
+from signalist.trading.labels import Follower, attach_followers
+from signalist.trading.models import Position
+
+SHOWN_FOR = timedelta(days=1)
+MOST = 5
+"""Of more alarms than these pages show the newest."""
+
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "emergency_exit": ("Emergency exit", "It is closed at market: {reason}."),
+    "exit_overtakes": (
+        "An exit overtook its protection",
+        "It waited for a stop or target to be withdrawn, and went without that, for no more than the venue was seen to hold.",
+    ),
+    "protection_blind": (
+        "Protection without a price",
+        "Nothing told a new price of it, so that what the engine watches could not act.",
+    ),
+    "books_differ": ("The venue keeps cancelling a stop", "The account was halted; compare the position there."),
+    "account_halted": ("The account was halted", "{reason}."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm. `position` is the key of the one that it is about, None where it is about an account as a whole; `about` names the market
+    and the account, or the account."""
+
+    event: int
+    tenant: int
+    at: datetime
+    title: str
+    sentence: str
+    position: int | None
+    about: str
+
+
+def alarms(tenant_id: int, now: datetime) -> list[Alarm]:
+    """Those of the last day, the newest first. One query, and a constant number more where there are any."""
+    rows = Event.objects.filter(is_alarm=True, tenant_id=tenant_id, at__gt=now - SHOWN_FOR).order_by("-pk")
+    return worded(list(rows[:MOST]))
+
+
+def worded(events: Sequence[Event]) -> list[Alarm]:
+    """These events in words, in their order. A constant number of queries."""
+    positions = _positions({event.payload["position"] for event in events if event.payload.get("position")})
+    ids = {event.payload["account"] for event in events if event.payload.get("account")}
+    accounts = {row.pk: row.name for row in fast.select_ids(Account, sorted(ids))} if ids else {}
+    return [
+        _worded(event, positions.get(event.payload.get("position")), accounts.get(event.payload.get("account"), ""))
+        for event in events
+    ]
+
+
+def _positions(ids: set[int]) -> dict[int | None, Position]:
+    rows = fast.select_ids(Position, sorted(ids)) if ids else []
+    attach_followers(rows)
+    return {row.pk: row for row in rows}
+
+
+def _worded(event: Event, position: Position | None, account: str) -> Alarm:
+    title, sentence = _WORDS.get(event.kind, (event.kind.replace("_", " ").capitalize(), ""))
+    said: dict[str, Any] = {"reason": str(event.payload.get("reason") or "no reason was given").rstrip(".")}
+    if position is not None:
+        account = f"{position.instrument.symbol}, {Follower.of(position.subscription).label}"
+    text = sentence.format(**said)
+    return Alarm(
+        event.pk,
+        event.tenant_id or 0,
+        event.at,
+        title,
+        text[:1].upper() + text[1:],
+        None if position is None else position.pk,
+        account,
+    )

@@ -1,0 +1,84 @@
+"""What somebody must know soon is on the dashboard, and in the mail of those who may stop the trading, each once."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+from django.core.cache import cache
+from django.db import connection, transaction
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django_q.models import Schedule
+
+from signalist.accounts.models import Account
+from signalist.clock import utc_now
+from signalist.dashboard.fragments import kill_state
+from signalist.events.outbox import Fact, emit
+from signalist.trading.alarm_mails import mail_alarms
+from signalist.trading.alarms import alarms
+from signalist.trading.models import Position
+from tenants.doors import across_tenants, viewing
+from tests.cast import Cast
+from tests.pages import ledger
+
+pytestmark = pytest.mark.django_db
+
+
+def happens(kind: str, position: Position, severity: str = "HIGH", **more: str) -> None:
+    with across_tenants("tests"), transaction.atomic():
+        emit([Fact(kind, position.tenant_id, utc_now(), {"position": position.pk, "severity": severity, **more})])
+
+
+def run() -> str:
+    """The next minute's."""
+    cache.delete("alarms-are-mailed")
+    return mail_alarms()
+
+
+def test_an_alarm_is_on_the_dashboard_and_mailed_once_to_those_who_may_stop(client: Client, cast: Cast) -> None:
+    cache.clear()
+    with across_tenants("tests"):
+        ledger.engine()
+        due = ledger.schedule(ledger.instrument())
+        held = ledger.position(ledger.follows(ledger.account(cast.acme, name="Desk"), due))
+    happens("dust_written_off", held, "INFO")
+    assert run().startswith("nobody") and mail.outbox == []
+    happens("exit_overtakes", held)
+
+    client.force_login(cast.theo)
+    shown = client.get("/dashboard/").content.decode().partition('id="kill-state"')[2].partition("</div></div>")[0]
+    assert "An exit overtook its protection" in shown and f'href="/positions/{held.pk}/"' in shown and "Desk" in shown
+    assert 'role="alert"' in shown and "Dust" not in shown
+    with viewing(cast.globex.pk):
+        assert kill_state(cast.globex.pk)["alarms"] == []
+
+    cache.add("alarms-are-mailed", True)
+    assert mail_alarms() == "another run does it"
+    with override_settings(EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend", EMAIL_PORT=1):
+        assert run() == "told: 0 people; 2 could not be"
+    assert (run(), run()) == ("told: 2 people", "told: 0 people")
+    assert [each.to for each in mail.outbox] == [["olivia@example.com"], ["theo@example.com"]]
+    assert mail.outbox[0].subject.endswith("An exit overtook its protection: NOVA/USD, Desk (paper)")
+    assert "UTC, Acme, NOVA/USD, Desk (paper): An exit overtook" in mail.outbox[0].body
+
+    # Several at once are one mail, and cost what one costs; the reason is the event's own.
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries, viewing(cast.acme.pk):
+            assert alarms(cast.acme.pk, ledger.NOON)
+        return len(queries)
+
+    before = asked()
+    for _ in range(30):
+        happens("emergency_exit", held, reason="the stop was refused 3 times")
+    assert asked() == before
+    assert run() == "told: 2 people" and mail.outbox[2].subject.endswith("30 alarms")
+    assert "Emergency exit. It is closed at market: the stop was refused 3 times." in mail.outbox[2].body
+    assert "And 10 more." in mail.outbox[2].body
+
+    with across_tenants("tests"), transaction.atomic():
+        Account.objects.filter(pk=held.account_id).update(name="The\nDesk")
+        payload = {"account": held.account_id, "reason": "its books cannot be kept", "severity": "HIGH"}
+        emit([Fact("account_halted", cast.acme.pk, utc_now(), payload)])
+    assert run() == "told: 2 people" and mail.outbox[4].subject.endswith("The account was halted: The Desk")
+    assert "Desk: The account was halted. Its books cannot be kept." in mail.outbox[4].body
+    assert Schedule.objects.get(name="mail alarms").func == f"{mail_alarms.__module__}.{mail_alarms.__name__}"
