@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import groupby
+from operator import itemgetter
 
+from signalist.db import fast
 from signalist.domain.candles import Candle
 from signalist.domain.timeframes import TIMEFRAMES, Timeframe, timeframe
 from signalist.markets import history, ranges
@@ -19,8 +22,8 @@ from signalist.markets.ranges import Counted, Range
 from signalist.markets.settling import fold
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-MOST_PARTS = 20_000
-"""Stored candles that one answer is folded from, at most, the newest of the range: two weeks of minutes."""
+MOST_PARTS = 10_000
+"""Stored candles that one answer is folded from, at most, the newest of the range: a week of minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +63,20 @@ def _shorter(instrument_id: int, whole: Timeframe) -> Timeframe | None:
 
 def _folded(key: int, whole: Timeframe, shorter: Timeframe, within: Range, limit: int, offset: int) -> Part:
     bounds = Range(*(None if moment is None else whole.last_close(moment) for moment in (within.after, within.until)))
-    parts = ranges.read(key, shorter.code, bounds, MOST_PARTS + 1)
+    parts = ranges.plain(key, shorter.code, bounds, MOST_PARTS + 1)
     size, is_all = whole.seconds // shorter.seconds, len(parts) <= MOST_PARTS
-    groups = (list(group) for _, group in groupby(parts[:MOST_PARTS], key=lambda row: _close(whole, row)))
-    made = [group for group in groups if len(group) == size]
-    chosen = [_one(key, whole, group[::-1]) for group in made[offset : offset + limit]]
+    closes = [
+        (-(-int(fast.utc(row[0]).timestamp()) // whole.seconds) * whole.seconds, row) for row in parts[:MOST_PARTS]
+    ]
+    made = [(close, group) for close, found in groupby(closes, key=itemgetter(0)) if len(group := list(found)) == size]
+    chosen = [_one(key, whole, close, [row for _, row in group]) for close, group in made[offset : offset + limit]]
     return Part(chosen, Counted(len(made), is_all), len(made) > offset + limit, shorter.code)
 
 
-def _close(whole: Timeframe, row: rows.Candle) -> datetime:
-    """When the candle closes that this is a part of."""
-    return row.close_time if whole.is_close(row.close_time) else whole.next_close(row.close_time)
-
-
-def _one(key: int, whole: Timeframe, parts: Sequence[rows.Candle]) -> rows.Candle:
-    close, is_synthetic = parts[-1].close_time, all(row.is_synthetic for row in parts)
-    made = fold([row.value() for row in parts], close)
+def _one(key: int, whole: Timeframe, close: int, parts: Sequence[ranges.Plain]) -> rows.Candle:
+    """The candle of all its parts, the newest of which comes first."""
+    at = datetime.fromtimestamp(close, UTC)
+    made = fold([Candle(at, *map(Decimal, row[1:6])) for row in reversed(parts)], at)
     prices = {name: getattr(made, name) for name in ("open", "high", "low", "close", "volume")}
-    return rows.Candle(instrument_id=key, timeframe=whole.code, close_time=close, is_synthetic=is_synthetic, **prices)
+    is_synthetic = all(row[6] for row in parts)
+    return rows.Candle(instrument_id=key, timeframe=whole.code, close_time=at, is_synthetic=is_synthetic, **prices)

@@ -18,6 +18,10 @@ from signalist.markets import models as rows
 MOST_COUNTED = 50_000
 """So many candles of a range are counted, and may be passed over, at most: five weeks of minutes."""
 
+Plain = tuple[Any, ...]
+"""When it closed, open, high, low, close, volume, and whether it is synthetic."""
+_PLAIN = "close_time, open, high, low, close, volume, is_synthetic"
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -47,6 +51,13 @@ def read(
     return fast.select(
         rows.Candle, f"{condition} ORDER BY close_time {order} LIMIT %s OFFSET %s", [*parameters, limit, offset]
     )
+
+
+def plain(instrument_id: int, code: str, within: Range, limit: int) -> list[Plain]:
+    """The newest `limit` rows of the range, the newest first, as the driver gives them: for whoever folds many. One query."""
+    condition, parameters = _where(instrument_id, code, within)
+    statement = f"SELECT {_PLAIN} FROM markets_candle WHERE {condition} ORDER BY close_time DESC LIMIT %s"  # noqa: S608 our own words
+    return fast.tuples(statement, [*parameters, limit])
 
 
 def counted(instrument_id: int, code: str, within: Range, most: int | None = None) -> Counted:

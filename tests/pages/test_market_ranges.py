@@ -129,6 +129,12 @@ def test_a_past_range_shows_what_was_done_in_it_alone(client: Client, cast: Cast
     text = client.get(f"/markets/{made.pk}/?to=2026-11-20T09:00Z&bars=60").content.decode()
     assert "No trades of yours in this stretch" in text
     assert "Stop 1" not in text and "101.00" in text.split('id="h-open"')[1].split("</section>")[0]
+    with across_tenants("tests"):
+        old = ledger.follows(ledger.account(cast.acme, name="Old"), due)
+        held = ledger.position(old, "2", "100", stop="99", at=NOON - timedelta(hours=3, minutes=30))
+    text = client.get(f"/markets/{made.pk}/?to=2026-11-20T09:00Z&bars=60").content.decode()
+    assert f"/positions/{held.pk}/" in text and text.count('class="c-in" d="M0') == 1
+    assert "stop 1" not in text.lower()  # where it would end now is nothing of that hour
     with acting_for(cast.acme.pk):
-        assert len(own_passages(made.pk, NOON - MINUTE * 60)) == 2
-        assert len(own_passages(made.pk, NOON - MINUTE * 60, until=NOON - timedelta(days=2))) == 1
+        assert len(own_passages(made.pk, NOON - MINUTE * 60)) == 3
+        assert len(own_passages(made.pk, NOON - MINUTE * 60, until=NOON - timedelta(days=2))) == 2
