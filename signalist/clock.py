@@ -1,7 +1,8 @@
 """The one place that reads a clock.
 
 Stages, venues and matchers are handed a `Clock`; everything else that asks the machine for the time is refused by the linter.
-Market time (`now`) is an aware UTC datetime; `monotonic` is seconds for deadlines and durations and never goes back.
+Market time (`now`) is an aware UTC datetime; `monotonic` is seconds for deadlines and durations, which go on while the host sleeps and
+never go back.
 """
 
 from __future__ import annotations
@@ -46,9 +47,16 @@ class ReplayClock:
         self._now = moment
 
 
+_STEADY: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 def monotonic() -> float:
-    """Seconds from an arbitrary start, for measuring durations of our own work."""
-    return time.monotonic()
+    """Seconds from an arbitrary start, for deadlines and for measuring durations of our own work.
+
+    They go on while the host sleeps, where it has such a clock (Linux: CLOCK_BOOTTIME, which CLOCK_MONOTONIC is not): what was claimed
+    before a laptop was shut, or a virtual machine put aside, is past its deadline when it wakes. asyncio's own timers stand still with it.
+    """
+    return time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)
 
 
 def utc_now() -> datetime:

@@ -58,12 +58,8 @@ STEP_UP_NOTIONAL = environment.integer("SIGNALIST_STEP_UP_NOTIONAL", 25_000, min
 
 # Called by engines while candles are decided in time; whoever is called there raises the alarm when no call comes. Often a secret.
 HEARTBEAT_URL = environment.web_address("HEARTBEAT_URL", environment.secret("HEARTBEAT_URL"))
-# What every page calls the market whose prices it shows.
-_NAMES = {"kraken": "Prices of Kraken", "synthetic": "Synthetic market"}
-MARKET_NAME = environment.text(
-    "SIGNALIST_MARKET_NAME",
-    _NAMES.get(environment.text("SIGNALIST_MARKET", ""), "Prices of venues" if PRODUCTION else _NAMES["synthetic"]),
-)
+# What every page calls the market whose prices it shows; "" for what engines and feeds say of themselves.
+MARKET_NAME = environment.text("SIGNALIST_MARKET_NAME", "")
 # For how many days closed candles are kept, by timeframe; what is not named is kept for ever.
 CANDLE_DAYS = environment.counts("SIGNALIST_CANDLE_DAYS", ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "1d"))
 # A folder into which old candles are written before they are let go; "" for none.
@@ -148,6 +144,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "signalist.display.context.shell",
+                "signalist.markets.pages.shell.market",
             ],
         },
     },

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-import hypothesis
 import psycopg
 import pytest
 import pytest_django
 from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
+from hypothesis import is_hypothesis_test
 
-from tests import emptying
+from signalist.engine import garbage
+from tests import emptying, examples
 from tests.security import redis_server
 
 if TYPE_CHECKING:
     from tests.cast import Cast
 
-# An example may take long where the machine is busy; what is found is what counts.
-hypothesis.settings.register_profile("house", deadline=None)
-hypothesis.settings.load_profile("house")
+examples.load_profile(whole=False)
 
 
 NO_SKIPS = os.environ.get("SIGNALIST_NO_SKIPS") == "1"
@@ -98,8 +98,13 @@ TRIED_ONCE = (
 )
 
 
-# Files whose few tests take long, most of them with processes: begun first, so that no worker is left alone with one at the end.
+# Files whose few tests take long, most of them with processes: begun first, so that no worker is left alone with one at the end. The first
+# of them want no database: where it has to be made, that takes as long as they do.
 LONG = (
+    "tests/strategies/test_library.py",
+    "tests/sandbox/",
+    "tests/house/test_contracts.py",
+    "tests/venues/test_paper_battery.py",
     "tests/flows/test_crashes.py",
     "tests/engine/test_demonstration.py",
     "tests/engine/test_feeding.py",
@@ -156,8 +161,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: in a real browser; left out unless asked for, as by `make browser`")
     config.addinivalue_line("markers", "redis: in a running Redis; left out where no redis-server can be started")
     config.addinivalue_line("markers", "postgresql: about PostgreSQL alone; not collected on SQLite")
+    gc.set_threshold(*garbage.OFTEN)
+    examples.load_profile(whole="soak" in config.option.markexpr)
     # A suite asks more in a minute than any person; the tests of the limits turn them on.
     settings.RATE_LIMITED, os.environ["SIGNALIST_RATE_LIMITS"] = False, "false"
+    # Else every page asks for it, once in ten seconds, and counts of queries would depend on which test came first.
+    settings.MARKET_NAME = "Synthetic market"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if not hasattr(config, "workerinput"):
         from tests import templates
@@ -198,6 +207,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         )
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where the long suites are asked for, whatever draws examples is one of them, with all of its examples."""
+    if "soak" in item.config.option.markexpr and is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker("soak")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about the other database, and the long suites unless a marker expression asks for something."""
     on_postgresql = settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"
@@ -211,16 +226,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         leaving += [item for item in items if item.nodeid.startswith(TRIED_ONCE)]
     if leaving:
         config.hook.pytest_deselected(items=leaving)
-        items[:] = [item for item in items if item not in leaving]
+        left = set(leaving)
+        items[:] = [item for item in items if item not in left]
     items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all that they import stay to the end: no look for cycles goes through them again, as in the engine."""
+    garbage.look_seldom()
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     """Each test has rows of its own; what a process keeps of instruments and schedules is another test's."""
+    from signalist.markets import adjusting, current_prices
     from signalist.markets.selectors import forget_instruments
     from signalist.strategies.selectors import forget_schedules
 
+    adjusting.forget()
+    current_prices.forget()
     forget_instruments()
     forget_schedules()
 

@@ -20,6 +20,7 @@ from signalist.venues.kraken.protocol import is_here, streams_of
 from signalist.venues.kraken.venue import KrakenVenue
 from signalist.venues.loopback.client import Client
 from signalist.venues.loopback.venue import LOOPBACK, LoopbackVenue
+from signalist.venues.paper.venue import PAPER
 from signalist.venues.transport.supplies import Supplies
 
 FORBIDDEN = frozenset({"withdraw"})
@@ -110,6 +111,11 @@ def _kraken_connector() -> Connector:
         "of this server there.",
         names_account=False,
     )
+
+
+def play_money_venues() -> frozenset[str]:
+    """Venues at which nothing real is at stake, by what this installation serves now."""
+    return frozenset({PAPER, LOOPBACK, *(code for code, one in connectors().items() if one.is_play_money)})
 
 
 def connectors() -> dict[str, Connector]:

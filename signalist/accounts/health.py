@@ -9,10 +9,12 @@ from decimal import Decimal
 
 from django.db.models import OuterRef, Subquery
 
+from signalist.accounts import own_fees
 from signalist.accounts.actions import PAPER_VENUE
 from signalist.accounts.connectors import FORBIDDEN, connectors
 from signalist.accounts.inquiries import NOBODY, WITHIN
 from signalist.accounts.models import Account, AccountHealth, Inquiry, InquiryState
+from signalist.accounts.own_fees import OwnFee
 from tenants.models import Credential
 
 NOTED_WITHIN = timedelta(minutes=3)
@@ -66,6 +68,8 @@ class Health:
     stream_problem: str
     key: Credential | None
     last: Answer | None
+    fees: tuple[OwnFee, ...]
+    fees_at: datetime | None
 
 
 def health(now: datetime, public_id: uuid.UUID | None = None) -> list[Health]:
@@ -100,6 +104,8 @@ def _health(row: Account, inquiry: Inquiry | None, venue_name: str, now: datetim
         stream_problem="" if said is None or not said.is_up else said.problem,
         key=row.credential,
         last=None if inquiry is None else _answer(inquiry, now),
+        fees=own_fees.own_fees(row),
+        fees_at=own_fees.told_at(row),
     )
 
 

@@ -11,6 +11,8 @@ from django.db.models import Q
 from signalist.accounts.grant_models import AccountGrant  # noqa: F401  # Django looks for models here
 from signalist.clock import utc_now
 from signalist.db.fields import ExactDecimalField
+from signalist.venues.loopback.venue import LOOPBACK
+from signalist.venues.paper.venue import PAPER
 from tenants.models import Credential
 from tenants.rows import TenantRow
 
@@ -26,6 +28,9 @@ class AccountState(models.TextChoices):
 class Account(TenantRow):
     """A trading account at a venue. Paper or live is decided by the venue that opens it, never by an `if`.
 
+    `is_play_money`: it was connected at a server that speaks as its venue does and trades play money. It stays so, whatever the settings
+    name later: what it has traded is never counted as real.
+    `own_fees` are those that its venue told it pays itself: `at`, and `rates` by symbol, taker's and maker's (`accounts.own_fees`).
     `deposit` is what a paper account is to be opened with: the engine asks the paper venue to open those that it does not know yet.
     `lease_owner` is the engine that decides for it and talks to its venue, None for none; `lease_token` grows with every change of hands.
     """
@@ -37,6 +42,8 @@ class Account(TenantRow):
     currency = models.CharField(max_length=15)
     deposit = ExactDecimalField(null=True, blank=True)
     credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    is_play_money = models.BooleanField(default=False, editable=False)
+    own_fees = models.JSONField(default=dict, editable=False)
     state = models.CharField(max_length=10, choices=AccountState.choices, default=AccountState.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)
     stopped_by_operator = models.BooleanField(default=False)
@@ -50,6 +57,16 @@ class Account(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.venue})"
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether no real money is in it: the paper venue's accounts, and those at servers that trade play money."""
+        return on_paper(self.venue, self.is_play_money)
+
+
+def on_paper(venue: str, is_play_money: bool) -> bool:
+    """The same, of these columns of an account."""
+    return is_play_money or venue in (PAPER, LOOPBACK)
 
 
 class InquiryState(models.TextChoices):

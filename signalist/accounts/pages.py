@@ -65,7 +65,7 @@ def connection_new(request: MemberRequest, venue: str) -> HttpResponse:
                     made, account = connect(
                         request.tenant.pk, venue, form.cleaned_data["label"], form.secrets, probed, request.user
                     )
-                messages.success(request, f"{account.name} is connected. The engine takes it over within seconds.")
+                messages.success(request, f"{account.name} is connected. {_what_follows(connector)}")
                 return redirect("connection", made.public_id)
             except (NameTaken, DomainError) as error:
                 form.add_error(None, str(error))
@@ -73,6 +73,12 @@ def connection_new(request: MemberRequest, venue: str) -> HttpResponse:
     context = _SECTION | {"form": form, "connector": connector, "probed": probed, "may": may}
     context["egress"] = "" if settings.EGRESS == "here" else settings.EGRESS
     return render(request, "accounts/connection_new.html", context)
+
+
+def _what_follows(connector: Connector) -> str:
+    if connector.is_play_money:
+        return "The engine takes it over within seconds."
+    return "Engines of this version serve play money only: nothing is read or traded there until one that serves real money is installed."
 
 
 @require_safe

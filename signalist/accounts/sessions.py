@@ -12,7 +12,7 @@ from django.conf import settings
 from signalist.accounts.beats import Beat
 from signalist.clock import utc_now
 from signalist.logs import logger
-from signalist.venues.base import Capabilities, HasStream, Session, TellsReturns, Venue
+from signalist.venues.base import Capabilities, HasArrears, HasStream, Session, TellsReturns, Venue
 from signalist.venues.errors import BadCredential, NotOpened
 
 log = logger(__name__)
@@ -85,7 +85,11 @@ class Sessions:
         """How its venue answers; None where it was not asked since the account was opened here."""
         key = (account.venue, account.venue_ref)
         beat, session = self._beats.get(key), self._open.get(key)
-        if beat is not None and beat.is_up and isinstance(session, HasStream) and session.stream_problem:
+        if beat is None or not beat.is_up:
+            return beat
+        if isinstance(session, HasArrears) and session.arrears:
+            return replace(beat, why=session.arrears)
+        if isinstance(session, HasStream) and session.stream_problem:
             return replace(
                 beat, why=f"Its stream was given up, and the venue is asked instead: {session.stream_problem}"
             )

@@ -24,6 +24,7 @@ urlpatterns = [
     path("api/v1/signals", endpoints.signals, name="api_signals"),
     path("api/v1/instruments", markets.instruments, name="api_instruments"),
     path("api/v1/instruments/<int:instrument_id>/candles", markets.candles, name="api_candles"),
+    path("api/v1/prices", markets.prices, name="api_prices"),
     path("api/v1/indicators", markets.indicators, name="api_indicators"),
     path("api/<path:rest>", nothing_here, name="api_nothing"),
 ]

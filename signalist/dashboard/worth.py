@@ -13,7 +13,6 @@ from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.trading.marked_positions import OpenPosition, PositionBook
 from signalist.trading.models import AccountBalance, AccountDay, EquityPoint
-from signalist.venues.paper.venue import PAPER
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +24,13 @@ class AccountWorth:
     key: int
     name: str
     venue: str
+    is_paper: bool
     currency: str
     state: str
     state_reason: str
     money: Decimal | None
     base: Decimal | None
     began: Decimal | None
-
-    @property
-    def is_paper(self) -> bool:
-        return self.venue == PAPER
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +132,7 @@ def _accounts(now: datetime) -> list[AccountWorth]:
             account.pk,
             account.name,
             account.venue,
+            account.is_paper,
             account.currency,
             account.state,
             account.state_reason,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 WIDTH, HEIGHT, MOST_POINTS = 1000.0, 100.0, 1000
+BAR = 0.64
+"""The share of its room that a bar takes."""
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 Point = tuple[datetime, float]
@@ -118,6 +120,28 @@ def chart(
         [begin + (end - begin) * n / 4 for n in range(5)],
         [f"{100 * n / (len(fits.ticks) - 1):.2f}%" for n in range(len(fits.ticks))],
         [f"{fits.y(value):.2f}%" for value in marks],
+    )
+
+
+def bar_chart(title: str, points: Sequence[Point], word: Callable[[float], str], *, lines: int = 2) -> Chart:
+    """A chart of values above zero as bars that stand on it, one for each point, evenly spaced."""
+    if len(points) < 2:
+        return Chart(title, (), (), (), (), empty=True)
+    fits = scale([0.0, *(value for _, value in points)], lines)
+    room = WIDTH / len(points)
+    wide = room * BAR
+    drawn = "".join(
+        f"M{room * (n + 0.5) - wide / 2:.1f} {HEIGHT:.0f}V{fits.y(value):.2f}h{wide:.1f}V{HEIGHT:.0f}z"
+        for n, (_, value) in enumerate(points)
+        if value > 0
+    )
+    return Chart(
+        title,
+        [Line("", drawn, "bars")],
+        [word(value) for value in fits.ticks],
+        [points[round(n * (len(points) - 1) / 4)][0] for n in range(5)],
+        [f"{100 * n / (len(fits.ticks) - 1):.2f}%" for n in range(len(fits.ticks))],
+        (),
     )
 
 

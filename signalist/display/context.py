@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 
 THEMES = ("light", "dark")
@@ -22,6 +21,5 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "tenant": getattr(request, "tenant", None),
         "membership": getattr(request, "membership", None),
         "memberships": getattr(request, "memberships", []),
-        "market_name": settings.MARKET_NAME,
         "viewed_as": getattr(request, "viewed_as", ""),
     }

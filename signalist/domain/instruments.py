@@ -32,6 +32,12 @@ class InstrumentKind(StrEnum):
     PERPETUAL = "PERPETUAL"
 
 
+RULES = (
+    "venue", "symbol", "base", "quote", "kind", "tick", "lot", "min_quantity", "min_notional", "max_leverage",
+)  # fmt: skip
+"""What must be told of an instrument so that somebody else can trade it, by the names that `InstrumentSpec` and its rows share."""
+
+
 @dataclass(frozen=True, slots=True)
 class InstrumentSpec:
     """An instrument's rules. `tick` is the price step in quote currency, `lot` the quantity step in base units.

@@ -23,10 +23,27 @@ may be one without a trade that the venue's history has to tell, and its price s
 TO_TRADE = timedelta(seconds=8)
 """What is left, at the least, to carry out what a run that was claimed in time has said."""
 
+TAKEN_OVER_WITHIN = timedelta(seconds=10)
+"""So long after the last moment for its claim a run may still be made by another engine than the one that claimed it and died: what a dead
+engine held is in other hands within that. Later there was an outage, and what it missed is for each follower to have chosen."""
+EXIT_LASTS = timedelta(minutes=15)
+"""So long at least an exit that a strategy has said is still an exit, though nobody could look at it: a restart is no outage."""
+
 
 def run_within(frame: Timeframe) -> timedelta:
     """How long after its close a candle may be claimed for a run."""
     return RUN_WITHIN[frame.code]
+
+
+def made_by(close: datetime, frame: Timeframe) -> datetime:
+    """Until when a run that was claimed in time may be taken over from an engine that is no more."""
+    return close + run_within(frame) + TAKEN_OVER_WITHIN
+
+
+def exit_lasts(frame: Timeframe) -> timedelta:
+    """How old an exit may be that nobody has looked at: until the next candle has closed at the least, after which the strategy is asked
+    anew."""
+    return max(frame.length, EXIT_LASTS)
 
 
 def entry_deadline(close: datetime, frame: Timeframe) -> datetime:

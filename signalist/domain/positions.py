@@ -6,6 +6,7 @@ the average is derived. Gross result: long (exit − entry) × quantity, short m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -108,3 +109,19 @@ def folded(holding: Holding, fill: FillFact) -> Holding:
         exit_value=holding.exit_value + value,
         fees=holding.fees + fill.fee,
     )
+
+
+def closed_gross(direction: Direction, fills: Iterable[tuple[Side, Decimal, Decimal]]) -> Decimal:
+    """What the closed part has brought before fees as venues book it: each exit against the average entry of what was open just then.
+
+    `fills` are side, quantity and price in order of time. `Holding.gross` takes the average of all entries instead; the two differ where
+    an entry fills after an exit, until the position is flat.
+    """
+    held = cost = result = ZERO
+    for side, quantity, price in fills:
+        if (side is Side.BUY) == (direction is Direction.LONG):
+            held, cost = held + quantity, cost + quantity * price
+        elif held > 0:
+            given = cost * quantity / held
+            held, cost, result = held - quantity, cost - given, result + quantity * price - given
+    return settle(result * direction.sign)

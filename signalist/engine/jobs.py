@@ -7,7 +7,7 @@ from signalist.clock import utc_now
 from signalist.events.jobs import delete_old
 from signalist.execution.jobs import retire_engines
 from signalist.markets.depth_books import retire as retire_books
-from signalist.markets.jobs import market_time, retire_candles
+from signalist.markets.jobs import market_time, retire_candles, retire_streams
 from signalist.security.counters import retire as retire_counters
 from signalist.strategies.jobs import retire_runs
 from signalist.trading.jobs import thin_equity
@@ -24,6 +24,7 @@ def keep_house() -> str:
             "equity points": thin_equity(in_the_market),
             "candles": retire_candles(in_the_market),
             "order books": retire_books(now),
+            "streams": retire_streams(now),
             "runs": retire_runs(in_the_market),
             "engines": retire_engines(now),
             "inquiries": retire_inquiries(now),

@@ -9,15 +9,17 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
+from signalist.accounts import own_fees
 from signalist.accounts.keyholding import Door, Keys, Look
 from signalist.accounts.models import Account
 from signalist.accounts.sessions import Sessions
 from signalist.clock import monotonic
 from signalist.engine.loop import Engine
 from signalist.logs import logger, plain_words
+from signalist.markets.models import Instrument
 from signalist.risk.connections import accepted, invalidate
 from signalist.venues.errors import BadCredential, VenueError
-from signalist.venues.facts import KeyRights, TellsRights
+from signalist.venues.facts import KeyRights, TellsFees, TellsRights
 from tenants.credentials import Said
 from tenants.models import Credential
 
@@ -30,6 +32,10 @@ ASK_EVERY = 300.0
 AGAIN = 15.0
 """Seconds until it is asked again about a key of which it did not say, or of which it could not be written what it said."""
 ASKED_AT_ONCE = 20
+FEES_EVERY = 3600.0
+"""Seconds between two questions what an account pays: it changes with the volume of thirty days."""
+MARKETS = 50
+"""Of which fees are asked for, at most."""
 
 InDatabase = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -49,6 +55,7 @@ class KeyWatch:
     def __init__(self, keys: Keys, sessions: Sessions, engine: Engine, *, ask_every: float = ASK_EVERY) -> None:
         self._keys, self._sessions, self._engine, self._ask_every = keys, sessions, engine, ask_every
         self._asked: dict[int, float] = {}
+        self._fees_asked: dict[int, float] = {}
         self._unwritten: dict[int, tuple[Credential, str]] = {}
         """Keys that do not open, and why, until that is written: it is told once."""
         self._asking: asyncio.Task[None] | None = None
@@ -93,6 +100,8 @@ class KeyWatch:
                 said = await self._ask(door)
             if said is None or not await self._written(said):
                 self._asked[door.account_id] = monotonic() - self._ask_every + AGAIN
+            elif not said.refused:
+                await self._ask_for_fees(door)
 
         await asyncio.gather(*map(one, doors))
 
@@ -108,6 +117,7 @@ class KeyWatch:
     def _due(self) -> list[Door]:
         now, doubted = monotonic(), self._sessions.doubted
         self._sessions.doubted = set()
+        self._fees_asked = {k: at for k, at in self._fees_asked.items() if now - at < FEES_EVERY}
         due = [
             door
             for door in self._keys.doors()
@@ -133,6 +143,24 @@ class KeyWatch:
             log.error("key_not_asked_about", account=door.account_id, error=type(error).__name__)
         return None
 
+    async def _ask_for_fees(self, door: Door) -> None:
+        """Hourly, what the account pays in the markets that are offered. Where that cannot be heard, what was told before stands."""
+        if door.account_id in self._fees_asked:
+            return
+        self._fees_asked[door.account_id] = monotonic()
+        try:
+            session = self._sessions.of(door)
+            if not isinstance(session, TellsFees):
+                return
+            symbols = await self._engine.database(lambda: _offered(door.account_id))
+            async with asyncio.timeout(self._sessions.capabilities(door.venue).answer_within):
+                told = await session.fees(symbols)
+            if told:
+                now, engine = self._engine.clock.now(), self._engine.id
+                await self._engine.database(lambda: own_fees.write(door.account_id, engine, told, now))
+        except Exception as error:  # noqa: BLE001 what cannot be heard of fees keeps nobody from trading
+            log.warning("fees_not_heard", account=door.account_id, error=type(error).__name__)
+
     def _write(self, said: Heard) -> None:
         """Note it, unless the key was replaced or revoked meanwhile, or the account is another engine's to judge."""
         door = said.door
@@ -145,6 +173,13 @@ class KeyWatch:
             invalidate(row, said.refused)
         else:
             accepted(row, None if said.rights is None else Said(said.rights.rights, said.rights.seen_from))
+
+
+def _offered(account_id: int) -> list[str]:
+    """The markets in which the account can trade. Two queries."""
+    account = Account.objects.get(pk=account_id)
+    rows = Instrument.objects.filter(venue=account.venue, quote=account.currency, is_active=True).order_by("pk")
+    return list(rows.values_list("symbol", flat=True)[:MARKETS])
 
 
 def _does_not_open(credential: Credential, why: str) -> None:

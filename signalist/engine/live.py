@@ -89,6 +89,8 @@ class LiveEngine:
         self._missing = Looking(self.engine)
         self._memory = memory if others or sources else None
         self._supplies = (memory or VenueMemory()).of
+        if self._memory is not None:
+            self.engine.told_share = self._memory.share
         self._synthetic = SyntheticMarket(clock, self._database) if synthetic else None
         self._minute: datetime | None = None
         self._linker = Linker()

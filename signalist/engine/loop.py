@@ -20,10 +20,11 @@ from signalist.engine.calls import Calls
 from signalist.engine.database import Database
 from signalist.engine.running import Running
 from signalist.engine.strategies import StrategyPool
-from signalist.execution import engines, inheriting, leases, readiness, switch_requests
+from signalist.execution import egress, engines, inheriting, leases, readiness, switch_requests
 from signalist.execution.bare import look_at_bare
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
+from signalist.execution.held_exits import tell_held
 from signalist.execution.leases import Taken
 from signalist.execution.measure import measure
 from signalist.execution.models import EngineProcess
@@ -68,8 +69,10 @@ class Engine:
         self.process: EngineProcess | None = None
         self.news = asyncio.Event()
         self.before_listening: Callable[[], Awaitable[None]] = _nothing
+        self.told_share: Callable[[int], None] | None = None
+        self._share_lapses: asyncio.TimerHandle | None = None
         self._patient = patient
-        self._tenure = Tenure(may_send)
+        self._may_send, self._tenure = may_send, Tenure(may_send)
         self._heart = database.beside()
         self._machine = SystemClock()
         self._watches, self._gate = True, Readiness()
@@ -101,6 +104,7 @@ class Engine:
         begun, self.wakes.driven = monotonic(), True
         self.process = await self.database(lambda: engines.register(self._machine, alone=alone, market_clock=clock))
         self._tenure.renewed(begun)
+        await self._share()
         self.calls.open(self.id, self._tenure, self.news)
         log.info("engine_started", engine=str(self.id), process=self.process.pid)
         await self.take_over()
@@ -157,11 +161,26 @@ class Engine:
         if self.database.is_stuck:
             log.error("engine_unit_hangs", engine=str(self.id))
             self._tenure.lapse()
+            if self.told_share is not None:
+                self.told_share(0)
             if self._heart is not self.database:
                 await self._heart(lambda: engines.hangs(process, self._machine))
             return
         await self._heart(lambda: engines.heartbeat(process, self._machine))
         self._tenure.renewed(begun)
+        await self._share()
+
+    async def _share(self) -> None:
+        """Look at how much of what its address may ask of venues is this engine's, where anything is asked of any; `told_share` hears it.
+        One that finds no time to look has nothing once others may take it for dead."""
+        if self.told_share is None:
+            return
+        entry = self.entry
+        among = await self._heart(lambda: egress.share(entry, self._machine))
+        if self._share_lapses is not None:
+            self._share_lapses.cancel()
+        self._share_lapses = asyncio.get_running_loop().call_later(self._may_send, self.told_share, 0)
+        self.told_share(among)
 
     async def poll(self) -> None:
         """The safety net: ask everything, whether rung or not."""
@@ -169,6 +188,8 @@ class Engine:
         if await self.database(lambda: inheriting.orphaned(self.id, self.clock.now(), under_way=under_way)):
             log.warning("orphaned_orders_found", engine=str(self.id))
         await self.database(lambda: look_at_bare(self.clock.now(), self.id))
+        if await self.database(lambda: tell_held(self.clock.now(), self.id)):
+            log.error("exits_held", engine=str(self.id))
         await self.running.adopt(self.id, {self.id})
         if self._patient:
             self.calls.dirty |= set(await self.database(lambda: inheriting.accounts_to_watch(self.id)))
@@ -219,6 +240,8 @@ class Engine:
                 await self.database(lambda: leases.give_up(self.id))
                 await self.database(lambda: engines.ended(process, self._machine))
         finally:
+            if self._share_lapses is not None:
+                self._share_lapses.cancel()
             self.wakes.driven = False
             self.running.close()
             self.database.close()

@@ -45,7 +45,7 @@ class Running:
 
     async def adopt(self, engine: uuid.UUID, others: set[uuid.UUID]) -> None:
         """Make the runs that these engines had claimed and not finished, but for those that are under way here."""
-        for run in await self._database(lambda: runs.take_over(engine, others)):
+        for run in await self._database(lambda: runs.take_over(engine, others, self._clock.now())):
             if run.pk in self._under_way:
                 continue
             shown = await self._database(lambda run=run: self._strategies.window(run).at(run.candle_close))  # type: ignore[misc]

@@ -35,15 +35,25 @@ class VenueMemory:
         self._database: Database | None = None
         self._ledgers: dict[str, RateLedger] = {}
         self._shared = False
+        self._among = 1
         self._unwritten: dict[str, datetime] = {}
         self._news = asyncio.Event()
         self._nonces = Nonces(self._reserve, lambda: self._clock.now().timestamp())
 
     def of(self, venue: str) -> Supplies:
         """The supplies of a venue's adapter, by its code."""
-        ledger = self._ledgers.setdefault(venue, RateLedger(remember=partial(self._remember, venue)))
         address = (venue, settings.EGRESS)
+        if venue not in self._ledgers:
+            self._ledgers[venue] = RateLedger(remember=partial(self._remember, venue))
+            self._ledgers[venue].share(address, self._among)
+        ledger = self._ledgers[venue]
         return Supplies(lambda credential: self._nonces.of(f"{venue}/{credential}"), ledger, address)
+
+    def share(self, among: int) -> None:
+        """One part of `among` of what our address may ask of each venue is this engine's from now on; of 0, nothing."""
+        self._among = among
+        for venue, ledger in self._ledgers.items():
+            ledger.share((venue, settings.EGRESS), among)
 
     async def open(self, database: Database) -> None:
         """Read what was remembered before; `database` is where all of it is kept from now on."""

@@ -27,7 +27,7 @@ from signalist.trading.transitions import ORDER_ANSWERED, move, move_if_allowed,
 from signalist.venues.base import Ack, OrderReport
 from signalist.venues.errors import Busy, Next, OrderNotOpen, VenueError
 
-ATTEMPT_ANSWERED = ("response", "success", "error_type", "error_message", "latency_ms")
+ATTEMPT_ANSWERED = ("response", "response_code", "success", "error_type", "error_message", "latency_ms")
 LONGEST_PAUSE, LONGEST_TO_LEAVE = 60, 8
 """Seconds; the second for what closes or protects a position."""
 WITHOUT_KEY = 8
@@ -110,6 +110,7 @@ def _moves_protection(order: Order) -> bool:
 def _complete(errand: Errand) -> None:
     attempt, error, answer = errand.attempt, errand.error, errand.answer
     attempt.latency_ms, attempt.success = round(errand.latency_ms, 3), error is None
+    attempt.response_code = errand.status
     if error is not None:
         attempt.error_type, attempt.error_message = error.code, plain_words(str(error))[:300]
     elif isinstance(answer, OrderReport):

@@ -58,6 +58,8 @@ class Errand:
     opened: bool = False
     """Whether its account was opened, so that its venue may have been asked."""
     latency_ms: float = 0.0
+    status: int | None = None
+    """Of the venue's answer over HTTP."""
     quantity: Decimal | None = None
     """What was sent, where that is less than the order's quantity."""
     beside: Decimal | None = None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from signalist.accounts.own_fees import with_own_fees
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
@@ -22,7 +23,7 @@ from signalist.domain.orders import Leg, OrderStatus, closing_side, opening_side
 from signalist.domain.rules import Allowed, Decision, Denied, EntryRequest, decide_entry
 from signalist.domain.signals import Direction, Levels, basis, reanchor
 from signalist.domain.sizing import margin
-from signalist.execution import instructions, leases
+from signalist.execution import instructions, leases, outages
 from signalist.execution.cooldowns import since_entry
 from signalist.execution.entries import entry_request
 from signalist.execution.hindrances import WAIT, hindrance
@@ -105,7 +106,9 @@ def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
     orders = known.orders_of[execution.subscription_id]
     closing, entering = exits_and_entries_under_way(orders)
     if position is None and entering:
-        _wait(execution, known, outcome)
+        if _wait(execution, known, outcome) and execution.not_before is None:
+            execution.not_before = known.now  # it was looked at in time, however long it waits
+            outcome.put_off.append(execution)
     elif position is None or position.direction != execution.signal_kind.direction.value:
         record(execution, ExecutionStatus.SKIPPED, "no_position", {}, known, outcome)
     elif closing or position.is_closing:
@@ -114,6 +117,8 @@ def _exit(execution: Execution, known: Picture, outcome: Outcome) -> None:
         if _wait(execution, known, outcome):
             execution.not_before = known.now + HALTED_AGAIN
             outcome.put_off.append(execution)
+    elif outages.is_old(execution, known.now) and (numbers := outages.hold(execution, known.now)) is not None:
+        record(execution, ExecutionStatus.SKIPPED, outages.RULE, numbers, known, outcome)
     else:
         _close(execution, position, orders, known, outcome)
 
@@ -199,7 +204,7 @@ def _request(
     execution: Execution, known: Picture, book: AccountBook, replaced: Mapping[int, instructions.Replaced]
 ) -> EntryRequest | Denied:
     subscription = execution.subscription
-    spec = known.spec(subscription.instrument_id)
+    spec = with_own_fees(book.account, known.spec(subscription.instrument_id))
     if book.balance is None:
         return Denied("balance_unknown", {})
     if book.account.currency != spec.quote:

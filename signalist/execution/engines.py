@@ -11,6 +11,7 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
+from django.conf import settings
 from django.db import IntegrityError, connection
 from django.db.models import F, Value
 
@@ -30,9 +31,9 @@ class AnotherEngine(RuntimeError):
 
 def register(clock: Clock, *, alone: bool = False, market_clock: str = "system") -> EngineProcess:
     """Enter this process. Raises AnotherEngine where only one may run (on SQLite, or when asked for) and one does."""
-    engine = EngineProcess(
-        boot=_boot(), pid=os.getpid(), clock=market_clock, started_at=clock.now(), seen_at=clock.now()
-    )
+    now = clock.now()
+    engine = EngineProcess(boot=_boot(), pid=os.getpid(), clock=market_clock, started_at=now, seen_at=now)
+    engine.egress = settings.EGRESS[:100]
     with unit("engine.register"):
         living = living_engines(clock)
         if living and (alone or connection.vendor == "sqlite"):

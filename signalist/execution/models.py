@@ -13,6 +13,7 @@ class EngineProcess(models.Model):
     `beat_at`, `beat_well` and `beat_said` tell what came of its last heartbeat outside the host, `beats_failed` how many in a row failed.
     `sandbox` is the level of the walls around its strategies (`filters`, `namespaces`, `weak`; empty before it is known), `sandbox_said`
     why a stranger's code is refused there.
+    `egress` names the address by which it reaches venues; one part of `egress_among` of what that may ask is its (0: nothing).
     `clock` is what market time is for it, `feeds` the market that it feeds, if any; a market is fed by one living engine.
     """
 
@@ -31,6 +32,8 @@ class EngineProcess(models.Model):
     sandbox = models.CharField(max_length=12, blank=True, default="")
     sandbox_said = models.CharField(max_length=300, blank=True, default="")
     beats_failed = models.PositiveIntegerField(default=0)
+    egress = models.CharField(max_length=100, blank=True, default="")
+    egress_among = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [

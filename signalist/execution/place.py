@@ -23,6 +23,7 @@ from signalist.domain.orders import Leg, OrderType, Side
 from signalist.execution.answered import write_answers
 from signalist.execution.claims import BATCH, Errand, Round, claim, stopped_entries
 from signalist.execution.full_venues import NONE_FULL, Full
+from signalist.execution.held_exits import NOTHING_THERE
 from signalist.failpoints import failpoint
 from signalist.trading.models import AttemptAction, Order
 from signalist.venues.base import Ack, OrderReport, OrderRequest, Session
@@ -38,7 +39,7 @@ MOST_ENTERING = 800
 OF_ONE = 0.6
 """The share of either that one venue may have where several are served: while it hangs, what is for the others leaves."""
 SOME = 50
-"""At least so many are claimed where there is room for an entry, so that the last of thousands do not go one by one."""
+"""At least so many are claimed where there is room, for an entry or in a venue's share: the last of thousands do not go one by one."""
 WAITED = 0.5
 """Seconds until what has waited in vain for its turn at a venue is claimed anew."""
 
@@ -154,7 +155,8 @@ class Placer:
         return lambda: NEVER if key in self._kept_back else fence()
 
     def _shares(self) -> tuple[Full, int]:
-        """The venues that have had their share for now, and how many more any other may have at once."""
+        """The venues that have had their share for now, and how many more any other may have at once: a little beyond its share rather
+        than one by one."""
         if not self._sessions.serves_several():
             return NONE_FULL, MOST_UNDER_WAY
         found, left = [], MOST_UNDER_WAY
@@ -162,7 +164,7 @@ class Placer:
         for counts, most in ((self._at, int(MOST_UNDER_WAY * OF_ONE)), (entering, int(MOST_ENTERING * OF_ONE))):
             found.append(frozenset(venue for venue, count in counts.items() if count >= most))
             left = min(left, most - max((count for count in counts.values() if count < most), default=0))
-        return Full(*found), left
+        return Full(*found), max(left, SOME)
 
     async def _keep_back(self) -> None:
         """Look at the kill switches over the entries that are under way, now and then; a look that comes too soon is not left out, it
@@ -207,7 +209,7 @@ async def _run(errand: Errand, sessions: Sessions, fence: Fence | None) -> Erran
         errand.error = in_doubt if house.may_have_left else NotSent("Its turn did not come in time.", after=WAITED)
     except Exception as error:  # noqa: BLE001 an adapter that breaks stops nobody else; its order is in doubt
         errand.error = NoAnswer(f"{type(error).__name__} while talking to the venue")
-    errand.latency_ms = (monotonic() - begun) * 1000
+    errand.latency_ms, errand.status = (monotonic() - begun) * 1000, house.status
     return errand
 
 
@@ -260,7 +262,7 @@ async def _bounded(errand: Errand, sessions: Sessions, session: Session) -> Deci
     ours = there - (errand.beside or ZERO)
     quantity: Decimal = min(wanted, -ours * Side(order.side).sign, max(-there * Side(order.side).sign, ZERO))
     if quantity <= 0:
-        raise NotSent("The venue holds nothing that a repeated exit could close.")
+        raise NotSent(NOTHING_THERE)
     return quantity
 
 

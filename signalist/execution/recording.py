@@ -27,7 +27,7 @@ _RECORD = ("status", "rule", "numbers", "price", "stop", "target", "quantity", "
 @dataclass(slots=True)
 class Outcome:
     """What a batch writes; `waiting` are the (subscription, kind) of the exits that it leaves to wait, `put_off` those of them that
-    nothing but the end of a halt lets out."""
+    nothing but the end of a halt lets out, and those that are seen to wait for the first time."""
 
     decided: list[Execution] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)

@@ -10,12 +10,16 @@ from decimal import Decimal
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.domain.money import ZERO
+from signalist.domain.orders import Side
+from signalist.domain.positions import closed_gross
+from signalist.domain.signals import Direction
 from signalist.execution import leases
 from signalist.markets.selectors import instruments
 from signalist.trading import dust
 from signalist.trading.comparing import Books
 from signalist.trading.discrepancies import AccountLook
-from signalist.trading.models import STILL_ACTIVE, AccountBalance, Order, Position, Trade
+from signalist.trading.fees import taken_elsewhere
+from signalist.trading.models import STILL_ACTIVE, AccountBalance, Fill, Order, Position, Trade
 from signalist.trading.noting import foreign_sums, standing
 
 
@@ -32,13 +36,16 @@ def books_of(
         orders[order.account_id].append(order)
     for position in fast.select_ids(Position, ids, "is_open", column="account_id"):
         positions[position.account_id].append(position)
+    closed = _closed([p for found in positions.values() for p in found if p.exit_quantity])
     pieces = dust.pieces(ids)
     left = dust.sums(pieces)
     cursors = {b.account_id: b.cursor for b in fast.select_ids(AccountBalance, ids, column="account_id")}
     looks = {look.account_id: look for look in fast.select_ids(AccountLook, ids, column="account_id")}
     differing = standing(ids)
     foreign = foreign_sums([row for rows in differing.values() for row in rows])
-    earned = _earned(looks)
+    trades = _trades(looks)
+    elsewhere = taken_elsewhere({p.pk for found in positions.values() for p in found} | {t.position_id for t in trades})
+    earned = _earned(trades, elsewhere)
     traded = {o.instrument_id for found in orders.values() for o in found}
     traded |= {p.instrument_id for found in positions.values() for p in found}
     traded |= {instrument_id for found in left.values() for instrument_id in found}
@@ -57,10 +64,26 @@ def books_of(
                 look=looks.get(key),
                 foreign=foreign,
                 earned=earned.get(key, ZERO),
+                closed=closed,
+                elsewhere=elsewhere,
+                currency=accounts[key].currency,
             ),
         )
         for key in ids
     }
+
+
+def _closed(positions: Sequence[Position]) -> dict[int, Decimal]:
+    """What the closed parts of these positions brought before fees; one query, none without any."""
+    fills: dict[int, list[Fill]] = defaultdict(list)
+    for fill in fast.select_ids(Fill, sorted(p.pk for p in positions), column="position_id"):
+        assert fill.position_id is not None
+        fills[fill.position_id].append(fill)
+    told = {
+        key: [(Side(f.side), f.quantity, f.price) for f in sorted(found, key=lambda f: (f.time, f.pk))]
+        for key, found in fills.items()
+    }
+    return {p.pk: closed_gross(Direction(p.direction), told.get(p.pk, [])) for p in positions}
 
 
 def _worth(pieces: Sequence[Position], left: Mapping[int, Decimal], look: AccountLook | None) -> Decimal:
@@ -87,14 +110,20 @@ def last_trade() -> int:
     return int(fast.tuples("SELECT COALESCE(MAX(id), 0) FROM trading_trade")[0][0])
 
 
-def _earned(looks: dict[int, AccountLook]) -> dict[int, Decimal]:
-    """What trades brought since each account's base was taken. It is taken anew at every look that agrees, so these are few."""
+def _trades(looks: dict[int, AccountLook]) -> list[Trade]:
+    """Those since each account's base was taken. It is taken anew at every look that agrees, so these are few."""
     based = {key: look.booked_through for key, look in looks.items() if look.base is not None}
-    sums: dict[int, Decimal] = {}
     if not based:
-        return sums
+        return []
     mine, ids = fast.among("account_id", sorted(based))
-    for trade in fast.select(Trade, f"id > %s AND {mine} ORDER BY id", [min(based.values()), *ids]):
-        if trade.pk > based[trade.account_id]:
-            sums[trade.account_id] = sums.get(trade.account_id, ZERO) + trade.net
+    found = fast.select(Trade, f"id > %s AND {mine} ORDER BY id", [min(based.values()), *ids])
+    return [trade for trade in found if trade.pk > based[trade.account_id]]
+
+
+def _earned(trades: Sequence[Trade], elsewhere: Mapping[int, Decimal]) -> dict[int, Decimal]:
+    """What these brought of their accounts' money: a fee that was taken in another currency was not taken of it."""
+    sums: dict[int, Decimal] = {}
+    for trade in trades:
+        brought = trade.net + elsewhere.get(trade.position_id, ZERO)
+        sums[trade.account_id] = sums.get(trade.account_id, ZERO) + brought
     return sums

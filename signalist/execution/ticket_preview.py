@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from signalist.accounts.models import Account
+from signalist.accounts.own_fees import with_own_fees
 from signalist.domain.errors import DomainError
 from signalist.domain.rules import Decision, Denied, EntryRequest, decide_entry
 from signalist.domain.signals import SignalKind
@@ -52,7 +53,7 @@ def ticket_decision(account: Account, ticket: Ticket, now: datetime) -> tuple[En
     if latest is None or now - latest[1] > FRESH_WITHIN:
         raise Undecided(f"There is no fresh price of {ticket.instrument.symbol}; without one no order is sized.")
     standing = known.standing(book.pk, standing_of)
-    spec = known.spec(ticket.instrument.pk)
+    spec = with_own_fees(standing_of.account, known.spec(ticket.instrument.pk))
     if book.pk in known.position_of:
         raise Undecided(
             f"A position by hand in {spec.symbol} is open on this account. Close it first: there is one at a time."

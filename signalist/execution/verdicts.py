@@ -14,8 +14,9 @@ from typing import Any
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.money import plain
+from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import Leg, OrderStatus
+from signalist.execution import held_exits
 from signalist.trading import naming, noting, stop_tries
 from signalist.trading.comparing import SETTLED, Books, Found, Sight, Snapshot, booked
 from signalist.trading.discrepancies import BALANCE, POSITION, UNREAD, AccountLook, Discrepancy, Kind, State
@@ -165,6 +166,8 @@ def _is_over(row: Discrepancy, books: Books, found: Found) -> bool:
     """Whether a look that did not see it could have seen it."""
     if row.kind == Kind.ORDER_IN_DOUBT:
         return not any(o.client_order_id == row.subject and o.state is OrderStatus.UNKNOWN for o in books.orders)
+    if row.kind == Kind.EXIT_HELD:
+        return held_exits.is_over(row, books.orders)
     if row.subject == BALANCE:
         return found.balance_compared
     if row.kind == Kind.LOST_ORDER:
@@ -181,7 +184,9 @@ def note_look(look: AccountLook, books: Books, snapshot: Snapshot, found: Found,
         elif line["symbol"] in settled:
             line[SETTLED] = settled[line["symbol"]]
     look.looked_at, look.sums, look.orders = now, found.sums, len(snapshot.orders)
-    look.agrees, look.total = not found.sights, snapshot.balance.total
+    look.agrees = not found.sights
+    if snapshot.balance.currency in ("", books.currency):
+        look.total = snapshot.balance.total
     differs = any(sight.subject == BALANCE for sight in found.sights)
     if found.balance_compared and not differs:
         look.base, look.booked_through = _base(snapshot.balance.total, books), through
@@ -196,5 +201,5 @@ def store_looks(looks: Sequence[AccountLook]) -> None:
 
 
 def _base(total: Decimal, books: Books) -> Decimal:
-    open_part = Books(books.cursor, (), books.positions, books.symbols, (), None, {})
+    open_part = replace(books, orders=(), standing=(), look=None, earned=ZERO)
     return total - booked(open_part)

@@ -1,4 +1,5 @@
-"""The socket of a page, `/live/?regions=a,b&prices=1,2&after=<place>&tenant=<id>`: who may sit there, what it says, when it ends.
+"""The socket of a page, `/live/?regions=a,b&prices=1,2&after=<place>&tenant=<id>&client=<name>`: who may sit there, what it says, and
+when it ends.
 
 To the page go regions (HTML, one element each, found by its id) and words (JSON with `live`: hello, beat, reload). From the page come
 words: `beat` in answer to each beat, `show` with the regions that are on the page and the instruments whose prices are, `hide` when nobody
@@ -18,6 +19,7 @@ from django.conf import settings
 from signalist.clock import monotonic
 from signalist.live import access
 from signalist.live.hub import Hub, hub
+from signalist.live.limits import Limits, limits
 from signalist.live.quotes import MOST_EACH
 from signalist.live.sockets import SESSION_OVER, Seat, Socket, user_group
 from signalist.live.tail import place
@@ -45,14 +47,17 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()  # the request to connect
     query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
     process = hub()
-    seat = await _seat(scope, query.get("tenant"), process) if is_our_page(scope["headers"]) else None
-    if seat is None or len(process.sockets.of(user_group(seat.user_id))) >= MOST_SOCKETS_EACH:
+    seat, allowed = await _seat(scope, query.get("tenant"), process) if is_our_page(scope["headers"]) else (None, None)
+    if seat is None or allowed is None or _is_full(process, seat, allowed):
         await send({"type": "websocket.close", "code": SESSION_OVER})
         return
     await send({"type": "websocket.accept"})
+    process.quotes.most_each = allowed.prices
     socket = Socket(seat, scope["wire"], _names(query.get("regions", "").split(",")))
     process.sockets.add(socket)
-    sending = process.welcome(socket, place(query.get("after", "")), _ids(query.get("prices", "").split(",")))
+    prices = _ids(query.get("prices", "").split(","))
+    process.recorder.opened(socket, scope, query.get("client", ""), prices)
+    sending = process.welcome(socket, place(query.get("after", "")), prices)
     talk: asyncio.Future[Any] = asyncio.create_task(_talk(receive, socket, process, sending))
     try:
         ending: set[asyncio.Future[Any]] = {talk, socket.closing}
@@ -63,6 +68,7 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
             talk.result()
     finally:
         process.leave(socket)
+        process.recorder.ended(socket)
         talk.cancel()
 
 
@@ -77,11 +83,22 @@ def is_our_page(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return bool(address) and (address == found.get(b"host") or origin in settings.CSRF_TRUSTED_ORIGINS)
 
 
-async def _seat(scope: Scope, tenant: str | None, process: Hub) -> Seat | None:
+async def _seat(scope: Scope, tenant: str | None, process: Hub) -> tuple[Seat | None, Limits | None]:
+    """Where the user may sit, and how many may."""
     user, session = scope["user"], scope["session"]
     if not user.is_authenticated or not user.is_active:
-        return None
-    return await process.door.run(access.seat_for, user.pk, session.session_key, session, tenant)
+        return None, None
+
+    def asked() -> tuple[Seat | None, Limits]:
+        return access.seat_for(user.pk, session.session_key, session, tenant), limits()
+
+    return await process.door.run(asked)
+
+
+def _is_full(process: Hub, seat: Seat, allowed: Limits) -> bool:
+    mine = len(process.sockets.of(user_group(seat.user_id)))
+    each = MOST_SOCKETS_EACH if allowed.person is None else allowed.person
+    return mine >= each or len(process.sockets) >= allowed.process
 
 
 async def _talk(receive: Receive, socket: Socket, process: Hub, welcome: Coroutine[Any, Any, None]) -> None:
@@ -95,9 +112,9 @@ async def _talk(receive: Receive, socket: Socket, process: Hub, welcome: Corouti
                 socket.hide()
             elif said.get("live") == "show":
                 sending.cancel()
-                sending = asyncio.create_task(
-                    process.show(socket, _names(said.get("regions")), _ids(said.get("prices")))
-                )
+                names, prices = _names(said.get("regions")), _ids(said.get("prices"))
+                sending = asyncio.create_task(process.show(socket, names, prices))
+                process.recorder.changed(socket, names, prices)
     finally:
         sending.cancel()
 

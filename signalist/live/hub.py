@@ -17,6 +17,7 @@ from signalist.live.desk import Desk
 from signalist.live.farewells import SESSION_ENDED
 from signalist.live.pace import Pace
 from signalist.live.quotes import Quotes
+from signalist.live.recorder import Recorder
 from signalist.live.sockets import SESSION_OVER, Socket, Sockets, session_group
 from signalist.live.supervise import supervised
 from signalist.live.tail import Tail, name_of
@@ -36,6 +37,7 @@ class Hub:
         self._renderers, self._log = Threads("live", 2), Threads("live-log", 1)
         self.tail = Tail(self, self._log, self.pace)
         self.quotes = Quotes(self.door, self.pace)
+        self.recorder = Recorder()
         self.desks: dict[int | None, Desk] = {}
         self._caretaker = Caretaker(self, self._checks, self.pace)
         self._tasks: list[asyncio.Task[None]] = []
@@ -63,6 +65,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, *(desk.stop() for desk in self.desks.values()), return_exceptions=True)
         self.quotes.stop()
+        await self.recorder.stop()
         await asyncio.to_thread(self._close_threads)
 
     async def welcome(self, socket: Socket, after: Cursor | None, instrument_ids: Collection[int] = ()) -> None:

@@ -50,13 +50,14 @@ class Quotes:
         self._follows: dict[Socket, frozenset[int]] = {}
         self._owed: dict[Socket, dict[int, ToldPrice]] = {}
         self._moved = asyncio.Event()
+        self.most_each = MOST_EACH
         self.written: Callable[[timedelta], None] = lambda _: None
 
     # --- Who follows what ------------------------------------------------------------------------
 
     async def follow(self, socket: Socket, instrument_ids: Collection[int]) -> None:
         """The page shows the prices of these markets now; what is known of them is sent."""
-        wanted = frozenset(sorted(instrument_ids)[:MOST_EACH])
+        wanted = frozenset(sorted(instrument_ids)[: self.most_each])
         if wanted:
             self._take(await self._threads.run(_shapes, wanted))
         if socket.closing.done() or not socket.is_there:

@@ -163,6 +163,9 @@ class Sockets:
         if socket in self._all:
             self._watch(socket, socket.regions)
 
+    def __len__(self) -> int:
+        return len(self._all)
+
     def everyone(self) -> list[Socket]:
         """All sockets of this process."""
         return list(self._all)

@@ -47,7 +47,7 @@ class AccountChoice:
 
     @property
     def is_paper(self) -> bool:
-        return self.row.venue == PAPER
+        return self.row.is_paper
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _refusal(row: Account, following: set[int]) -> str:
         return "Follows this strategy already."
     if row.state != AccountState.ACTIVE:
         return f"{row.state}{': ' if row.state_reason else ''}{row.state_reason}. It takes nothing new until it is resumed."
-    if row.venue != PAPER and not settings.LIVE_ACCOUNTS_ALLOWED:
+    if not row.is_paper and not settings.LIVE_ACCOUNTS_ALLOWED:
         return "Real money is not traded here yet."
     return ""
 

@@ -24,7 +24,6 @@ from signalist.trading.models import (
 )
 from signalist.trading.open_positions import seen
 from signalist.trading.terms import Terms, terms_of
-from signalist.venues.paper.venue import PAPER
 
 DAYS = 30
 CURVE_TRADES = 500
@@ -170,7 +169,7 @@ def _followed(row: Subscription, marked: Mapping[int, OpenPosition], days: Seque
         newer_version=_newer(row, row.schedule.version.number),
         account=row.account.name,
         currency=row.account.currency,
-        is_paper=row.account.venue == PAPER,
+        is_paper=row.account.is_paper,
         account_state=row.account.state,
         market=Market.of(row.instrument),
         source=row.schedule.instrument.symbol,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from signalist.accounts.own_fees import with_own_fees
 from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentSpec
 from signalist.domain.money import ZERO, plain, settle
@@ -137,6 +138,7 @@ def preview(subscription: Subscription, now: datetime) -> Preview:
     if book.account.currency != spec.quote:
         raise NoPreview(f"{spec.symbol} is paid in {spec.quote}, the account holds {book.account.currency}.")
     latest = known.prices.get(subscription.instrument_id)
+    spec = with_own_fees(book.account, spec)
     price, levels = _prices(signal, subscription, spec, None if latest is None else latest[0])
     standing = known.standing(subscription.pk, book)
     request = entry_request(subscription, kind.direction, spec, price, levels, standing)

@@ -1,4 +1,4 @@
-"""Staff's view of instruments and what is known of their market. Nothing here has a tenant."""
+"""Staff's view of instruments and what is known of their market, which has no tenant, and of who listens to it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from signalist.clock import utc_now
 from signalist.display.admin import ReadOnly
 from signalist.markets.listings import ask_for
 from signalist.markets.models import AssetPair, FxRate, Instrument, InstrumentChange, VenueListing
+from signalist.markets.setting_admin import MarketSettingAdmin
+from signalist.markets.stream_models import StreamSession
+
+__all__ = ["MarketSettingAdmin"]
 
 
 @admin.register(AssetPair)
@@ -67,3 +71,29 @@ class InstrumentChangeAdmin(ReadOnly):
     list_filter = ["name", "instrument__venue"]
     list_select_related = ["instrument"]
     search_fields = ["instrument__symbol"]
+
+
+@admin.register(StreamSession)
+class StreamSessionAdmin(ReadOnly):
+    """Sockets of clients, those that are open among them; one whose process was killed stays open here until its row goes."""
+
+    list_display = [
+        "opened_at",
+        "ended_at",
+        "user",
+        "tenant",
+        "client",
+        "listens_to",
+        "changes",
+        "address",
+        "ended_with",
+    ]
+    list_filter = [("ended_at", admin.EmptyFieldListFilter), "ended_with"]
+    list_select_related = ["user", "tenant"]
+    ordering = ["-opened_at"]
+    search_fields = ["client", "user__email", "address"]
+
+    @admin.display(description="listens to")
+    def listens_to(self, row: StreamSession) -> str:
+        prices = f"prices of {len(row.instruments)}" if row.instruments else ""
+        return ", ".join([*row.regions, *([prices] if prices else [])])

@@ -16,6 +16,7 @@ from signalist.domain.candles import Candle, CandleArrays
 from signalist.domain.channels import bollinger
 from signalist.domain.conditions import Condition, condition, volatility
 from signalist.domain.indicators import Floats, atr, ema, ema_bars, rsi, sma
+from signalist.markets.adjusting import adjusted
 
 SHORTEST, LONGEST = 2, 200
 MOST = 8
@@ -28,7 +29,6 @@ WORDS: Mapping[str, str] = {
     "sma": "SMA", "ema": "EMA", "bollinger": "Bollinger", "rsi": "RSI", "atr": "ATR", "volatility": "Volatility, %",
     "width": "Band width, %",
 }  # fmt: skip
-OFFERED = ("sma:20", "ema:5", "ema:20", "bollinger:20", "rsi:14", "atr:14", "volatility:20", "width:20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,31 @@ class Worked:
     lines: Mapping[str, Floats]
 
 
-def chosen(asked: Sequence[str]) -> list[Indicator]:
-    """The indicators that are asked for, each once and `MOST` at most; what is none, or has a period out of bounds, is left out."""
+def chosen(asked: Sequence[str], usual: Mapping[str, int] = USUAL) -> list[Indicator]:
+    """The indicators that are asked for, each once and `MOST` at most; what is none, or has a period out of bounds, is left out. `usual`
+    are the periods of those that name none."""
     found: dict[str, Indicator] = {}
     for one in asked:
         kind, _, period = one.strip().lower().partition(":")
-        if kind not in USUAL or (period and not period.isdecimal()):
+        if kind not in usual or (period and not period.isdecimal()):
             continue
-        indicator = Indicator(kind, int(period[:4]) if period else USUAL[kind])
+        indicator = Indicator(kind, int(period[:4]) if period else usual[kind])
         if SHORTEST <= indicator.period <= LONGEST:
             found.setdefault(indicator.key, indicator)
     return list(found.values())[:MOST]
+
+
+def chosen_now(asked: Sequence[str]) -> list[Indicator]:
+    """`chosen`, where those that name no period have the one that staff has set (`adjusting`). One query at most, and none where all do."""
+    if all(":" in one for one in asked):
+        return chosen(asked)
+    return chosen(asked, {kind: adjusted(f"period.{'ema_long' if kind == 'ema' else kind}") for kind in USUAL})
+
+
+def offered() -> list[str]:
+    """The usual ones, each with its period."""
+    kinds = ("sma", "ema_short", "ema_long", "bollinger", "rsi", "atr", "volatility", "width")
+    return [f"{kind.partition('_')[0]}:{adjusted(f'period.{kind}')}" for kind in kinds]
 
 
 def needed(indicators: Sequence[Indicator]) -> int:

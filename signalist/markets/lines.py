@@ -140,11 +140,15 @@ async def _closed(messages: AsyncIterator[Message]) -> None:
 
 
 def lines_for(
-    source: MarketData, symbols: Sequence[str], frame: Timeframe, hear: Callable[[str, Message], None]
+    source: MarketData,
+    symbols: Sequence[str],
+    frame: Timeframe,
+    hear: Callable[[str, Message], None],
+    bound: int | None = None,
 ) -> list[Line]:
-    """One connection for the tickers and candles of `symbols`, or several where one does not take all subscriptions; `hear` is told the
-    line's name as well."""
-    most = source.limits.per_connection
+    """One connection for the tickers and candles of `symbols`, or several where one does not take all subscriptions, or more than `bound`;
+    `hear` is told the line's name as well."""
+    most = min((each for each in (source.limits.per_connection, bound) if each is not None), default=None)
     at_once = max(len(symbols) if most is None else most // 2, 1)
     lines = []
     for start in range(0, len(symbols), at_once):

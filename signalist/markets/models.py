@@ -1,4 +1,4 @@
-"""What is traded and at which prices. Nothing here has a tenant."""
+"""What is traded and at which prices. Nothing here has a tenant but who listened to it (`stream_models`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
 from signalist.markets.depth_models import BookShot, DepthWish  # noqa: F401  # Django looks for models here
 from signalist.markets.feed_models import CandleCorrection, Feed, FeedSource, PriceSource  # noqa: F401  # Django looks for models here
 from signalist.markets.listing_models import InstrumentChange, VenueListing, trading_word  # noqa: F401  # likewise
+from signalist.markets.setting_models import MarketSetting  # noqa: F401  # likewise
+from signalist.markets.stream_models import StreamSession  # noqa: F401  # likewise
 
 
 class AssetPair(models.Model):

@@ -10,27 +10,28 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError
 
 from signalist.clock import Clock, monotonic
-from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.logs import logger
-from signalist.markets import candle_gaps, feed_books, feed_lease, feeds, price_books
+from signalist.markets import feed_books, feed_lease, feeds, price_books
 from signalist.markets.asking import Asking
 from signalist.markets.board import Board
 from signalist.markets.book_watch import BookWatch
 from signalist.markets.dated_rates import rates_of, take_rates
 from signalist.markets.feed_models import FeedSource
-from signalist.markets.filling import Filled, Filler, Hole
+from signalist.markets.filling import Filled, Filler
 from signalist.markets.hearing import Ear
 from signalist.markets.lines import Line, lines_for
 from signalist.markets.listing_work import ListingKeeper
+from signalist.markets.past import Past
 from signalist.markets.settling import Outcome, settle_candles
 from signalist.markets.side_work import SideWork
 from signalist.markets.tracking import Series
+from signalist.markets.tuning import Tuning, tuning
 from signalist.markets.unstored import Unstored
 from signalist.markets.wanted import BASE, Wanted
 from signalist.markets.watching import Market
@@ -42,12 +43,6 @@ T = TypeVar("T")
 
 PRICES_EVERY, ROWS_EVERY, WANTED_EVERY, TURN = 1.0, 2.0, 5.0, 0.1
 RATES_EVERY = 120.0
-HIGHER_AFTER = timedelta(seconds=5)
-"""So long after a boundary a higher candle must have been made of its parts; then its venue is asked for it."""
-PAST = 300
-"""Candles of the past that a market begins with."""
-REACH = 1_440
-"""Candles of the past that are looked through for holes when a feed begins, at most."""
 
 Doing = Callable[[Callable[[], T]], Awaitable[T]]
 
@@ -72,9 +67,10 @@ class MarketService:
         self.board = Board()
         self.markets: dict[str, Market] = {}
         self.row: FeedSource | None = None
-        self._shown = Wanted()
+        self._shown, self._tuned = Wanted(), Tuning()
         self._unstored = Unstored()
         self._filler = Filler(source, clock, self._filled)
+        self._past = Past(source, self._filler, self.markets, clock, database)
         self._ear = Ear(clock, self.board, self.markets, self._unstored, self._filler)
         self.asking = Asking([source, *others], self._ear, clock, database, self.routes)
         self._works = SideWork()
@@ -82,7 +78,6 @@ class MarketService:
         self._ear.told_of = self.listing.told
         self.books = BookWatch(source, clock, database, self.routes, self._ear.troubled)
         self._due: dict[str, float] = {}
-        self._checked: dict[tuple[str, str], datetime] = {}
         self._holds = False
 
     async def keep(self) -> None:
@@ -118,12 +113,12 @@ class MarketService:
         if not self._holds:
             return
         if self._is_due("wanted", WANTED_EVERY):
-            wanted = await self._do(self._wanted)
-            if wanted != self._shown or self.row is None:
-                await self._begin(wanted)
+            wanted, tuned = await self._do(lambda: (self._wanted(), tuning()))
+            if (wanted, tuned) != (self._shown, self._tuned) or self.row is None:
+                await self._begin(wanted, tuned)
         self._ear.time_passes()
         await self._store()
-        await self._look_higher()
+        await self._past.look_higher(self._shown.frames)
         if self._is_due("rates", RATES_EVERY) and (rates := rates_of(self.board.quotes, self._clock.now())):
             await self._do(lambda: take_rates(rates, self._clock.now()))
         if self._is_due("rows", ROWS_EVERY):
@@ -131,9 +126,10 @@ class MarketService:
 
     # --- What is fed -------------------------------------------------------------------------------
 
-    async def _begin(self, wanted: Wanted) -> None:
+    async def _begin(self, wanted: Wanted, tuned: Tuning) -> None:
         """Feed these markets from now on. Those that were fed before keep what is known of them."""
         await self._works.rest()
+        self._tuned, self._past.bars = tuned, tuned.past
         symbols = {key: symbol for symbol, keys in wanted.routes.items() for key in keys}
         row = await self._do(lambda: feed_books.source_of(self.source.code))
         begun = await self._do(lambda: feed_books.begin(row, symbols, BASE))
@@ -146,55 +142,27 @@ class MarketService:
             if market is None or [feed.pk for feed in market.feeds] != [feed.pk for feed in rows]:
                 market = Market.of(symbol, rows, Series(BASE))
                 newest = [begun[key].newest for key in keys]
-                self._begin_series(market, None if None in newest else min(at for at in newest if at), now)
+                self._past.begin_series(market, None if None in newest else min(at for at in newest if at), now)
                 market.since = market.series.newest or now
                 market.last_candle = max((at for at in newest if at), default=None)
             fresh[symbol] = market
         self.markets.clear()
         self.markets.update(fresh)
         self._filler.only(self.markets)
-        await self._want_left_open(now)
+        await self._past.want_left_open(now)
         self._shown, self.row = wanted, row
-        self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear))
-        self._want_higher(now)
+        self._ear.begin(row, lines_for(self.source, sorted(self.markets), BASE, self._ear.hear, tuned.per_connection))
+        self._past.want_higher(wanted.frames, now)
         self._works.begin({name: line.keep for name, line in self._ear.lines.items()})
         self._works.begin({"listing": self.listing.keep, "books": self.books.keep})
         self._works.begin({"history": self._filler.keep, "prices": self.asking.keep, "time": self._let_time_pass})
-
-    def _begin_series(self, market: Market, newest: datetime | None, now: datetime) -> None:
-        """Go on behind what is stored; where nothing is, or it is long ago, ask for some of the past and go on from here."""
-        here = BASE.last_close(now)
-        begins = here - BASE.length * PAST
-        if newest is None or newest < begins:
-            self._filler.want(Hole(market.symbol, BASE, begins, here, past=True))
-            newest = here
-        market.series.stored(newest)
-
-    async def _want_left_open(self, now: datetime) -> None:
-        """Holes that were left open before, by this process or an earlier one, as far back as the venue may still know."""
-        since = BASE.last_close(now) - BASE.length * min(self.source.limits.reach or REACH, REACH)
-        keys = [key for market in self.markets.values() for key in market.instrument_ids]
-        holes = await self._do(lambda: candle_gaps.gaps(keys, BASE, since))
-        for market in self.markets.values():
-            for first, last in sorted({hole for key in market.instrument_ids for hole in holes.get(key, ())}):
-                self._filler.want(Hole(market.symbol, BASE, first, last))
-
-    def _want_higher(self, now: datetime) -> None:
-        """The past of the timeframes that strategies run on, of those that the venue keeps."""
-        for symbol, codes in self._shown.frames.items():
-            for code in sorted(codes & self.source.limits.frames - {BASE.code}):
-                if symbol in self.markets and (symbol, code) not in self._checked:
-                    frame = timeframe(code)
-                    here = frame.last_close(now)
-                    self._filler.want(Hole(symbol, frame, here - frame.length * PAST, here, past=True))
-                    self._checked[symbol, code] = here
 
     async def _lose(self) -> None:
         """Another engine feeds from now on: what is known here is old by the time the lease comes back, and is begun anew from the rows."""
         await self._works.rest()
         self._unstored.take()
         self.markets.clear()
-        self._checked.clear()
+        self._past.forget()
         self.row = None
 
     # --- What is stored ----------------------------------------------------------------------------
@@ -251,25 +219,6 @@ class MarketService:
             market.settled(outcome, filled=True, past=hole.past)
             if not hole.past:
                 self._ear.suspect(market, hole, filled.candles)
-
-    async def _look_higher(self) -> None:
-        """Ask the venue for higher candles that strategies wait for and that could not be made, because a part of them is missing."""
-        now = self._clock.now()
-        due: dict[tuple[int, str, datetime], tuple[str, Timeframe]] = {}
-        for symbol, codes in self._shown.frames.items():
-            for code in codes - {BASE.code}:
-                frame = timeframe(code)
-                close = frame.last_close(now - HIGHER_AFTER)
-                if symbol in self.markets and self._checked.setdefault((symbol, code), close) < close:
-                    due[self.markets[symbol].instrument_ids[0], code, close] = symbol, frame
-        if not due:
-            return
-        absent = await self._do(lambda: feed_books.absent(due.keys()))
-        for key, (symbol, frame) in due.items():
-            first = self._checked[symbol, frame.code] + frame.length
-            self._checked[symbol, frame.code] = key[2]
-            if key in absent and frame.code in self.source.limits.frames:
-                self._filler.want(Hole(symbol, frame, first, key[2]))
 
     async def _let_time_pass(self) -> None:
         """Close what is over in time, also while the database keeps a round waiting."""

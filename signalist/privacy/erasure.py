@@ -23,6 +23,7 @@ from signalist.audit.writing import erase as erase_subject
 from signalist.audit.writing import record
 from signalist.domain.errors import DomainError
 from signalist.downloads.models import Download
+from signalist.markets.stream_models import StreamSession
 from signalist.privacy.models import GRACE, Deletion
 from signalist.risk.actions import Where, switch
 from signalist.risk.connections import revoke
@@ -160,6 +161,7 @@ def _close_workspace(tenant_id: int, now: datetime) -> None:
 def _forget_in(tenant_id: int, user: User, names: set[str]) -> None:
     """In one workspace: keys, files, membership, and the name where it was written beside what was done."""
     ApiKey.objects.filter(user=user).delete()
+    StreamSession.objects.filter(user=user).delete()
     Download.objects.filter(tenant_id=tenant_id, user_id=user.pk).delete()
     for name in names:
         TenantSwitch.objects.filter(who=name).update(who=FORMER)

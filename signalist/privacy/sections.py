@@ -17,6 +17,7 @@ from signalist.accounts.models import Account
 from signalist.api.models import ApiKey
 from signalist.audit.models import Entry, Subject
 from signalist.audit.words import in_words
+from signalist.markets.stream_models import StreamSession
 from signalist.risk.models import TenantSwitchChange
 from signalist.trading.models import DailyResult, Execution, Fill, Instruction, Order, Position, Subscription, Trade
 from tenants.doors import viewing
@@ -100,6 +101,11 @@ SECTIONS = (
         _columns("name begins scopes hourly_limit uses last_used_at last_used_from created_at expires_at revoked_at"),
     ),
     Section(
+        "stream_sessions",
+        lambda tenant, user: StreamSession.objects.filter(tenant_id=tenant, user_id=user),
+        _columns("client regions instruments changes address agent opened_at changed_at ended_at", id="public_id"),
+    ),
+    Section(
         "connections",
         lambda tenant, user: Credential.objects.filter(tenant_id=tenant),
         _columns("venue label rights validity egress created_at sealed_at revoked_at revoked_why", id="public_id"),
@@ -149,7 +155,9 @@ SECTIONS = (
     Section(
         "fills",
         lambda tenant, user: Fill.objects.filter(tenant_id=tenant),
-        _columns("side quantity price fee fee_currency time", id="venue_fill_id", order="order__client_order_id"),
+        _columns(
+            "side quantity price fee fee_currency booked_fee time", id="venue_fill_id", order="order__client_order_id"
+        ),
         RECORDS,
     ),
     Section(

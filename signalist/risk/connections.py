@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from signalist.accounts.connectors import FORBIDDEN, NEEDED
+from signalist.accounts.connectors import FORBIDDEN, NEEDED, play_money_venues
 from signalist.accounts.models import Account, AccountState
 from signalist.accounts.probe import Probed
 from signalist.clock import utc_now
@@ -66,6 +66,7 @@ def _opened(tenant_id: int, venue: str, label: str, probed: Probed, credential: 
                 venue_ref=probed.ref,
                 currency=probed.balance.currency,
                 credential=credential,
+                is_play_money=venue in play_money_venues(),
             )
     except IntegrityError:
         raise Elsewhere("This account is connected in another workspace. Disconnect it there first.") from None
@@ -97,6 +98,11 @@ def _may_open(account: Account, probed: Probed) -> bool:
 
 
 def _same_money(account: Account, probed: Probed) -> None:
+    if account.is_paper != (account.venue in play_money_venues()):
+        was = "play money" if account.is_paper else "real money"
+        raise Elsewhere(
+            f"{account.name} was connected where {was} is traded, and is not moved: connect another account."
+        )
     if account.currency != probed.balance.currency:
         raise Elsewhere(
             f"{account.name} is counted in {account.currency}, and this key was tried for {probed.balance.currency}: "

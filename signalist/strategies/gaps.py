@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.domain.candles import CandleArrays
+from signalist.domain.lateness import TAKEN_OVER_WITHIN, run_within
 from signalist.domain.strategies import SignalArrays
 from signalist.domain.timeframes import Timeframe, timeframe
 from signalist.events.outbox import Fact, emit
@@ -23,8 +24,6 @@ from signalist.markets.models import Candle
 from signalist.sandbox.outcomes import Failed, RanWhole
 from signalist.strategies.models import Gap, RunStatus, Schedule, StrategyRun
 
-SETTLED_AFTER = timedelta(seconds=10)
-"""So long after a boundary its run may still be claimed and taken over; only what is older is looked at."""
 FILLED_WITHIN = timedelta(seconds=60)
 """So long the candles of a gap are waited for before it is judged by those that are there."""
 MOST_JUDGED = 2000
@@ -40,7 +39,7 @@ def find(now: datetime, *, stored_only: bool = False) -> int:
         looked: list[Schedule] = []
         for schedule in running.order_by("pk").select_for_update(no_key=True, of=("self",)):
             frame = timeframe(schedule.timeframe)
-            until = frame.last_close(now - SETTLED_AFTER)
+            until = _settled(schedule, frame, now)
             if schedule.decided_until is not None and until <= schedule.decided_until:
                 continue
             if schedule.decided_until is not None:
@@ -53,10 +52,20 @@ def find(now: datetime, *, stored_only: bool = False) -> int:
     return len(gaps)
 
 
+def _settled(schedule: Schedule, frame: Timeframe, now: datetime) -> datetime:
+    """The last boundary whose run can neither be claimed nor taken over any more; none behind a run that is under way: its engine may be
+    dead, and whoever comes after it passes over what is too old to be made."""
+    until = frame.last_close(now - run_within(frame) - TAKEN_OVER_WITHIN)
+    since = schedule.decided_until or until
+    claimed = StrategyRun.objects.filter(schedule=schedule, candle_close__gt=since, candle_close__lte=until)
+    first = claimed.filter(status=RunStatus.CLAIMED).order_by("candle_close").values_list("candle_close", flat=True)
+    return min([until, *(close - frame.length for close in first[:1])])
+
+
 def _gaps_of(
     schedule: Schedule, frame: Timeframe, after: datetime, until: datetime, now: datetime, stored_only: bool
 ) -> list[Gap]:
-    """The gaps behind `after` up to `until`. A run that was claimed in time counts as decided: whoever claimed it, or its heir, ends it."""
+    """The gaps behind `after` up to `until`. A run that was made by who claimed it in time, or by its heir, is decided."""
     runs = StrategyRun.objects.filter(schedule=schedule, candle_close__gt=after, candle_close__lte=until)
     decided = runs.exclude(status=RunStatus.SKIPPED).order_by("candle_close").values_list("candle_close", flat=True)
     # Where nothing was traded there was nothing to decide.

@@ -145,6 +145,7 @@ class Signal(models.Model):
     """What a run said. Its prices are true only for the schedule's instrument. Nothing tenant-owned above this line.
 
     `sequence` counts a schedule's signals without a gap, so that a follower who has the fifth and the seventh knows that one is missing.
+    `subscribers` is how many got an execution of it (EXE-09); None before it was fanned out.
     """
 
     public_id = models.UUIDField(unique=True, editable=False)
@@ -161,6 +162,7 @@ class Signal(models.Model):
     deadline = models.DateTimeField()
     fanned_out_at = models.DateTimeField(null=True)
     sequence = models.PositiveIntegerField(null=True)
+    subscribers = models.PositiveIntegerField(null=True)
 
     class Meta:
         constraints = [

@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError
 from signalist.db import fast
 from signalist.db.units import statement_unit, unit
 from signalist.db.wakes import ring_on_commit
-from signalist.domain.lateness import RUN_WITHIN, entry_deadline
+from signalist.domain.lateness import RUN_WITHIN, entry_deadline, made_by
 from signalist.domain.money import QUANTUM
 from signalist.domain.orders import NAMESPACE
 from signalist.domain.signals import SignalKind
@@ -35,6 +35,7 @@ log = logger(__name__)
 
 LOOK_BACK = timedelta(minutes=10)
 
+_LEFT = "The engine that had claimed it was gone, and it was too old when another one came; old candles are not traded."
 # The runs are bounded too: a planner that has not seen yet how many there are reads all of a schedule's for every candle, not one.
 _LATE = "CASE s.timeframe " + " ".join(f"WHEN '{code}' THEN {{late_{code}}}" for code in RUN_WITHIN) + " END"
 _CLAIM = """
@@ -99,12 +100,18 @@ def _claim_statement(engine: uuid.UUID, now: datetime) -> tuple[str, list[object
     return _CLAIM_MARKED, [values[name] for name in _CLAIM_NAMES]
 
 
-def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID]) -> Sequence[StrategyRun]:
-    """Claim what engines that are no more had claimed and not finished; returns those runs."""
+def take_over(engine: uuid.UUID, dead: Collection[uuid.UUID], now: datetime) -> Sequence[StrategyRun]:
+    """Claim what engines that are no more had claimed and not finished; returns those runs. One that is too old for that by `now` is passed
+    over instead: nothing old is traded, so its candle is a gap, about which every follower has chosen what is done."""
     with unit("run.take_over"):
         StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine__in=dead).update(engine=engine)
-    mine = StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine=engine).order_by("candle_close", "schedule_id")
-    return list(mine.select_related("schedule__version__strategy", "schedule__instrument"))
+        mine = StrategyRun.objects.filter(status=RunStatus.CLAIMED, engine=engine)
+        found = mine.select_related("schedule__version__strategy", "schedule__instrument")
+        runs = list(found.order_by("candle_close", "schedule_id"))
+        old = [r for r in runs if engine not in dead and now > made_by(r.candle_close, timeframe(r.schedule.timeframe))]
+        passed = {"status": RunStatus.SKIPPED, "finished_at": now, "error_kind": "late", "error": _LEFT}
+        StrategyRun.objects.filter(pk__in=[run.pk for run in old], status=RunStatus.CLAIMED).update(**passed)
+    return [run for run in runs if run not in old]
 
 
 def finish(run: StrategyRun, outcome: Ran | Failed, reference: Decimal, now: datetime) -> int:

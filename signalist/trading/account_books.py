@@ -20,7 +20,6 @@ from signalist.trading.discrepancies import AccountLook, Discrepancy, ForeignFil
 from signalist.trading.labels import BY_HAND, Market
 from signalist.trading.models import Subscription
 from signalist.trading.order_book import FillLine
-from signalist.venues.paper.venue import PAPER
 
 MOST_PAST = 20
 
@@ -192,7 +191,7 @@ def _line(account: Account, look: AccountLook | None, opened: int) -> BookLine:
         account.name,
         account.venue,
         account.currency,
-        account.venue == PAPER,
+        account.is_paper,
         account.state,
         account.state_reason,
         None if look is None else look.looked_at,

@@ -24,7 +24,6 @@ from signalist.trading.models import (
     SubscriptionStatus,
 )
 from signalist.trading.terms import ENTERING, TERMS, Refused, Terms, apply, check, check_terms
-from signalist.venues.paper.venue import PAPER
 from tenants.models import User
 
 
@@ -143,7 +142,7 @@ def _locked(account_id: int) -> Account:
 def _follow(subscription: Subscription, step: int) -> None:
     """One follower of the strategy more or less."""
     assert subscription.strategy_id is not None  # a book by hand follows nothing, and nobody subscribes to it
-    on_paper = subscription.account.venue == PAPER
+    on_paper = subscription.account.is_paper
     row, _ = Following.objects.get_or_create(strategy_id=subscription.strategy_id, is_paper=on_paper)
     Following.objects.filter(pk=row.pk).update(followers=F("followers") + step)
 

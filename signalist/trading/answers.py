@@ -14,7 +14,7 @@ from signalist.domain.money import plain
 from signalist.events.outbox import Fact, emit
 from signalist.markets.overview import FRESH_WITHIN
 from signalist.markets.selectors import latest_prices
-from signalist.trading.discrepancies import Answer, Discrepancy, Kind, State
+from signalist.trading.discrepancies import CURRENCY, Answer, Discrepancy, Kind, State
 from signalist.trading.naming import CANDIDATES
 from signalist.trading.tickets import FARTHEST
 from tenants.models import User
@@ -24,6 +24,7 @@ _MEANT = {
     Kind.LOST_ORDER: (Answer.GIVE_UP,),
     Kind.ORDER_CHANGED: (Answer.CANCEL,),
     Kind.ORDER_IN_DOUBT: (),
+    Kind.EXIT_HELD: (),
     Kind.MANUAL_CLOSE: (Answer.ADOPT,),
     Kind.POSITION_SMALLER: (Answer.ADOPT,),
     Kind.POSITION_LARGER: (Answer.KEEP,),
@@ -36,6 +37,8 @@ def possible(row: Discrepancy) -> tuple[Answer, ...]:
     """What makes sense now; looking again always does. Nothing while an answer is being carried out, or when it is over."""
     if row.state != State.OPEN or row.answer:
         return ()
+    if row.facts.get(CURRENCY):
+        return (Answer.CHECK,)  # an amount of another currency is not taken in
     looked_at = row.looks > 0
     if row.kind == Kind.ORDER_IN_DOUBT and CANDIDATES in row.facts:
         return (Answer.GIVE_UP, Answer.CHECK)

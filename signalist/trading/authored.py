@@ -15,12 +15,12 @@ from typing import Any
 
 from django.db.models import Count, Min
 
+from signalist.accounts.connectors import play_money_venues
 from signalist.domain.orders import Leg, Side
 from signalist.trading.decision_words import Facts, reason
 from signalist.trading.models import Execution, ExecutionStatus, Order
 from signalist.trading.order_book import average_fill, slippage
 from signalist.trading.signal_records import SignalFacts, facts_of, signals
-from signalist.venues.paper.venue import PAPER
 
 PURPOSE = "author"
 
@@ -83,7 +83,9 @@ def authored_signal(public_id: uuid.UUID, author_id: int) -> AuthoredSignal | No
     leg = Leg.ENTRY if facts.is_entry else Leg.EXIT
     sent = Order.objects.filter(execution__signal=signal, leg=leg.value).select_related("instrument")
     filled = [order for order in sent.annotate(first=Min("fills__time")).order_by("pk") if order.filled]
-    kinds = [(paper, [o for o in filled if (o.instrument.venue == PAPER) == paper]) for paper in (False, True)]
+    # Whose accounts they are is not for authors; at a venue that trades play money here all of them do.
+    played = play_money_venues()
+    kinds = [(paper, [o for o in filled if (o.instrument.venue in played) == paper]) for paper in (False, True)]
     return AuthoredSignal(
         facts, outcomes, [_filling(paper, orders, signal.candle_close) for paper, orders in kinds if orders]
     )

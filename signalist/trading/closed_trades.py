@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from django.db.models import QuerySet
 
+from signalist.accounts.models import on_paper
 from signalist.db import fast
 from signalist.domain.money import ZERO
 from signalist.trading.labels import Follower, Market, attach_followers
 from signalist.trading.models import DailyResult, ExitType, Position, Trade
 from signalist.trading.open_positions import attach_entries, risk_each
-from signalist.venues.paper.venue import PAPER
 
 EXITS = {
     ExitType.STOP_LOSS.value: "Stop",
@@ -154,23 +154,23 @@ def trade_totals(chosen: TradeFilter) -> Sequence[TradeTotal]:
     Of all trades ever, the folded days are added up, and what is not folded yet; else every trade of the filter. Two queries or one.
     """
     sums: dict[tuple[bool, str], TradeTotal] = {}
-    for venue, currency, trades, wins, gross, fees, net in (
+    for venue, is_play_money, currency, trades, wins, gross, fees, net in (
         _all_parts() if chosen.is_everything else _parts(chosen.rows())
     ):
-        kind = (venue == PAPER, currency)
+        kind = (on_paper(venue, is_play_money), currency)
         sums[kind] = sums.get(kind, TradeTotal(*kind)).plus(trades, wins, gross, fees, net)
     return [total for _, total in sorted(sums.items())]
 
 
-_Part = tuple[str, str, int, int, Decimal, Decimal, Decimal]
-"""Venue, currency, trades, wins, gross, fees, net."""
+_Part = tuple[str, bool, str, int, int, Decimal, Decimal, Decimal]
+"""Venue, whether it is play money there, currency, trades, wins, gross, fees, net."""
 
 
 def _parts(rows: QuerySet[Trade]) -> Iterator[_Part]:
-    for venue, currency, gross, fees, net in rows.order_by().values_list(
-        "account__venue", "currency", "gross", "fees", "net"
+    for venue, is_play_money, currency, gross, fees, net in rows.order_by().values_list(
+        "account__venue", "account__is_play_money", "currency", "gross", "fees", "net"
     ):
-        yield venue, currency, 1, int(net > 0), gross, fees, net
+        yield venue, is_play_money, currency, 1, int(net > 0), gross, fees, net
 
 
 def _all_parts() -> Iterator[_Part]:
@@ -178,5 +178,5 @@ def _all_parts() -> Iterator[_Part]:
     yield from list(_parts(Trade.objects.filter(measured=False)))
     # An account trades in its own currency alone (`decide`), so that is the currency of its days.
     yield from DailyResult.objects.values_list(
-        "account__venue", "account__currency", "trades", "wins", "gross", "fees", "net"
+        "account__venue", "account__is_play_money", "account__currency", "trades", "wins", "gross", "fees", "net"
     )

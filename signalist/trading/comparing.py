@@ -14,7 +14,7 @@ from typing import Any
 from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import Leg, OrderStatus, OrderType
 from signalist.domain.signals import Direction
-from signalist.trading.discrepancies import BALANCE, POSITION, STOCK, AccountLook, Discrepancy, Kind, State
+from signalist.trading.discrepancies import BALANCE, CURRENCY, POSITION, STOCK, AccountLook, Discrepancy, Kind, State
 from signalist.trading.models import Order, Position
 from signalist.venues.base import Balance, NetPosition, OpenOrder, OrderReport, Reports
 
@@ -42,7 +42,9 @@ class Snapshot:
 class Books:
     """Our side of one account. `orders` are active, `named` those that the snapshot names; `foreign` is by difference what strangers'
     fills come to; `earned` what trades brought since the last look that agreed; `dust` is by symbol what we gave up and the venue holds,
-    `worth` what it cost: where the venue nets it with a position, it books a result of it that no trade of ours has."""
+    `worth` what it cost: where the venue nets it with a position, it books a result of it that no trade of ours has. `closed` is by
+    position what its closed part brought before fees, for those that are closed in part; `elsewhere` what of its fees was not taken of
+    the account's money, which is in `currency`."""
 
     cursor: str
     orders: Sequence[Order]
@@ -55,6 +57,9 @@ class Books:
     dust: Mapping[str, Decimal] = field(default_factory=dict)
     worth: Decimal = ZERO
     named: Mapping[str, Order] = field(default_factory=dict)
+    closed: Mapping[int, Decimal] = field(default_factory=dict)
+    elsewhere: Mapping[int, Decimal] = field(default_factory=dict)
+    currency: str = ""
 
     @property
     def print(self) -> tuple[Any, ...]:
@@ -113,10 +118,16 @@ def compare(books: Books, snapshot: Snapshot, *, stock: bool = False) -> Found:
     sights += [sight for line in sums if line["symbol"] not in moving for sight in _position(books, line, stock=stock)]
     unexplained = any(s.subject == POSITION for s in sights) or any(d.subject == POSITION for d in books.standing)
     quiet = not moving and not unexplained
-    expected = _expected(books) if quiet else None
+    told_in = snapshot.balance.currency
+    foreign = bool(told_in and books.currency) and told_in != books.currency
+    expected = _expected(books) if quiet and not foreign else None
     if expected is not None and abs(snapshot.balance.total - expected) >= CENT + books.worth:
         lacks = snapshot.balance.total < expected
-        sights.append(Sight(Kind.BALANCE_GAP, "", BALANCE, expected, snapshot.balance.total, pauses=lacks))
+        total = snapshot.balance.total
+        sights.append(Sight(Kind.BALANCE_GAP, "", BALANCE, expected, total, {CURRENCY: ""}, pauses=lacks))
+    if foreign:
+        told = {CURRENCY: told_in, "total": plain(snapshot.balance.total)}
+        sights.append(Sight(Kind.BALANCE_GAP, "", BALANCE, None, None, told))
     explained = {d.symbol for d in books.standing if d.subject == POSITION} - {s.symbol for s in sights} - moving
     return Found(sights, moving, sums, _turned_up(books, snapshot), quiet, expected, stock and bool(explained))
 
@@ -292,7 +303,8 @@ def _is_less(theirs: Decimal, ours: Decimal) -> bool:
 
 def booked(books: Books) -> Decimal:
     """What trades since `base` was taken, and the closed part of open positions, brought after fees."""
-    return books.earned + sum((position.holding().net for position in books.positions), ZERO)
+    held = (books.closed.get(p.pk, ZERO) - p.fees + books.elsewhere.get(p.pk, ZERO) for p in books.positions)
+    return books.earned + sum(held, ZERO)
 
 
 def _expected(books: Books) -> Decimal | None:

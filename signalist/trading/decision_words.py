@@ -234,6 +234,9 @@ _WORDS: dict[str, Callable[[Facts], Reason]] = {
     ),
     "entry_under_way": _fixed("Entry under way", "An earlier entry has not been filled or ended yet."),
     "no_position": _fixed("Nothing to exit", "No open position in this direction."),
+    "outage": _fixed(
+        "Missed in an outage", "The exit was seen too late; what is done about such is the subscription's own choice."
+    ),
     "already_closing": _fixed("Already closing", "An exit is under way."),
     "price_far": lambda facts: Reason(
         "Limit far from the market",

@@ -24,16 +24,20 @@ POSITION, BALANCE = "position", "balance"
 """The subjects of differences that are not about one order."""
 STOCK, UNREAD = "stock", "unread_until"
 """Facts: the venue tells what is held, whoever bought it; and its history was not read before that moment, though that was wanted."""
+CURRENCY = "currency"
+"""Fact: in which other currency than the account's its venue tells the money; empty where it is the account's."""
 
 
 class Kind(models.TextChoices):
     """What differs. MANUAL_CLOSE: what we hold was closed by somebody else, in whole or in part. ORDER_CHANGED: an order of ours rests
-    there with another price, trigger or quantity than we gave it; its numbers are levels where those differ, else quantities."""
+    there with another price, trigger or quantity than we gave it; its numbers are levels where those differ, else quantities. EXIT_HELD:
+    what is to close a position has not left for long."""
 
     EXTERNAL_ORDER = "EXTERNAL_ORDER"
     LOST_ORDER = "LOST_ORDER"
     ORDER_CHANGED = "ORDER_CHANGED"
     ORDER_IN_DOUBT = "ORDER_IN_DOUBT"
+    EXIT_HELD = "EXIT_HELD"
     MANUAL_CLOSE = "MANUAL_CLOSE"
     POSITION_LARGER = "POSITION_LARGER"
     POSITION_SMALLER = "POSITION_SMALLER"

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from signalist.display.numbers import money, price, quantity
 from signalist.domain.orders import Leg
-from signalist.trading.discrepancies import STOCK, UNREAD, Answer, Discrepancy, Kind
+from signalist.trading.discrepancies import CURRENCY, STOCK, UNREAD, Answer, Discrepancy, Kind
 from signalist.trading.labels import Market
 from signalist.trading.naming import CANDIDATES
 
@@ -28,6 +28,7 @@ TITLES = {
     Kind.LOST_ORDER: "The venue lost an order",
     Kind.ORDER_CHANGED: "An order was changed at the venue",
     Kind.ORDER_IN_DOUBT: "An order in doubt for long",
+    Kind.EXIT_HELD: "An exit does not leave",
     Kind.MANUAL_CLOSE: "Closed at the venue",
     Kind.POSITION_LARGER: "The venue holds more",
     Kind.POSITION_SMALLER: "The venue holds less",
@@ -153,6 +154,19 @@ def _in_doubt(row: Discrepancy, market: Market | None, currency: str) -> str:
     return f"{doubt} of {row.symbol}. It is never sent again, and is looked up, less and less often, until the venue answers."
 
 
+def _held(row: Discrepancy, market: Market | None, currency: str) -> str:
+    facts = row.facts
+    since = datetime.fromisoformat(facts["since"])
+    said = f"What is to close {_size(abs(row.ours or Decimal(0)), market)} of {row.symbol} has not left since {since:%H:%M:%S} UTC"
+    if facts.get("reason"):
+        why = f"it was tried {facts['tries']} times, and the venue last said: {facts['reason']}"
+    elif facts["n"] != "0":
+        why = f"{facts['n']} orders before it were refused"
+    else:
+        why = "an order before it in this market is in doubt or not taken down yet, and the venue could not tell them apart"
+    return f"{said}: {why}. The position is open meanwhile; the engine goes on trying. Close it at the venue if it cannot wait."
+
+
 def _unread(row: Discrepancy) -> str:
     """That what is unknown may be why."""
     since = datetime.fromisoformat(row.facts[UNREAD])
@@ -185,6 +199,9 @@ def _fills(row: Discrepancy, market: Market | None, currency: str) -> str:
 
 
 def _money(row: Discrepancy, market: Market | None, currency: str) -> str:
+    if told_in := row.facts.get(CURRENCY):
+        said = f"{money(Decimal(row.facts['total']), told_in)} {told_in}"
+        return f"The venue tells this account's money as {said}, and it is one in {currency}: what we knew of it stands as it was."
     ours, theirs = money(row.ours, currency), money(row.theirs, currency)
     gap = money((row.theirs or Decimal(0)) - (row.ours or Decimal(0)), currency, signed=True)
     return f"By our books there are {ours} {currency}, the venue says {theirs}: {gap} {currency}."
@@ -195,6 +212,7 @@ _SENTENCES: dict[Kind, Callable[[Discrepancy, Market | None, str], str]] = {
     Kind.LOST_ORDER: _lost,
     Kind.ORDER_CHANGED: _changed,
     Kind.ORDER_IN_DOUBT: _in_doubt,
+    Kind.EXIT_HELD: _held,
     Kind.MANUAL_CLOSE: _closed,
     Kind.POSITION_LARGER: _larger,
     Kind.POSITION_SMALLER: _smaller,

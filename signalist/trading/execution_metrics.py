@@ -17,7 +17,6 @@ from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.markets.selectors import instruments
 from signalist.trading.labels import Market
 from signalist.trading.models import AttemptAction, Execution, ExecutionStatus, Order, OrderAttempt
-from signalist.venues.paper.venue import PAPER
 
 MOST_ORDERS = 20_000
 """So many orders are looked at, the newest of the period; with more the page says so."""
@@ -170,7 +169,7 @@ def _missed(chosen: Chosen, accounts: Mapping[int, Account]) -> defaultdict[Plac
 
 
 def _line(account: Account, market: Market, figures: Quality) -> Line:
-    return Line(account.venue, account.name, account.venue == PAPER, market, figures)
+    return Line(account.venue, account.name, account.is_paper, market, figures)
 
 
 def _parts(
@@ -182,7 +181,7 @@ def _parts(
 ) -> list[Part]:
     parts = []
     for paper in (False, True):
-        mine = [place for place in places if (accounts[place[0]].venue == PAPER) == paper]
+        mine = [place for place in places if accounts[place[0]].is_paper == paper]
         if mine:
             orders = [order for place in mine for order in sent[place]]
             times = [latency for place in mine for latency in latencies[place]]

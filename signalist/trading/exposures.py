@@ -17,7 +17,6 @@ from signalist.trading.marked_positions import OpenPosition
 from signalist.trading.models import ACTIVE_ORDER, Order, Position, Subscription, SubscriptionStatus
 from signalist.trading.open_positions import attach_entries, seen
 from signalist.trading.order_book import OrderLine, lines
-from signalist.venues.paper.venue import PAPER
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Held:
 
     @property
     def is_paper(self) -> bool:
-        return self.account.venue == PAPER
+        return self.account.is_paper
 
     @property
     def result(self) -> Decimal | None:

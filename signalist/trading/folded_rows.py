@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from signalist.db import fast
 from signalist.domain.orders import Leg
@@ -57,8 +58,9 @@ def exit_type(order: Order) -> ExitType:
     return by_rule.get(instruction.kind, ExitType.MANUAL)
 
 
-def fill_row(order: Order, position: Position | None, report: FillReport) -> Fill:
-    """A fill as the venue reports it, and where it went: nowhere where the books cannot hold it."""
+def fill_row(order: Order, position: Position | None, report: FillReport, counts: Decimal | None) -> Fill:
+    """A fill as the venue reports it, and where it went: nowhere where the books cannot hold it. `counts` is what of its fee does
+    where that is of another currency (`fees.booked`)."""
     return fast.new(
         Fill,
         tenant_id=order.tenant_id,
@@ -71,6 +73,7 @@ def fill_row(order: Order, position: Position | None, report: FillReport) -> Fil
         price=report.price,
         fee=report.fee,
         fee_currency=report.fee_currency,
+        booked_fee=counts,
         time=report.time,
     )
 

@@ -22,11 +22,11 @@ from signalist.domain.protection import tighter
 from signalist.domain.signals import Direction, Levels, reanchor
 from signalist.events import outbox
 from signalist.events.outbox import Fact
-from signalist.trading import stop_tries
+from signalist.trading import balances, fees, stop_tries
 from signalist.trading.folded_rows import exit_type, fill_row, order_filled, trade_closed, trade_row
 from signalist.trading.halting import halted
 from signalist.trading.ledgers import Ledger, opened_ledger
-from signalist.trading.models import AccountBalance, Execution, Order, Position
+from signalist.trading.models import Execution, Order, Position
 from signalist.trading.naming import named
 from signalist.trading.noting import take_foreign
 from signalist.trading.reservations import release_reservations
@@ -45,7 +45,7 @@ TAKEN_AWAY_SOON = timedelta(minutes=1)
 
 def fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
     """Fold the reports of several accounts (account id → reports); returns how many fills were new."""
-    return _fold(reports, accounts, now, _balances(reports, accounts, now))
+    return _fold(reports, accounts, now, balances.written(reports, accounts, now))
 
 
 def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> int:
@@ -53,7 +53,7 @@ def fold_fills(reports: Mapping[int, Reports], accounts: Mapping[int, Account], 
     return _fold(reports, accounts, now, fast.Insert(()))
 
 
-def _fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, balances: fast.Insert) -> int:
+def _fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime, money: fast.Insert) -> int:
     reports = named(reports)
     ledger = opened_ledger(reports, accounts, now)
     for account_id in sorted(reports):
@@ -61,7 +61,7 @@ def _fold(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: 
             _take_fill(ledger, account_id, report)
         for change in reports[account_id].orders:
             take_order_report(ledger, change)
-    _save(ledger, balances)
+    _save(ledger, money)
     return len(ledger.fills)
 
 
@@ -86,20 +86,22 @@ def _take_fill(ledger: Ledger, account_id: int, report: FillReport) -> None:
         return
     order.filled += report.quantity
     order.filled_value += settle(report.quantity * report.price)
-    order.fees += report.fee
+    counts = fees.booked(report, order.instrument, ledger.rates)
+    cost = report.fee if counts is None else counts
+    order.fees += cost
     whole = order.filled >= order.quantity
     if whole and order.state is OrderStatus.REJECTED:
         move(order, OrderStatus.WORKING, ledger.now)  # given up, and there all the same: with this it is over
     move_if_allowed(order, OrderStatus.FILLED if whole else OrderStatus.PARTIAL, ledger.now)
     ledger.touched_orders[order.pk] = order
-    fact = FillFact(Side(report.side), Leg(order.leg), report.quantity, report.price, report.fee, report.time)
+    fact = FillFact(Side(report.side), Leg(order.leg), report.quantity, report.price, cost, report.time)
     try:
         position = _hold(ledger, order, fact)
     except DomainError as error:
         _halt(ledger, account_id, str(error))
         position = None
-    ledger.fills.append(fill_row(order, position, report))
-    ledger.facts.append(order_filled(order, report))
+    ledger.fills.append(fill_row(order, position, report, counts))
+    ledger.facts += [order_filled(order, report), *fees.not_counted(order, report, counts)]
 
 
 def _hold(ledger: Ledger, order: Order, fact: FillFact) -> Position:
@@ -246,7 +248,7 @@ def _halt(ledger: Ledger, account_id: int, reason: str) -> None:
 # --- Writing -------------------------------------------------------------------------------------
 
 
-def _save(ledger: Ledger, balances: fast.Insert) -> None:
+def _save(ledger: Ledger, money: fast.Insert) -> None:
     moved = fast.Update(list(ledger.touched_positions.values()), _POSITION)
     if ledger.new_positions:
         # What closed is written before what opened: a subscription holds one open position at a time.
@@ -267,7 +269,7 @@ def _save(ledger: Ledger, balances: fast.Insert) -> None:
         fast.Insert(ledger.fills),
         fast.Insert(ledger.trades),
         fast.Update(list({account.pk: account for account in ledger.halted}.values()), ("state", "state_reason")),
-        balances,
+        money,
         outbox.prepared(ledger.facts),
     )
     if any(order.cancel_wanted or order.wanted_quantity is not None for order in orders):
@@ -275,22 +277,3 @@ def _save(ledger: Ledger, balances: fast.Insert) -> None:
     if ledger.strangers:
         take_foreign(ledger.strangers, ledger.accounts, ledger.now)
     release_reservations([order for order in orders if order.leg == Leg.ENTRY])
-
-
-def _balances(reports: Mapping[int, Reports], accounts: Mapping[int, Account], now: datetime) -> fast.Insert:
-    return fast.Insert(
-        [
-            fast.new(
-                AccountBalance,
-                tenant_id=accounts[account_id].tenant_id,
-                account_id=account_id,
-                total=report.balance.total,
-                available=report.balance.available,
-                cursor=report.cursor,
-                at=now,
-            )
-            for account_id, report in sorted(reports.items())
-        ],
-        "ON CONFLICT (account_id) DO UPDATE SET "
-        "total = excluded.total, available = excluded.available, cursor = excluded.cursor, at = excluded.at",
-    )

@@ -13,7 +13,6 @@ from signalist.markets.models import Instrument
 from signalist.markets.selectors import instruments
 from signalist.strategies.selectors import schedules
 from signalist.trading.models import Execution, Order, Position, Subscription, Trade
-from signalist.venues.paper.venue import PAPER
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Follower:
     def of(cls, subscription: Subscription) -> Follower:
         """As the row says; its account, strategy and schedule with version must be loaded (`attach_followers`)."""
         account, schedule, strategy = subscription.account, subscription.schedule, subscription.strategy
-        known = (subscription.public_id, account.name, account.currency, account.venue == PAPER)
+        known = (subscription.public_id, account.name, account.currency, account.is_paper)
         if schedule is None or strategy is None:
             return cls(*known, BY_HAND, "", 0, "")
         return cls(*known, strategy.name, strategy.slug, schedule.version.number, schedule.timeframe)

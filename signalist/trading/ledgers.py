@@ -15,6 +15,7 @@ from signalist.db import fast
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.events.outbox import Fact
 from signalist.markets.selectors import instruments
+from signalist.trading.fees import Rates
 from signalist.trading.models import STILL_ACTIVE, Execution, Fill, Order, Position, Trade
 from signalist.trading.selectors import attach_causes
 from signalist.venues.base import FillReport, Reports
@@ -39,6 +40,7 @@ class Ledger:
     strangers: dict[int, list[FillReport]] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
     of_subscription: dict[int, list[Position]] = field(default_factory=lambda: defaultdict(list))
+    rates: Rates = field(default_factory=Rates)
     opened_by: dict[int, list[Position]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:

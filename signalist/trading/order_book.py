@@ -90,6 +90,8 @@ class Attempt:
     error_message: str
     latency: float | None
     sent_at: datetime
+    code: int | None = None
+    """The status of an answer over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,18 @@ class FillLine:
     fee: Decimal
     fee_currency: str
     time: datetime
+    booked_fee: Decimal | None = None
+    """What of it counts in quote currency, where the fee is of another."""
 
     @property
     def value(self) -> Decimal:
         """Quantity × price, in quote currency."""
         return settle(self.quantity * self.price)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its fee is in our sums: one of another currency is not where no rate was known."""
+        return self.booked_fee is None or bool(self.booked_fee) or not self.fee
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +257,7 @@ def _attempt(row: OrderAttempt) -> Attempt:
         row.error_message,
         row.latency_ms,
         row.sent_at,
+        row.response_code,
     )
 
 
@@ -259,4 +269,6 @@ def _in_order(said: dict[str, Any]) -> dict[str, Any]:
 
 def fill_line(row: Fill) -> FillLine:
     """A fill as it is shown."""
-    return FillLine(row.venue_fill_id, row.side, row.quantity, row.price, row.fee, row.fee_currency, row.time)
+    return FillLine(
+        row.venue_fill_id, row.side, row.quantity, row.price, row.fee, row.fee_currency, row.time, row.booked_fee
+    )

@@ -9,7 +9,6 @@ from decimal import Decimal
 from signalist.db import fast
 from signalist.trading.labels import BY_HAND
 from signalist.trading.models import Position, Subscription
-from signalist.venues.paper.venue import PAPER
 
 MOST = 20
 
@@ -37,8 +36,11 @@ class Passage:
         return self.exit_at is None
 
 
-def own_passages(instrument_id: int, since: datetime, limit: int = MOST) -> list[Passage]:
-    """The positions behind the open door that are open, or were closed at `since` or later; newest first. Two queries at most.
+def own_passages(
+    instrument_id: int, since: datetime, limit: int = MOST, *, until: datetime | None = None
+) -> list[Passage]:
+    """The positions behind the open door that are open, or were closed at `since` or later (and opened by `until`); newest first. Two
+    queries at most.
 
     Where there are more than `limit`, those that are open come before the newest of the others.
     """
@@ -51,11 +53,15 @@ def own_passages(instrument_id: int, since: datetime, limit: int = MOST) -> list
     if not following:
         return []
     mine, ids = fast.among("subscription_id", sorted(following))
-    closed = fast.prepared(Position, "closed_at", since)
+    moments = [fast.prepared(Position, "closed_at", since)]
+    closed = "closed_at >= %s"
+    if until is not None:
+        moments.append(fast.prepared(Position, "opened_at", until))
+        closed += " AND opened_at <= %s"
     found = fast.select(
         Position,
-        f"{mine} AND (is_open OR closed_at >= %s) ORDER BY is_open DESC, id DESC LIMIT %s",
-        [*ids, closed, limit],
+        f"{mine} AND (is_open OR ({closed})) ORDER BY is_open DESC, id DESC LIMIT %s",
+        [*ids, *moments, limit],
     )
     found.sort(key=lambda position: -position.pk)
     return [_passage(position, following[position.subscription_id]) for position in found]
@@ -67,7 +73,7 @@ def _passage(position: Position, subscription: Subscription) -> Passage:
         position.pk,
         subscription.strategy.name if subscription.strategy is not None else BY_HAND,
         subscription.account.name,
-        subscription.account.venue == PAPER,
+        subscription.account.is_paper,
         position.direction,
         position.entry_quantity,
         holding.average_entry,

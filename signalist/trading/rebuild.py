@@ -14,6 +14,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from signalist.accounts.models import on_paper
 from signalist.db import fast
 from signalist.domain.errors import DomainError
 from signalist.domain.money import ZERO, plain
@@ -32,7 +33,6 @@ from signalist.trading.models import (
     SubscriptionStatus,
     Trade,
 )
-from signalist.venues.paper.venue import PAPER
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ def _order(order: Order, fills: list[Fill]) -> Iterator[Difference]:
     computed = {
         "filled": filled,
         "filled_value": sum((f.quantity * f.price for f in fills), ZERO),
-        "fees": sum((f.fee for f in fills), ZERO),
+        "fees": sum((f.cost for f in fills), ZERO),
     }
     yield from _compared(order, computed)
     if order.state is OrderStatus.FILLED and filled < order.quantity:
@@ -114,7 +114,7 @@ def _folded(fills: list[Fill], legs: dict[int, Leg]) -> Holding | None:
     holding: Holding | None = None
     try:
         for fill in fills:
-            fact = FillFact(Side(fill.side), legs[fill.order_id], fill.quantity, fill.price, fill.fee, fill.time)
+            fact = FillFact(Side(fill.side), legs[fill.order_id], fill.quantity, fill.price, fill.cost, fill.time)
             holding = opened(fact) if holding is None else folded(holding, fact)
     except DomainError:
         return None
@@ -196,12 +196,12 @@ def _followings() -> Iterator[Difference]:
     """The number of accounts that follow each strategy."""
     following: dict[tuple[int, bool], int] = defaultdict(int)
     live = Subscription.objects.filter(strategy__isnull=False).exclude(status=SubscriptionStatus.ENDED)
-    for strategy_id, venue in live.values_list("strategy_id", "account__venue"):
-        following[strategy_id, venue == PAPER] += 1
+    for strategy_id, venue, played in live.values_list("strategy_id", "account__venue", "account__is_play_money"):
+        following[strategy_id, on_paper(venue, played)] += 1
     for stored in Following.objects.order_by("pk"):
         yield from _compared(stored, {"followers": following.pop((stored.strategy_id, stored.is_paper), 0)})
-    for (strategy_id, on_paper), followers in sorted(following.items()):
-        row = Following(strategy_id=strategy_id, is_paper=on_paper, followers=followers)
+    for (strategy_id, is_paper), followers in sorted(following.items()):
+        row = Following(strategy_id=strategy_id, is_paper=is_paper, followers=followers)
         yield Difference(row, "strategy", None, f"{followers} followers of strategy {strategy_id}", absent=True)
 
 

@@ -13,7 +13,6 @@ from signalist.db import fast
 from signalist.domain.money import ZERO, settle
 from signalist.strategies.models import Signal
 from signalist.trading.models import Execution, Position, SignalRecord, Trade
-from signalist.venues.paper.venue import PAPER
 
 SUMS = ("trades", "wins", "with_stop", "return_total", "r_total", "slippage_total", "delay_ms_total")
 _MILLISECOND = timedelta(milliseconds=1)
@@ -52,7 +51,7 @@ def counted(trades: Sequence[Trade], accounts: Mapping[int, Account]) -> fast.In
         execution = executions.get(position.entry_execution_id)
         if execution is not None and execution.signal_id is not None:
             outcome = Outcome(trade.quantity, trade.entry_price, trade.net, position.opened_at, trade.closed_at)
-            on_paper = accounts[trade.account_id].venue == PAPER
+            on_paper = accounts[trade.account_id].is_paper
             _add(records, signals[execution.signal_id], on_paper, execution, outcome)
     for record in records.values():
         record.pk = None
@@ -66,7 +65,7 @@ def recomputed(outcomes: Mapping[int, Outcome]) -> Iterator[tuple[SignalRecord |
     for trade in counted.order_by("pk").iterator():
         execution = trade.position.entry_execution
         if execution.signal is not None:
-            _add(records, execution.signal, trade.account.venue == PAPER, execution, outcomes[trade.pk])
+            _add(records, execution.signal, trade.account.is_paper, execution, outcomes[trade.pk])
     for stored in SignalRecord.objects.order_by("pk").iterator():
         yield stored, records.pop((stored.signal_id, stored.is_paper), None)
     for key in sorted(records):

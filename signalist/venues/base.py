@@ -236,6 +236,16 @@ class HasStream(Protocol):
 
 
 @runtime_checkable
+class HasArrears(Protocol):
+    """A session whose venue may tell what orders have filled before it tells the fills."""
+
+    @property
+    def arrears(self) -> str:
+        """Which fills have been missing for long, in words; "" while none is."""
+        ...
+
+
+@runtime_checkable
 class PlacesMany(Protocol):
     """A session that can ask for several orders in one request."""
 

@@ -1,8 +1,11 @@
-"""What a venue says of an account and of its key, for sessions that can be asked: what the key may do, and how the account is run."""
+"""What a venue says of an account and of its key, for sessions that can be asked: what the key may do, how the account is run, and what it
+pays."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 
@@ -42,4 +45,21 @@ class TellsFacts(Protocol):
 
     async def facts(self) -> AccountFacts:
         """As it is now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRates:
+    """What an order costs, as fractions of its value: one that takes, and one that rested first."""
+
+    taker: Decimal
+    maker: Decimal
+
+
+@runtime_checkable
+class TellsFees(Protocol):
+    """A session whose venue tells what this very account pays, which sinks with what it has traded."""
+
+    async def fees(self, symbols: Collection[str]) -> Mapping[str, FeeRates]:
+        """By symbol, of as many of these as one question takes; what the venue does not know is left out. Raises VenueError."""
         ...

@@ -117,7 +117,7 @@
       series.createPriceLine({ price, title, color: colours[kind], lineWidth: 1, lineStyle: kind === "entry" ? 1 : 2 });
     }
     const [newest] = data.candles.slice(-1);
-    lastLine = series.createPriceLine({ price: bar?.close ?? newest[4], color: colour("text-3"), lineWidth: 1, lineStyle: 1, title: "" });
+    lastLine = data.follows && series.createPriceLine({ price: bar?.close ?? newest[4], color: colour("text-3"), lineWidth: 1, lineStyle: 1, title: "" });
     library.createSeriesMarkers(series, marks());
     chart.timeScale().fitContent();
     if (bar) series.update(bar);
@@ -150,5 +150,5 @@
   document.getElementById("chart-credit")?.removeAttribute("hidden");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   const last = document.querySelector(".quote .last");
-  if (last) new MutationObserver(() => follow(last)).observe(last, { attributes: true, attributeFilter: ["data-price", "data-at"] });
+  if (last && data.follows) new MutationObserver(() => follow(last)).observe(last, { attributes: true, attributeFilter: ["data-price", "data-at"] });
 })();

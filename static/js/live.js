@@ -116,12 +116,23 @@
     tries: 0, beat: 3, silent: 8, timer: 0, opened: false, reason: "", prices: "",
   };
 
+  // A name of this tab, the same from page to page, by which people tell its connections from others.
+  function client() {
+    try {
+      const name = sessionStorage.getItem("live-client") || crypto.randomUUID?.() || "";
+      sessionStorage.setItem("live-client", name);
+      return name;
+    } catch {
+      return "";
+    }
+  }
+
   function connect() {
     clearTimeout(link.timer);
     drop();
     const address = new URL("/live/", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    address.search = new URLSearchParams({ regions, prices: (link.prices = prices()), after: link.cursor, ...tenant() });
+    address.search = new URLSearchParams({ regions, prices: (link.prices = prices()), after: link.cursor, client: client(), ...tenant() });
     link.heardAt = Date.now();
     link.nextAt = null;
     link.opened = false;

@@ -5,7 +5,7 @@
 (() => {
   const zone = document.documentElement.dataset.timeZone || "UTC";
 
-  // --- Times: <time datetime="…Z" data-local="time|day|both|exact|short|minute">, and <span data-zone> that names the zone of many
+  // --- Times: <time datetime="…Z" data-local="time|day|both|exact|short|dated|minute">, and <span data-zone> that names the zone of many
 
   const fields = {
     hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23",
@@ -26,6 +26,7 @@
       case "day": return day;
       case "both": return `${day}, ${clock} ${part.timeZoneName}`;
       case "exact": return `${clock}.${part.fractionalSecond}`;
+      case "dated": return `${part.day} ${part.month} ${part.hour}:${part.minute}`;
       case "short": return `${part.hour}:${part.minute}`;
       case "minute": return `${part.hour}:${part.minute} ${part.timeZoneName}`;
       default: return `${clock} ${part.timeZoneName}`;

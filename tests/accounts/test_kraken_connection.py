@@ -111,6 +111,23 @@ def test_live_accounts_are_offered_only_where_they_are_allowed(settings: Setting
     assert not connectors()["kraken"].is_play_money
 
 
+@pytest.mark.django_db
+def test_an_account_with_play_money_is_never_moved_to_where_real_money_is(
+    kraken: Running, cast: Cast, settings: Settings
+) -> None:
+    probed = probe(connectors()["kraken"], KEY)
+    with acting_for(cast.acme.pk):
+        key, held = connect(cast.acme.pk, "kraken", "Main", KEY, probed, cast.olivia)
+        settings.KRAKEN_URL, settings.LIVE_ACCOUNTS_ALLOWED = "https://api.kraken.com", True
+        with pytest.raises(Elsewhere, match="where play money is traded"):
+            replace(key, KEY, probed, cast.olivia)
+        revoke(key, "moved", cast.olivia)
+        with pytest.raises(Elsewhere, match="where play money is traded"):
+            connect(cast.acme.pk, "kraken", "Main again", KEY, probed, cast.olivia)
+        _, real = connect(cast.acme.pk, "kraken", "Real", KEY, replace_fields(probed, ref="key-9"), cast.olivia)
+        assert not real.is_paper and Account.objects.get(pk=held.pk).is_paper
+
+
 OTHER = {"api_key": "key-2", "api_secret": base64.b64encode(b"another").decode(), "currency": "usd"}
 
 
@@ -143,6 +160,7 @@ def test_another_key_is_the_same_accounts_where_the_venue_knows_its_orders_under
     stranger = OTHER | {"api_key": "key-3"}
     with acting_for(cast.acme.pk):
         first, held = connect(cast.acme.pk, "kraken", "Main", KEY, probe(connector, KEY), cast.olivia)
+        assert held.is_play_money and held.is_paper, "for ever, whatever the settings name later"
         traded(kraken, held)
         names = orders_of("kraken")
         assert list(names) == [held.pk]

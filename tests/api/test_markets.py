@@ -11,7 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from signalist.clock import utc_now
 from signalist.domain.timeframes import timeframe
+from signalist.markets import current_prices
 from signalist.markets.models import Candle, Instrument, LatestPrice
+from signalist.markets.newest import newest_prices
 from tenants.doors import across_tenants
 from tests.api.test_api import ask, key_of
 from tests.cast import Cast
@@ -88,3 +90,86 @@ def test_a_program_reads_prices_candles_and_indicators_of_several_markets_at_onc
     for edge in ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"):
         assert ask(f"{at}&since={edge}", key).status_code == 400, "no such moment in UTC"
     assert ask("indicators", key).json() == {"data": []}
+
+
+def minutes(made: Instrument, count: int) -> None:
+    """So many minutes of a market, up to the last whole hour; the open of each is its minute of the hour."""
+    last = timeframe("1h").last_close(utc_now())
+    rows = []
+    for n in range(count):
+        close = last - timedelta(minutes=count - 1 - n)
+        prices = dict.fromkeys(("high", "low", "close"), Decimal(n % 60 + 1)) | {"open": (close.minute - 1) % 60}
+        rows.append(Candle(instrument=made, timeframe="1m", close_time=close, volume=2, **prices))
+    Candle.objects.bulk_create(rows)
+
+
+def test_a_program_pages_through_a_range_and_gets_timeframes_that_nobody_stores(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with across_tenants("tests"):
+        one, two = market("ONE", 30), market("TWO", 0)
+        minutes(two, 130)
+        Instrument.objects.create(**{**Instrument.objects.filter(pk=one.pk).values()[0], "id": None, "venue": "other"})
+    key = key_of(cast.globex, cast.gus).text
+    at = f"instruments/{one.pk}/candles?timeframe=1h"
+    first = ask(f"{at}&limit=20", key).json()
+    assert (first["total"], first["total_is_exact"], first["has_more"], first["folded_from"]) == (30, True, True, None)
+    rest = ask(f"{at}&limit=20&offset=20", key).json()
+    assert (rest["total"], rest["has_more"], rest["next"], rest["offset"], len(rest["data"])) == (
+        30,
+        False,
+        None,
+        20,
+        10,
+    )
+    assert rest["data"][0]["close"] == "109" and first["data"][-1]["close"] == "110"
+    since, until = rest["data"][-1]["closed_at"], rest["data"][5]["closed_at"]
+    assert ask(f"{at}&since={since}&until={until}&limit=2", key).json()["total"] == 5
+    monkeypatch.setattr("signalist.markets.ranges.MOST_COUNTED", 7)
+    bounded = ask(f"{at}&limit=20", key).json()
+    assert (bounded["total"], bounded["total_is_exact"], bounded["has_more"]) == (7, False, True)
+    for query, status in (
+        ("offset=-1", 400), ("offset=50001", 400), (f"since={until}&until={since}", 400), ("timeframe=3m", 400),
+    ):  # fmt: skip
+        assert ask(f"instruments/{one.pk}/candles?{query}", key).status_code == status, query
+
+    # Hours are not stored there: two whole ones are folded from 130 minutes, and the ten minutes before them are none.
+    hours = ask(f"instruments/{two.pk}/candles?period=1h", key).json()
+    assert (hours["folded_from"], hours["total"], len(hours["data"])) == ("1m", 2, 2)
+    whole = hours["data"][0]
+    assert (whole["open"], whole["volume"], whole["is_synthetic"]) == ("0", "120", False)
+    assert (whole["high"], whole["low"]) == ("60", "1")
+    assert ask(f"instruments/{two.pk}/candles?period=1h&limit=1", key).json()["next"] == whole["closed_at"]
+    left = ask(f"instruments/{two.pk}/candles?period=1h&after={whole['closed_at']}", key).json()["data"]
+    assert [each["closed_at"] for each in left] == [hours["data"][1]["closed_at"]]
+    told = ask("indicators?pair=TWO&pair=loop:ONE&period=1h&limit=24&with=sma:2", key).json()["data"]
+    assert [each["symbol"] for each in told] == ["TWO", "ONE"] and len(told[0]["close"]) == 2
+    assert told[1]["indicators"]["sma:2"]["SMA 2"][-1] == 128.5
+    assert "say which: loop:ONE, other:ONE" in ask("indicators?pair=ONE", key).json()["error"]["message"]
+    assert ask("indicators?pair=NONE", key).status_code == 404
+
+
+def test_all_newest_prices_come_out_of_memory(cast: Cast) -> None:
+    with across_tenants("tests"):
+        one, two = market("ONE", 0), market("TWO", 0)
+        LatestPrice.objects.filter(instrument=two).delete()
+    key = key_of(cast.globex, cast.gus).text
+
+    def asked() -> tuple[dict[str, dict[str, object]], int]:
+        with CaptureQueriesContext(connection) as queries:
+            found = {each["symbol"]: each for each in ask("prices", key).json()["data"]}
+        return found, sum("markets_" in query["sql"] for query in queries.captured_queries)
+
+    found, reads = asked()
+    assert (found["ONE"]["price"], found["ONE"]["is_fresh"], found["TWO"]["price"], reads) == ("7.5", True, None, 1)
+    LatestPrice.objects.filter(instrument=one).update(price=Decimal(9))
+    assert asked()[1] == 0 and asked()[0]["ONE"]["price"] == "7.5"
+    newest_prices.put(one.pk, Decimal(8), utc_now())
+    try:
+        found, reads = asked()
+    finally:
+        newest_prices.forget()
+    assert (found["ONE"]["price"], reads) == ("8", 0)  # what was heard is ahead of what was read
+    current_prices.forget()
+    assert asked()[0]["ONE"]["price"] == "9"
+    assert ask("prices", key_of(cast.acme, cast.vera, "orders:read").text).status_code == 403

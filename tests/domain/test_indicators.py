@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from signalist.domain import indicators
+from tests import examples
 from tests.random_walks import random_walk
 
 Floats = NDArray[np.float64]
@@ -49,7 +50,7 @@ prices = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=150)
 
 @pytest.mark.parametrize("name", CASES)
 @given(values=prices, n=st.integers(1, 40), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples.up_to(60), deadline=None)
 def test_a_value_over_a_window_is_bit_for_bit_the_value_over_the_whole_series(
     name: str, values: list[float], n: int, data: st.DataObject
 ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from signalist.domain.errors import DomainError
 from signalist.domain.money import QUANTUM
 from signalist.domain.orders import Leg, Side, closing_side, opening_side
-from signalist.domain.positions import FillFact, Holding, folded, opened
+from signalist.domain.positions import FillFact, Holding, closed_gross, folded, opened
 from signalist.domain.signals import Direction
 from tests.domain.drawn import decimals
 
@@ -132,6 +132,11 @@ class Story:
     holding: Holding
     cash: Fraction
     fees: Fraction
+    facts: tuple[FillFact, ...]
+
+    @property
+    def closed(self) -> Decimal:
+        return closed_gross(self.holding.direction, [(f.side, f.quantity, f.price) for f in self.facts])
 
 
 @st.composite
@@ -153,7 +158,7 @@ def stories(draw: st.DrawFn, *, to_the_end: bool) -> Story:
     for fact in facts[1:]:
         holding = folded(holding, fact)
     cash = sum((-f.side.sign * Fraction(f.quantity) * Fraction(f.price) for f in facts), Fraction(0))
-    return Story(holding, cash, sum((Fraction(f.fee) for f in facts), Fraction(0)))
+    return Story(holding, cash, sum((Fraction(f.fee) for f in facts), Fraction(0)), tuple(facts))
 
 
 @given(stories(to_the_end=True))
@@ -161,6 +166,27 @@ def test_a_closed_position_earned_exactly_what_its_fills_moved_in_cash(story: St
     assert story.holding.is_flat
     assert Fraction(story.holding.gross) == story.cash
     assert Fraction(story.holding.net) == story.cash - story.fees
+
+
+def test_an_entry_after_an_exit_changes_nothing_of_what_the_exit_has_brought() -> None:
+    story = [(Side.BUY, D(2), D(100)), (Side.SELL, D(1), D(110)), (Side.BUY, D(3), D(60))]
+    assert closed_gross(LONG, story[:2]) == closed_gross(LONG, story) == 10
+    assert closed_gross(LONG, [*story, (Side.SELL, D(4), D(70))]) == 10 + 0
+    other = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
+    assert closed_gross(SHORT, [(other[side], quantity, price) for side, quantity, price in story]) == -10
+
+
+@given(stories(to_the_end=True))
+def test_of_a_closed_position_both_accounts_of_what_it_brought_are_the_same(story: Story) -> None:
+    assert abs(story.closed - story.holding.gross) <= Decimal("0.000001")
+
+
+@given(stories(to_the_end=False))
+def test_nor_do_they_differ_while_nothing_is_entered_after_an_exit(story: Story) -> None:
+    legs = [fact.leg for fact in story.facts]
+    entered = Leg.EXIT not in legs or Leg.ENTRY not in legs[legs.index(Leg.EXIT) :]
+    if entered:
+        assert abs(story.closed - story.holding.gross) <= Decimal("0.000001")
 
 
 @given(stories(to_the_end=False), decimals("0.01", "90000"))

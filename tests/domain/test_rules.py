@@ -25,6 +25,7 @@ from signalist.domain.rules import (
     strictest,
 )
 from signalist.domain.signals import Direction, Levels
+from tests import examples
 from tests.domain.drawn import decimals, spec, steps
 
 D = Decimal
@@ -330,7 +331,7 @@ def requests(draw: st.DrawFn) -> EntryRequest:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples.up_to(400))
 @given(requests())
 def test_an_entry_that_is_made_passes_no_cap_and_loses_no_more_than_its_risk(request: EntryRequest) -> None:
     decision = decide_entry(request)

@@ -24,6 +24,7 @@ from signalist.domain.strategies import (
     last_row,
     resolve,
 )
+from tests import examples
 
 FAST = ParameterSpec("fast", "int", 10, minimum=2, maximum=200)
 RISK = ParameterSpec("risk", "float", 0.5, minimum=0)
@@ -136,7 +137,7 @@ bars = st.builds(BarSignals, *([st.booleans()] * 4), *([numbers] * 6))
 
 
 @given(said=st.lists(bars, min_size=1, max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples.up_to(300), deadline=None)
 def test_a_whole_run_is_refused_exactly_where_live_would_refuse_a_bar(said: list[BarSignals]) -> None:
     names = [field.name for field in fields(BarSignals)]
     arrays = SignalArrays.of(len(said), {name: np.array([getattr(bar, name) for bar in said]) for name in names})

@@ -155,6 +155,6 @@ def test_events_that_the_database_keeps_are_neither_counted_nor_asked_for_again(
 def test_the_hourly_job_opens_its_own_door_and_says_what_it_did() -> None:
     with across_tenants("tests"):
         Event.objects.create(kind="told", at=utc_now() - timedelta(days=8))
-    nothing = "0 equity points, 0 candles, 0 order books, 0 runs, 0 engines, 0 inquiries, 0 counted windows"
+    nothing = "0 equity points, 0 candles, 0 order books, 0 streams, 0 runs, 0 engines, 0 inquiries, 0 counted windows"
     assert keep_house() == f"gone: 1 events, {nothing}"
     assert keep_house() == f"gone: 0 events, {nothing}"

@@ -48,9 +48,11 @@ class Said:
 
 
 class Nursery:
-    """The process whose children run commands; started when it is first needed, and ended with the tests."""
+    """The process whose children run commands; started when it is first needed, and ended with the tests. `libraries`: what it loads beside
+    what every command does."""
 
-    def __init__(self) -> None:
+    def __init__(self, *libraries: str) -> None:
+        self._libraries = libraries
         self._process: subprocess.Popen[str] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="flows-")
 
@@ -64,6 +66,15 @@ class Nursery:
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Started:
         """Start `manage.py` with these arguments; the caller ends it. What it says is the test's own output."""
         child = self._ask(arguments=arguments, environment=environment, out=None, err=None, goes_on=True)
+        assert child is not None
+        return Started(child, self)
+
+    def serve(
+        self, module: str, arguments: Sequence[str], environment: Mapping[str, str], ends: Path, out: Path, err: Path
+    ) -> Started:
+        """Start a module that ends when nobody has the pipe `ends` open for writing any more; the caller has."""
+        ways = {"in": str(ends), "out": str(out), "err": str(err)}
+        child = self._ask(module=module, arguments=arguments, environment=environment, goes_on=True, **ways)
         assert child is not None
         return Started(child, self)
 
@@ -93,7 +104,7 @@ class Nursery:
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.flows.nursery"],
+                [sys.executable, "-m", "tests.flows.nursery", *self._libraries],
                 cwd=ROOT,
                 env=inherited() | {"DATABASE_URL": f"sqlite:///{self._folder.name}/none", "OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,

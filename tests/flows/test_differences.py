@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from signalist.accounts.models import Account, AccountState, PaperAccount, PaperOrder
 from signalist.domain.errors import DomainError
 from signalist.domain.orders import OrderType, Side
+from signalist.domain.protection import Plan, Rung
 from signalist.trading.answers import answer
 from signalist.trading.discrepancies import AccountLook, Answer, ForeignFill, Kind, State
 from signalist.venues.errors import Busy
@@ -236,6 +238,18 @@ def test_a_lack_of_money_stops_entries_on_the_whole_account_until_it_is_taken_in
     answered(world, olga, Answer.KEEP)
     looks(world)
     assert differences() == []
+
+
+def test_what_a_target_brought_of_an_open_position_is_no_gap(world: Scene) -> None:
+    theo = world.subscriber(plan=Plan(ladder=(Rung(Decimal(1), Decimal("0.5")),)))
+    world.signal(BUY)
+    world.minute(high="40500")
+    assert world.net(theo) == ALL / 2
+    looks(world)
+    assert differences() == []
+    PaperAccount.objects.update(cash=F("cash") - 1)
+    looks(world)
+    assert seen("kind") == [(Kind.BALANCE_GAP,)]
 
 
 def test_money_that_came_in_asks_and_stops_nothing(world: Scene) -> None:

@@ -126,3 +126,44 @@ def test_one_venue_of_several_has_no_more_than_its_share_in_hand(scene: Scene, m
     scene.drive(rest())
     assert not Order.objects.filter(status="UNKNOWN").exists()
     assert scene.order(held, "STOP").status == "CANCELLED"
+
+
+def test_near_its_share_a_venue_is_not_served_one_by_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "MOST_UNDER_WAY", 20)
+    monkeypatch.setattr(place, "MOST_ENTERING", 10)
+    monkeypatch.setattr(place, "SOME", 4)
+    scene.minute()
+    for n in range(ENTERING):
+        scene.subscriber(f"Entering {n}")
+    scene.signal(BUY, wait=True)
+    scene.stage(fan_out)
+    scene.stage(decide)
+    engine, tenure, turn = scene.engine, Tenure(60.0), asyncio.Event()
+    tenure.renewed(monotonic())
+    placer = place.Placer(engine.sessions, scene.clock, engine.id, engine.database, news=engine.news.set, tenure=tenure)
+    first, *others = Order.objects.order_by("pk").values_list("account__venue_ref", flat=True)
+    for ref in others:
+        scene.venue.before(turn.wait, "place", ref=ref, times=99)
+    monkeypatch.setattr(engine.sessions, "serves_several", lambda: True)
+
+    async def nearly_full() -> tuple[int, int]:
+        await placer.send()
+        for _ in range(500):
+            if await placer.write():
+                break
+            await asyncio.sleep(0.01)
+        before = len(placer.under_way)
+        await placer.send()
+        return before, len(placer.under_way)
+
+    assert scene.drive(nearly_full()) == (5, 9), f"only that of {first} was answered, and one more is its share"
+
+    async def rest() -> None:
+        turn.set()
+        async with asyncio.timeout(20):
+            while placer.under_way or Order.objects.filter(status="CREATED").exists():
+                await placer.write()
+                await placer.send()
+                await asyncio.sleep(0.01)
+
+    scene.drive(rest())

@@ -105,6 +105,14 @@ class TrickedVenue:
 
         self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
 
+    def alters(self, change: Callable[[T], T], method: str, **which: object) -> None:
+        """The request is carried out, and something else than its answer is told."""
+
+        async def play(carry_out: Callable[[], Awaitable[object]]) -> object:
+            return change(await carry_out())  # type: ignore[arg-type]
+
+        self._tricks.append(Trick(play, method, **which))  # type: ignore[arg-type]
+
     def loses_the_request(self, method: str = "place", **which: object) -> None:
         """The request never arrives, and nobody answers."""
         self.refuses(NoAnswer("The connection was cut."), method, **which)

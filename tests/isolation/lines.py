@@ -101,6 +101,7 @@ api_indicators         GET       key
 api_instruments        GET       key
 api_orders             GET       key
 api_order              GET       key                 order
+api_prices             GET       key
 api_positions          GET       key
 api_position           GET       key                 position
 api_signals            GET       key

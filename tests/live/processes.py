@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,11 +19,22 @@ from websockets.sync.client import ClientConnection, connect
 
 from tenants.roles import WEB
 from tests.flows.commands import of_the_test_run
+from tests.flows.forks import Nursery
 from tests.live.pages import session_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 10.0
 QUICK = {"region": 0.05, "beat": 0.2, "turn": 0.1, "behind": 1.0}
+
+
+# What a web process loads before it has a loop of its own, which no two may share.
+_nursery = Nursery(
+    "autobahn.twisted.websocket",
+    "twisted.internet.asyncioreactor",
+    "twisted.internet.endpoints",
+    "twisted.internet.ssl",
+    "twisted.web.http",
+)
 
 
 class WebProcess:
@@ -33,18 +43,21 @@ class WebProcess:
     def __init__(self, pace: dict[str, float], log: Path, port: int = 0) -> None:
         self.log = log
         role = {"DATABASE_ROLE": WEB} if connection.vendor == "postgresql" else {}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.live.web_process", json.dumps(pace), f"{port}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log.open("wb"),
-            cwd=ROOT,
-            env=of_the_test_run(connection).environment(**role, SIGNALIST_LOGS="console"),
+        ends, said = log.with_suffix(".ends"), log.with_suffix(".said")
+        os.mkfifo(ends)
+        self._ends: int | None = os.open(ends, os.O_RDWR)
+        self.process = _nursery.serve(
+            "tests.live.web_process",
+            [json.dumps(pace), f"{port}"],
+            of_the_test_run(connection).environment(**role, SIGNALIST_LOGS="console"),
+            ends,
+            said,
+            log,
         )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, log.read_text()
-        self.port = int(line)
+        while not said.exists() or not said.read_text().endswith("\n"):
+            assert self.process.poll() is None, log.read_text()
+            time.sleep(0.01)
+        self.port = int(said.read_text())
 
     def page(self, browser: Client, *regions: str, **query: str) -> ClientConnection:
         """A socket as a browser opens it."""
@@ -68,9 +81,12 @@ class WebProcess:
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it; returns the exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        return self.process.wait(PATIENCE)
+        self.process.send_signal(how)
+        status = self.process.wait(PATIENCE)
+        if self._ends is not None:
+            os.close(self._ends)
+            self._ends = None
+        return status
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

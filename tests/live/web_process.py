@@ -1,7 +1,7 @@
 """A web process for tests: Daphne with the whole application, the tests' regions and a page that shows them, `/test-page/`.
 
-Run as `python -m tests.live.web_process PACE [PORT]`; PACE is JSON with fields of `Pace`. It prints the port that it listens on, and
-ends when its standard input does.
+Run as `python -m tests.live.web_process PACE [PORT]`, or so in a child of `tests.flows.nursery`; PACE is JSON with fields of `Pace`. It
+prints the port that it listens on, and ends when its standard input does.
 """
 
 from __future__ import annotations

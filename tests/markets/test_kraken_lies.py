@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.template.loader import render_to_string
 
 from signalist.markets import depth_books
+from signalist.markets.depth_models import BookShot
 from signalist.markets.fragments import feed_rows
 from tenants.doors import across_tenants
 from tests.markets.feed_world import MINUTE, NOON, story
@@ -54,7 +56,8 @@ async def test_what_kraken_says_twice_out_of_order_or_wrongly_runs_nothing_again
         await w.until(
             lambda: any(c[0] == "book" for each in w.server.streams.all for c in each.channels), "the book is watched"
         )
-        w.server.faults.add("wrong_checksum", "book")
+        asked, connections = len(w.server.streams.asked), w.server.streams.opened
+        w.server.faults.add("corrupted", "book")
         w.trade(110)
         for connection in w.server.streams.all:
             connection.say_line("{")
@@ -62,6 +65,13 @@ async def test_what_kraken_says_twice_out_of_order_or_wrongly_runs_nothing_again
         page = await shown(w)
         assert "<dt>Order books that did not add up</dt><dd>1</dd>" in page and "checksum" in page
         assert w.service.row is not None and w.service.row.malformed >= 1
+        shots = BookShot.objects.filter(instrument=w.markets["BTC/USD"]).order_by("pk")
+        await w.until(lambda: shots.filter(bids__0__0__startswith="109.9").exists(), "the book is whole again")
+        assert w.server.streams.asked[asked:] == [("unsubscribe", "book"), ("subscribe", "book")]
+        assert w.server.streams.opened == connections, "nothing else was disturbed by it"
+        assert {Decimal(quantity) for shot in shots for _, quantity in shot.bids} <= {
+            Decimal(n) for n in range(1, 11)
+        }, "what did not add up was never stored"
 
         w.server.faults.clear()
         w.server.streams.system("maintenance")

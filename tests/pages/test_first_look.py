@@ -115,13 +115,14 @@ def test_who_only_looks_is_offered_nothing_to_press(acme: Acme) -> None:
     assert "Your role shows everything and changes nothing." in acme.text("/stop/", acme.cast.vera)
 
 
-@pytest.mark.parametrize(
-    "address",
-    "/dashboard/ /positions/ /orders/ /trades/ /stop/ /decisions/ /commands/ /execution/ /books/ /subscriptions/".split(),
-)
-def test_every_list_is_in_the_navigation_and_marked_there(acme: Acme, address: str) -> None:
-    side = acme.html(address).partition('<nav class="side"')[2].partition("</nav>")[0]
-    assert re.findall(r'href="([^"]+)" aria-current="page"', side) == [address]
+LISTS = "/dashboard/ /positions/ /orders/ /trades/ /stop/ /decisions/ /commands/ /execution/ /books/ /subscriptions/".split()
+
+
+def test_every_list_is_in_the_navigation_and_marked_there(acme: Acme, subtests: pytest.Subtests) -> None:
+    for address in LISTS:
+        with subtests.test(address):
+            side = acme.html(address).partition('<nav class="side"')[2].partition("</nav>")[0]
+            assert re.findall(r'href="([^"]+)" aria-current="page"', side) == [address]
 
 
 def test_who_would_close_under_a_halt_of_everything_is_told_that_it_waits(acme: Acme) -> None:

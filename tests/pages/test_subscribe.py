@@ -17,7 +17,7 @@ from signalist.events.models import Event
 from signalist.markets.models import Instrument, LatestPrice
 from signalist.markets.selectors import forget_instruments
 from signalist.trading.actions import cancel
-from signalist.trading.models import AccountBalance, AccountDay, Execution, Order, Subscription
+from signalist.trading.models import AccountBalance, AccountDay, Execution, Following, Order, Subscription
 from tests.cast import Cast
 from tests.flows.scene import LONG, SHORT, entry
 from tests.pages.acme import Acme, plain
@@ -270,44 +270,45 @@ def test_the_page_begins_with_terms_that_can_be_confirmed_as_they_stand(acme: Ac
 # --- What is refused -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("changes", "field", "sentence"),
-    [
-        ({"capital": ""}, "capital", "This field is required."),
-        ({"capital": "0"}, "capital", "Enter a number above zero."),
-        ({"capital": "a lot"}, "capital", "Enter a number."),
-        ({"risk": "50.01"}, "risk", "Enter 50 or less."),
-        ({"risk": "0,5"}, "risk", "Write it as 1,000.50: commas between thousands, a point before decimals."),
-        ({"risk": "0.123456789"}, "risk", "Enter at most 8 decimals."),
-        ({"risk": "-1"}, "risk", "Enter a number above zero."),
-        ({"risk": ""}, "risk", "Enter how much of the capital one trade may lose at its stop."),
-        ({"sizing": "share"}, "share", "Enter how much of the capital one trade is worth."),
-        ({"sizing": "share", "share": "101"}, "share", "Enter 100 or less."),
-        ({"leverage": "21"}, "leverage", "paper:BTC-PERP offers a leverage of 1 to 20, not 21."),
-        ({"leverage": "0.5"}, "leverage", "paper:BTC-PERP offers a leverage of 1 to 20, not 0.5."),
-        ({"open_positions": "51"}, "open_positions", "Ensure this value is less than or equal to 50."),
-        ({"daily_entries": "0"}, "daily_entries", "Ensure this value is greater than or equal to 1."),
-        ({"daily_loss_fraction": "51"}, "daily_loss_fraction", "Enter 50 or less."),
-        ({"trail": "0.01"}, "trail", "Enter 0.05 to 50."),
-        ({"target_ladder": "half"}, "target_ladder", "Write it as 1R 50%, 2R 25%: the gain in R, then the share."),
-        (
-            {"target_ladder": "1R 60%, 2R 50%"},
-            "target_ladder",
-            "Each share is above 0, and all of them together are at most the whole.",
-        ),
-        ({"longest_minutes": "0"}, "longest_minutes", "Ensure this value is greater than or equal to 1."),
-        ({"account": "nobody's"}, "account", "This account cannot be chosen."),
-    ],
-)
+MEANINGLESS: list[tuple[dict[str, str], str, str]] = [
+    ({"capital": ""}, "capital", "This field is required."),
+    ({"capital": "0"}, "capital", "Enter a number above zero."),
+    ({"capital": "a lot"}, "capital", "Enter a number."),
+    ({"risk": "50.01"}, "risk", "Enter 50 or less."),
+    ({"risk": "0,5"}, "risk", "Write it as 1,000.50: commas between thousands, a point before decimals."),
+    ({"risk": "0.123456789"}, "risk", "Enter at most 8 decimals."),
+    ({"risk": "-1"}, "risk", "Enter a number above zero."),
+    ({"risk": ""}, "risk", "Enter how much of the capital one trade may lose at its stop."),
+    ({"sizing": "share"}, "share", "Enter how much of the capital one trade is worth."),
+    ({"sizing": "share", "share": "101"}, "share", "Enter 100 or less."),
+    ({"leverage": "21"}, "leverage", "paper:BTC-PERP offers a leverage of 1 to 20, not 21."),
+    ({"leverage": "0.5"}, "leverage", "paper:BTC-PERP offers a leverage of 1 to 20, not 0.5."),
+    ({"open_positions": "51"}, "open_positions", "Ensure this value is less than or equal to 50."),
+    ({"daily_entries": "0"}, "daily_entries", "Ensure this value is greater than or equal to 1."),
+    ({"daily_loss_fraction": "51"}, "daily_loss_fraction", "Enter 50 or less."),
+    ({"trail": "0.01"}, "trail", "Enter 0.05 to 50."),
+    ({"target_ladder": "half"}, "target_ladder", "Write it as 1R 50%, 2R 25%: the gain in R, then the share."),
+    (
+        {"target_ladder": "1R 60%, 2R 50%"},
+        "target_ladder",
+        "Each share is above 0, and all of them together are at most the whole.",
+    ),
+    ({"longest_minutes": "0"}, "longest_minutes", "Ensure this value is greater than or equal to 1."),
+    ({"account": "nobody's"}, "account", "This account cannot be chosen."),
+]
+
+
 def test_what_cannot_be_meant_is_said_beside_its_field_and_on_top(
-    acme: Acme, desk: Account, changes: dict[str, str], field: str, sentence: str
+    acme: Acme, desk: Account, subtests: pytest.Subtests
 ) -> None:
-    answer = confirm(acme, **filled_in(desk, acme.scene.crossover, **changes))
-    page = answer.content.decode()
-    assert (answer.status_code, error(page, field)) == (200, sentence)
-    top = page.partition('id="form-errors"')[2].partition("</div></div>")[0]
-    assert f'href="#id_{field}"' in top
-    assert not Subscription.objects.exists()
+    for changes, field, sentence in MEANINGLESS:
+        with subtests.test(sentence):
+            answer = confirm(acme, **filled_in(desk, acme.scene.crossover, **changes))
+            page = answer.content.decode()
+            assert (answer.status_code, error(page, field)) == (200, sentence)
+            top = page.partition('id="form-errors"')[2].partition("</div></div>")[0]
+            assert f'href="#id_{field}"' in top
+            assert not Subscription.objects.exists()
 
 
 def test_a_second_subscription_of_a_netted_instrument_is_refused_beside_the_market(acme: Acme) -> None:
@@ -342,6 +343,13 @@ def test_an_account_with_real_money_cannot_be_chosen_yet(acme: Acme, desk: Accou
     assert "Real money is not traded here yet." in acme.text(SUBSCRIBE)
     confirm(acme, **filled_in(desk, acme.scene.crossover))
     assert not Subscription.objects.exists()
+    # One that was connected at a server on this machine that speaks as Kraken does.
+    Account.objects.update(is_play_money=True)
+    assert "Real money is not traded here yet." not in acme.text(SUBSCRIBE)
+    Instrument.objects.filter(pk=acme.scene.btc.pk).update(venue="kraken")
+    confirm(acme, **filled_in(desk, acme.scene.crossover))
+    assert Subscription.objects.get().account.is_paper
+    assert Following.objects.get().is_paper, "nobody counts it as a follower with real money"
     acme.scene.books_agree = False
 
 

@@ -88,23 +88,24 @@ def test_the_preview_is_the_decision_that_follows(acme: Acme, desk: Account, sma
     assert (str(decided.quantity), decided.status) == ("2.5000000000", "TAKEN")
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"sizing": "share", "quantity": "100"}, "Resized"),
-        ({"stop": "40100"}, "Stop on the wrong side"),
-        ({"type": "LIMIT", "price": "10000", "stop": "9000", "target": ""}, "Limit far from the market"),
-        ({"stop": "39600.05"}, "It must be a multiple of 0.1 USD"),
-        ({"risk": "", "sizing": "risk"}, "Enter how much"),
-        ({"type": "LIMIT"}, "Enter the limit"),
-        ({"stop": "", "sizing": "share", "quantity": "1"}, "Nothing bounds what this position can lose"),
-        ({"account": str(uuid.uuid4())}, "Select a valid choice"),
-        ({"leverage": "50"}, "offers a leverage of 1 to 20"),
-    ],
-)
-def test_the_preview_says_what_the_rules_say(acme: Acme, desk: Account, changes: dict[str, str], said: str) -> None:
-    assert said in words(posted(acme, **form(acme, desk, **changes), preview="1"))
-    assert not Instruction.objects.exists() and not Subscription.objects.exists()
+RULED: list[tuple[dict[str, str], str]] = [
+    ({"sizing": "share", "quantity": "100"}, "Resized"),
+    ({"stop": "40100"}, "Stop on the wrong side"),
+    ({"type": "LIMIT", "price": "10000", "stop": "9000", "target": ""}, "Limit far from the market"),
+    ({"stop": "39600.05"}, "It must be a multiple of 0.1 USD"),
+    ({"risk": "", "sizing": "risk"}, "Enter how much"),
+    ({"type": "LIMIT"}, "Enter the limit"),
+    ({"stop": "", "sizing": "share", "quantity": "1"}, "Nothing bounds what this position can lose"),
+    ({"account": str(uuid.uuid4())}, "Select a valid choice"),
+    ({"leverage": "50"}, "offers a leverage of 1 to 20"),
+]
+
+
+def test_the_preview_says_what_the_rules_say(acme: Acme, desk: Account, subtests: pytest.Subtests) -> None:
+    for changes, said in RULED:
+        with subtests.test(said):
+            assert said in words(posted(acme, **form(acme, desk, **changes), preview="1"))
+            assert not Instruction.objects.exists() and not Subscription.objects.exists()
 
 
 def test_a_denied_order_is_not_offered(acme: Acme, desk: Account) -> None:

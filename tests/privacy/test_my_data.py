@@ -28,6 +28,7 @@ from signalist.clock import utc_now
 from signalist.domain.money import ZERO
 from signalist.downloads import files
 from signalist.downloads.models import Download, Part
+from signalist.markets.stream_models import StreamSession
 from signalist.privacy.erasure import erase_due
 from signalist.privacy.jobs import keep_privacy, make_export
 from signalist.privacy.models import Deletion
@@ -151,6 +152,8 @@ def test_who_is_deleted_is_gone_by_name_everywhere_and_the_trades_stay(acme: Acm
     EmailAddress.objects.create(user=cast.theo, email=cast.theo.email, verified=True, primary=True)
     with acting_for(cast.acme.pk):
         key = make_key(cast.acme.pk, cast.theo, "bot", SCOPES.keys())
+        whence = {"address": "203.0.113.77", "agent": "TheosBrowser/1"}
+        StreamSession.objects.create(tenant=cast.acme, user=cast.theo, client="tab", login="x", **whence)
     assert theo.post("/my-data/delete/", {"action": "delete"}).status_code == 302
     assert "Your account is deleted on" in plain(theo.get("/my-data/").content.decode())
     assert erased(13) == (0, 0), "there is time to think"
@@ -216,7 +219,7 @@ def _trades(cast: Cast) -> int:
 
 @pytest.mark.django_db
 def test_a_copy_holds_of_the_workspace_what_the_role_includes_while_it_is_made(cast: Cast) -> None:
-    own = {"person", "membership", "api_keys", "commands", "switches", "audit"}
+    own = {"person", "membership", "api_keys", "stream_sessions", "commands", "switches", "audit"}
     with acting_for(cast.acme.pk):
         secret = Credential(tenant=cast.acme, venue="loopback", label="Desk's key")
         seal(secret, {"api_secret": "s"})

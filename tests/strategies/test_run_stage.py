@@ -15,13 +15,16 @@ from django.db import connection, connections
 from signalist.audit.models import Entry
 from signalist.db import fast
 from signalist.domain.candles import CandleArrays
+from signalist.domain.lateness import TAKEN_OVER_WITHIN, run_within
 from signalist.domain.signals import SignalKind
 from signalist.domain.strategies import SignalRow
+from signalist.domain.timeframes import timeframe
 from signalist.engine.strategies import StrategyPool
 from signalist.events.models import Event
 from signalist.markets.models import Candle, Instrument
 from signalist.sandbox.outcomes import Failed, FailureKind, Ran
 from signalist.sandbox.process import StrategyProcess
+from signalist.strategies import gaps
 from signalist.strategies.models import RunStatus, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
 from signalist.strategies.run import LOOK_BACK, _claim_statement, claim, finish, take_over
 from signalist.strategies.selectors import forget_schedules
@@ -33,6 +36,7 @@ NOON = datetime(2024, 5, 6, 12, 0, tzinfo=UTC)
 FIRST, SECOND = uuid.UUID(int=1), uuid.UUID(int=2)
 QUIET = Ran((), 3.0)
 PRICE = Decimal(40_000)
+MINUTE = timeframe("1m")
 
 
 def instrument(symbol: str = "BTC-PERP") -> Instrument:
@@ -183,21 +187,41 @@ def test_a_dead_engines_claims_are_taken_over_and_its_finished_runs_are_not(mark
     finish(done, QUIET, PRICE, NOON)
     close(market, NOON + timedelta(minutes=1))
     (left,) = claim(FIRST, NOON + timedelta(minutes=1))
-    inherited = take_over(SECOND, {FIRST})
+    inherited = take_over(SECOND, {FIRST}, NOON + timedelta(minutes=1))
     assert [run.pk for run in inherited] == [left.pk]
     assert inherited[0].engine == SECOND
     assert StrategyRun.objects.get(pk=done.pk).engine == FIRST
 
 
+def test_a_dead_engines_claim_that_is_too_old_when_another_comes_is_passed_over(due: Schedule) -> None:
+    claim(FIRST, NOON)
+    at = NOON + run_within(MINUTE) + TAKEN_OVER_WITHIN
+    assert len(take_over(SECOND, {FIRST}, at)) == 1, "not a moment too early"
+    assert take_over(uuid.UUID(int=3), {SECOND}, at + timedelta(milliseconds=1)) == []
+    run = StrategyRun.objects.get()
+    assert (run.status, run.error_kind) == (RunStatus.SKIPPED, "late")
+    assert gaps.find(NOON + timedelta(seconds=59)) == 0
+    due.refresh_from_db()
+    assert due.decided_until == NOON, "which is a first look"
+
+
+def test_a_run_that_is_under_way_is_decided_only_when_it_is_made(due: Schedule) -> None:
+    gaps.find(NOON)
+    claim(FIRST, NOON)
+    assert gaps.find(NOON + timedelta(seconds=30)) == 0
+    assert take_over(SECOND, {FIRST}, NOON + timedelta(seconds=30)) == []
+    assert gaps.find(NOON + timedelta(seconds=31)) == 1, "nobody has looked past it"
+
+
 def test_a_living_engines_claims_are_left_to_it(due: Schedule) -> None:
     claim(FIRST, NOON)
-    assert take_over(SECOND, {uuid.UUID(int=3)}) == []
+    assert take_over(SECOND, {uuid.UUID(int=3)}, NOON) == []
     assert StrategyRun.objects.get().engine == FIRST
 
 
 def test_what_an_engine_answers_after_it_was_taken_over_from_is_ignored(due: Schedule) -> None:
     (stale,) = claim(FIRST, NOON)
-    (mine,) = take_over(SECOND, {FIRST})
+    (mine,) = take_over(SECOND, {FIRST}, NOON)
     assert finish(stale, Ran((SignalRow(SignalKind.LONG, 39_600.0),), 1.0), PRICE, NOON) == 0
     assert StrategyRun.objects.get().status == RunStatus.CLAIMED
     assert not Signal.objects.exists()
@@ -287,7 +311,7 @@ def test_an_answer_that_no_row_holds_is_a_failed_run_and_not_the_end_of_the_engi
     assert "cannot be recorded" in run.error
     assert not Signal.objects.exists()
     assert Event.objects.get().kind == "strategy_failed"
-    assert take_over(SECOND, {FIRST}) == []
+    assert take_over(SECOND, {FIRST}, NOON) == []
 
 
 def test_a_run_that_breaks_the_engines_own_side_is_a_failed_run(due: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,8 +205,8 @@ def test_web_does_not_write_rows_of_another_tenant(cast: Cast, rows: dict[str, A
     policy = "violates row-level security policy"
     insert = (
         "INSERT INTO accounts_account (public_id, tenant_id, name, venue, venue_ref, currency, state, state_reason, lease_token,"
-        " stopped_by_operator, created_at)"
-        " VALUES (gen_random_uuid(), %s, 'new', 'paper', 'new', 'USD', 'ACTIVE', '', 0, false, now())"
+        " stopped_by_operator, created_at, is_play_money, own_fees)"
+        " VALUES (gen_random_uuid(), %s, 'new', 'paper', 'new', 'USD', 'ACTIVE', '', 0, false, now(), false, '{}')"
     )
     with role(WEB), acting_for(cast.acme.pk):
         _refused(insert, cast.globex.pk, why=policy)

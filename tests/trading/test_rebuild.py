@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -46,7 +47,7 @@ def test_true_books_have_no_differences(scene: Scene) -> None:
     assert rebuild() == 0
 
 
-PLANTED = [
+PLANTED: list[tuple[type[Any], dict[str, object], str, object]] = [
     (Order, {"leg": "ENTRY"}, "filled", WRONG),
     (Order, {"leg": "ENTRY"}, "filled_value", WRONG),
     (Order, {"leg": "TARGET", "status": "FILLED"}, "fees", WRONG),
@@ -73,12 +74,14 @@ PLANTED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("model", "which", "name", "wrong"), PLANTED, ids=[f"{model.__name__}.{name}" for model, _, name, _ in PLANTED]
-)
-def test_a_planted_difference_is_found_and_repaired(
-    scene: Scene, model: type[Order], which: dict[str, object], name: str, wrong: object
-) -> None:
+def test_a_planted_difference_is_found_and_repaired(scene: Scene, subtests: pytest.Subtests) -> None:
+    """One after the other in the same world, which each leaves as it was."""
+    for model, which, name, wrong in PLANTED:
+        with subtests.test(f"{model.__name__}.{name}"):
+            _is_found_and_repaired(model, which, name, wrong)
+
+
+def _is_found_and_repaired(model: type[Any], which: dict[str, object], name: str, wrong: object) -> None:
     row = model.objects.filter(**which).earliest("pk")
     right = getattr(row, name)
     model.objects.filter(pk=row.pk).update(**{name: wrong})

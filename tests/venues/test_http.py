@@ -259,8 +259,9 @@ async def test_nonces_arrive_in_order_one_at_a_time_and_none_is_taken_while_the_
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "418 I'm a teapot"])
 async def test_told_to_wait_everybody_waits(status: str) -> None:
     async with venue(saying(status, b"{}", "Retry-After: 30")) as (server, http):
-        with pytest.raises(Busy) as error:
+        with fence.fenced(None) as house, pytest.raises(Busy) as error:
             await http.send(order())
+        assert house.status == int(status.split(maxsplit=1)[0])
         assert (error.value.next, error.value.after) == (Next.RETRY, 30.0)
         with pytest.raises(NotSent):
             await http.send(order(within=0.1))

@@ -20,6 +20,7 @@ from signalist.venues.base import FillReport, Session
 from signalist.venues.errors import DuplicateOrder, InsufficientFunds, NoAnswer, Refused
 from signalist.venues.paper.book import TapeRow
 from signalist.venues.paper.exchange import SymbolBar
+from tests import examples
 from tests.venues.battery import Following, held, limit, placed, request, status, stop
 from tests.venues.paper_bench import BEGIN, PERPETUAL, TERMS, MemoryStore, PaperBench
 
@@ -367,7 +368,7 @@ def _flow(fill: FillReport) -> Decimal:
     return -fill.side.sign * fill.quantity * fill.price - fill.fee
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples.up_to(150))
 @given(st.lists(steps, max_size=25))
 def test_the_change_of_an_accounts_cash_is_the_sum_of_its_fills_and_fees(script: list[tuple[str, Any, Any]]) -> None:
     async def scene() -> None:
@@ -381,7 +382,7 @@ def test_the_change_of_an_accounts_cash_is_the_sum_of_its_fills_and_fees(script:
     asyncio.run(scene())
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples.up_to(100))
 @given(st.lists(steps, max_size=25))
 def test_no_order_is_filled_beyond_its_quantity_or_told_twice(script: list[tuple[str, Any, Any]]) -> None:
     async def scene() -> None:
@@ -397,7 +398,7 @@ def test_no_order_is_filled_beyond_its_quantity_or_told_twice(script: list[tuple
     asyncio.run(scene())
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples.up_to(100))
 @given(st.lists(steps, max_size=25))
 def test_every_fill_is_on_the_instruments_grids(script: list[tuple[str, Any, Any]]) -> None:
     async def scene() -> None:

@@ -121,7 +121,7 @@ def state(value: str, box: bool = False) -> SafeString:
 @register.simple_tag
 def moment(value: datetime | None, form: str = "time") -> SafeString:
     """A time, in UTC and saying so; a script shows it in the reader's zone. `form`: time, day, both,
-    exact (milliseconds), short (for an axis, whose zone stands beside it) or minute."""
+    exact (milliseconds), short and dated (for an axis, whose zone stands beside it, the latter with the day) or minute."""
     if value is None:
         return mark_safe(numbers.MISSING)  # noqa: S308 a constant
     utc = value.astimezone(UTC)
@@ -131,6 +131,7 @@ def moment(value: datetime | None, form: str = "time") -> SafeString:
         "both": f"{numbers.day(utc)}, {numbers.clock(utc)} UTC",
         "exact": f"{numbers.clock(utc)}.{utc.microsecond // 1000:03d}",
         "short": f"{utc:%H:%M}",
+        "dated": f"{utc.day} {utc:%b %H:%M}",
         "minute": f"{utc:%H:%M} UTC",
     }
     iso = utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

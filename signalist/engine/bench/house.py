@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from signalist.domain.instruments import RULES
 from signalist.markets.models import Instrument
 
 AT_ONCE = 2000
@@ -77,19 +78,7 @@ class VenueProcess:
     async def list_instrument(self, instrument: Instrument, price: str) -> None:
         """Trade an instrument there, at this price."""
         spec = instrument.spec()
-        names = (
-            "venue",
-            "symbol",
-            "base",
-            "quote",
-            "kind",
-            "tick",
-            "lot",
-            "min_quantity",
-            "min_notional",
-            "max_leverage",
-        )
-        given = {name: str(getattr(spec, name)) for name in names}
+        given = {name: str(getattr(spec, name)) for name in RULES}
         await self.control("instruments", instruments=[given])
         await self.control("prices", prices={spec.symbol: price})
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -10,9 +12,11 @@ from django.views.decorators.http import require_safe
 
 from signalist.display.charts import spark
 from signalist.display.listing import page_of
+from signalist.display.moments import zone_of
 from signalist.execution.health import present
+from signalist.markets.fed import listed
 from signalist.markets.feed_status import followed
-from signalist.markets.indicators import chosen
+from signalist.markets.indicators import chosen_now
 from signalist.markets.models import Instrument
 from signalist.markets.overview import Glance, glances
 from signalist.markets.pages.candles import shown
@@ -26,18 +30,18 @@ REGIONS = ("last-prices",)
 @require_safe
 @member
 def instruments(request: MemberRequest) -> HttpResponse:
-    """All instruments that can be traded, with their newest prices."""
-    listed = Instrument.objects.filter(is_active=True).order_by("symbol", "venue")
-    page = page_of(listed, _shown, request.GET.get("page"))
+    """All instruments that can be traded, with their newest prices; those that nobody feeds now apart from the others."""
+    now = present()
+    page = page_of(listed(now), partial(_shown, now=now), request.GET.get("page"))
     return render(request, "markets/instruments.html", {"section": "instruments", "regions": REGIONS, "page": page})
 
 
-def _shown(listed: list[Instrument]) -> list[tuple[Glance, str, Sequence[Running]]]:
+def _shown(rows: list[Instrument], now: datetime) -> list[tuple[Glance, str, Sequence[Running]]]:
     """Each at a glance, with the path of its line and the strategies that run on it."""
-    running = running_on([instrument.pk for instrument in listed])
+    running = running_on([instrument.pk for instrument in rows])
     return [
         (glance, spark([float(close) for close in glance.closes]), running.get(glance.instrument.pk, []))
-        for glance in glances(listed, present())
+        for glance in glances(rows, now)
     ]
 
 
@@ -56,12 +60,7 @@ def instrument(request: MemberRequest, key: int) -> HttpResponse:
         "book": book_of(found) if followed(found) else None,
         "running": running_on([key]).get(key, []),
         **shown(
-            found, request.GET.get("timeframe", ""), present(), chosen(request.GET.getlist("with")), _bars(request)
+            found, request.GET, zone_of(request.user.time_zone), present(), chosen_now(request.GET.getlist("with"))
         ),
     }
     return render(request, "markets/instrument.html", context)
-
-
-def _bars(request: MemberRequest) -> int:
-    asked = request.GET.get("bars", "")
-    return int(asked) if asked.isdecimal() and len(asked) < 5 else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar
 
 from django.db import models
@@ -18,7 +19,10 @@ from tenants.rows import TenantRow
 
 
 class Fill(TenantRow):
-    """One fill, append-only. `venue_fill_id` makes a report that comes twice one fill."""
+    """One fill, append-only. `venue_fill_id` makes a report that comes twice one fill.
+
+    `fee` is what the venue told. Where that is of another currency than its market's, `booked_fee` is what of it counts in our sums.
+    """
 
     append_only: ClassVar[bool] = True
 
@@ -31,6 +35,7 @@ class Fill(TenantRow):
     price = ExactDecimalField()
     fee = ExactDecimalField()
     fee_currency = models.CharField(max_length=15)
+    booked_fee = ExactDecimalField(null=True)
     time = models.DateTimeField()
 
     class Meta(TenantRow.Meta):
@@ -38,6 +43,12 @@ class Fill(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} @ {self.price}"
+
+    @property
+    def cost(self) -> Decimal:
+        """What of its fee counts, in quote currency (`trading.fees`)."""
+        counts: Decimal = self.fee if self.booked_fee is None else self.booked_fee
+        return counts
 
 
 class ExitType(models.TextChoices):

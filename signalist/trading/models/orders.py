@@ -131,13 +131,15 @@ class AttemptAction(models.TextChoices):
 
 
 class OrderAttempt(TenantRow):
-    """One request to the venue: committed before the bytes leave, completed with the answer (EXE-25)."""
+    """One request to the venue: committed before the bytes leave, completed with the answer (EXE-25). `response_code` is the status of an
+    answer over HTTP; None where nothing was answered, or not over that."""
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, db_index=False, related_name="+")
     number = models.PositiveSmallIntegerField()
     action = models.CharField(max_length=6, choices=AttemptAction.choices)
     request = models.JSONField()
     response = models.JSONField(null=True)
+    response_code = models.PositiveSmallIntegerField(null=True)
     success = models.BooleanField(null=True)
     error_type = models.CharField(max_length=50, blank=True)
     error_message = models.CharField(max_length=300, blank=True)

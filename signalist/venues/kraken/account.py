@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from signalist.clock import monotonic
 from signalist.domain.instruments import Trading
 from signalist.venues.base import NetPosition
-from signalist.venues.errors import BadCredential, Refused
-from signalist.venues.facts import AccountFacts, KeyRights
+from signalist.venues.errors import BadCredential, NoAnswer, Refused
+from signalist.venues.facts import AccountFacts, FeeRates, KeyRights
+from signalist.venues.kraken import parse
 from signalist.venues.kraken.desk import Desk
 from signalist.venues.kraken.protocol import Closed, NoRight
 from signalist.venues.kraken.symbols import Pairs
 
+PAIRS_AT_ONCE = 50
+"""Of which fees are asked for in one question."""
 JUST_NOW = 30.0
 """Seconds for which an answer shows that the key may ask so."""
 NOWHERE = "O00000-00000-000000"
@@ -61,6 +64,18 @@ async def facts_of(desk: Desk) -> AccountFacts:
         held_as="Spot: what is bought is held as coins, and only what is held is sold",
         problem="" if is_paid_in else f"No market at Kraken is paid in {desk.currency}; name another currency.",
     )
+
+
+async def fees_of(desk: Desk, symbols: Collection[str], within: float) -> Mapping[str, FeeRates]:
+    """What the account pays in these markets. Raises VenueError."""
+    pairs = await desk.client.pairs()
+    wanted = sorted(pair.altname for pair in pairs.all if pair.symbol in symbols)[:PAIRS_AT_ONCE]
+    if not wanted:
+        return {}
+    said = await desk.ask("TradeVolume", within, {"pair": ",".join(wanted)})
+    if not isinstance(said, Mapping):
+        raise NoAnswer("The venue's answer about fees was none of its protocol.")
+    return parse.fees(said, pairs)
 
 
 def held_of(held: Mapping[str, tuple[Decimal, Decimal]], pairs: Pairs, currency: str) -> tuple[NetPosition, ...]:

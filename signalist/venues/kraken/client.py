@@ -92,6 +92,14 @@ class Client:
         """Wait until another connection to a stream may be opened."""
         await self.ledger.admit((Draw(self.connections_bucket),), Priority.PROTECTION)
 
+    def barred(self, seconds: float) -> None:
+        """The venue takes no connection from our address for so long: nobody knocks, for that might make it longer."""
+        self.ledger.close(self.connections_bucket, seconds)
+
+    def barred_for(self) -> float:
+        """Seconds until it takes one again; 0 where it does."""
+        return self.ledger.opens_in((Draw(self.connections_bucket),))
+
     def tier_of(self, signer: Signer) -> Tier:
         """How much the key's account may ask: what Kraken said, and the lowest until it did."""
         return self._tiers.get(signer.key, self.tier)

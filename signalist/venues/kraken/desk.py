@@ -28,7 +28,7 @@ class Desk(Reader):
         self.placing: set[str] = set()
         """Our ids that are on their way."""
         self.state, self.why = Link.CLOSED, ""
-        self._kept = KeptUp(url, self, terms, who=signer.key, admit=client.may_connect)
+        self._kept = KeptUp(url, self, terms, who=signer.key, admit=client.may_connect, barred=client.barred)
         self.trading = TradingSocket(client, signer, self._kept.post, self._number)
         """The way of orders over the stream."""
         self._wakes: list[Callable[[], None]] = []

@@ -17,6 +17,7 @@ from signalist.domain.errors import DomainError
 from signalist.domain.instruments import InstrumentKind, InstrumentSpec, Trading
 from signalist.domain.orders import Side
 from signalist.domain.timeframes import Timeframe, timeframe
+from signalist.venues.facts import FeeRates
 from signalist.venues.kraken import protocol
 from signalist.venues.kraken.symbols import Pair, Pairs, ours
 from signalist.venues.market_data import BookLevel, BookSnapshot, HistoryPage, Ticker
@@ -131,6 +132,21 @@ def _pair(key: str, row: Mapping[str, Any]) -> Pair:
 def _first_fee(steps: Any, otherwise: Decimal) -> Decimal:
     """The fee of who has traded nothing yet; Kraken tells percents."""
     return number(steps[0][1]) * _HUNDREDTH if steps else otherwise
+
+
+def fees(said: Mapping[str, Any], known: Pairs) -> dict[str, FeeRates]:
+    """TradeVolume: by symbol, what the account pays now; Kraken tells percents. What is no pair of ours or cannot be read is left out."""
+    makers, found = said.get("fees_maker") or {}, {}
+    for name, row in (said.get("fees") or {}).items():
+        try:
+            taker = number(row["fee"]) * _HUNDREDTH
+            # A pair without fees of its own for who rests takes the same of both (Kraken, "Get Trade Volume").
+            maker = number(makers[name]["fee"]) * _HUNDREDTH if name in makers else taker
+            if "/" in (symbol := known.symbol(name)):
+                found[symbol] = FeeRates(taker, maker)
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def tickers(said: Mapping[str, Mapping[str, Any]], known: Pairs) -> dict[str, Ticker]:

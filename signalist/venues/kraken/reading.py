@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from signalist.domain.money import ZERO
 from signalist.venues.base import Balance, FillReport, OrderReport, Reports
 from signalist.venues.errors import NoAnswer
 from signalist.venues.kraken import orders
+from signalist.venues.kraken.arrears import Arrears
 from signalist.venues.kraken.client import Client, Signer
 from signalist.venues.kraken.histories import LONGEST, SHARE, Histories, Part, TooLong
 from signalist.venues.kraken.parse import moment, side
@@ -26,8 +27,6 @@ TRUSTED = 60.0
 """Seconds after which the venue is asked even if its stream has missed nothing."""
 AWAITED = 1.5
 """Seconds after which the venue is asked where its stream has not told of an order that it has taken."""
-STILL_TO_COME = timedelta(minutes=2)
-"""So long after an order's end its fills may appear later than it does."""
 
 
 class Reader:
@@ -36,6 +35,7 @@ class Reader:
     def __init__(self, client: Client, signer: Signer, currency: str) -> None:
         self.client, self.signer, self.currency = client, signer, currency
         self.tape = Tape(secrets.token_hex(4))
+        self.arrears = Arrears(self.tape)
         self.allowed: dict[str, float] = {}
         """When what was last answered, by method."""
         self.unread_until: datetime | None = None
@@ -68,12 +68,22 @@ class Reader:
             begin = self._now() - FIRST if cursor is None or cursor.moment is None else cursor.moment - OVERLAP
             if tape.since is None or begin < tape.since or not self._is_trusted():
                 await self.read(begin, within)
-            rows = tape.from_moment(begin) if tape.base or cursor is not None else list(tape.rows)
+            rows = self._since(begin, is_first=cursor is None and not tape.base, goes_on=cursor is not None)
         place = tape.cursor()
         money = await self.balance(within)
         told = {row.venue_order_id: row for row in rows if isinstance(row, OrderReport)}
         fills = tuple(row for row in rows if isinstance(row, FillReport))
         return Reports(tuple(told.values()), fills, money, place, self.unread_until)
+
+    def _since(self, begin: datetime, *, is_first: bool, goes_on: bool) -> list[OrderReport | FillReport]:
+        """What happened from a moment on. Who reads for the first time is told of older orders, too; who goes on with another tape's
+        cursor, of fills under our names that came late and are older than that: it knows fills by their ids."""
+        late = self.arrears.told if goes_on else frozenset[str]()
+        if is_first:
+            return [row for row in self.tape.rows if isinstance(row, OrderReport) or row.time >= begin]
+        rows = self.tape.from_moment(begin)
+        older = [row for row in self.tape.rows if isinstance(row, FillReport) and row.time < begin]
+        return [row for row in older if row.client_order_id and row.venue_fill_id in late] + rows
 
     async def read(self, since: datetime, within: float) -> None:
         """Ask for all orders and fills since a moment, as far back as histories are read: up to now, or, where that is long, up to where
@@ -110,10 +120,12 @@ class Reader:
         except (ValueError, KeyError, TypeError) as error:
             raise NoAnswer(f"The venue's history was none of its protocol ({type(error).__name__}).") from error
         self._histories.finish()
+        self.arrears.note((report for report, *_ in told), now)
         if part.until < now:
             return self._took_in(part, head)
-        if self._lacks_lately([report for report, *_ in told], now):
-            # The history of fills is behind that of orders: what it lacks is asked for again, from where it was whole.
+        await self._ask_for_arrears(within, known, now)
+        if self.arrears.holds_back(now):
+            # The histories of fills are behind that of orders: what they lack is asked for again, from where all was whole.
             tape.is_whole(since, tape.until or since)
             self._join_again()
             return None
@@ -133,11 +145,12 @@ class Reader:
         self._wake()
         return None
 
-    def _lacks_lately(self, reports: Sequence[OrderReport], now: datetime) -> bool:
-        """Whether fills of an order are still to come: of one that began where this tape did not know yet, some were told before it."""
-        told_from, tape = self.tape.since, self.tape
-        lately = [r for r in reports if now - r.time < STILL_TO_COME and (told_from is None or r.time >= told_from)]
-        return tape.lacks_fills(lately)
+    async def _ask_for_arrears(self, within: float, known: Pairs, now: datetime) -> None:
+        """Fills that orders have and their history did not tell, wherever they lie in time."""
+        try:
+            await self.arrears.ask(self.ask, within, known, now)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NoAnswer(f"The venue's trades were none of its protocol ({type(error).__name__}).") from error
 
     def learn(self, order_id: str, row: Any, known: Pairs) -> OrderReport:
         """An order as REST tells it, put on the tape."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ from signalist.venues.base import (
     Reports,
 )
 from signalist.venues.errors import Busy, DuplicateOrder, NoAnswer, OrderNotOpen, Refused, VenueError
-from signalist.venues.facts import AccountFacts, KeyRights
+from signalist.venues.facts import AccountFacts, FeeRates, KeyRights
 from signalist.venues.kraken import account, many, orders, protocol
 from signalist.venues.kraken.desk import Desk
 from signalist.venues.kraken.many import Ready
@@ -172,6 +172,11 @@ class KrakenSession:
         """See the protocol."""
         return (self._desk.why or "it was lost") if self._desk.state is Link.FAILED else ""
 
+    @property
+    def arrears(self) -> str:
+        """See `HasArrears`."""
+        return self._desk.arrears.problem(self._now())
+
     async def reports(self, after: str) -> Reports:
         return await self._desk.reports(after, self._within)
 
@@ -188,6 +193,9 @@ class KrakenSession:
 
     async def facts(self) -> AccountFacts:
         return await account.facts_of(self._desk)
+
+    async def fees(self, symbols: Collection[str]) -> Mapping[str, FeeRates]:
+        return await account.fees_of(self._desk, symbols, self._within)
 
     def listen(self, wake: Callable[[], None]) -> None:
         self._desk.listen(wake)

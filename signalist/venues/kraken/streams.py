@@ -36,7 +36,7 @@ from signalist.venues.market_data import (
     Trouble,
     TroubleKind,
 )
-from signalist.venues.transport.sockets import LinkTerms, Wire, connected
+from signalist.venues.transport.sockets import Barred, LinkTerms, Wire, connected
 
 USUAL = LinkTerms()
 AT_ONCE = 50
@@ -93,8 +93,7 @@ class PublicStream:
     async def messages(self) -> AsyncIterator[Message]:
         """See `MarketData.stream`."""
         refused = self._prepare(await self._client.pairs())
-        await self._client.may_connect()
-        async with connected(self._url, self._terms, lambda: request("ping", next(self._numbers))) as wire:
+        async with self._connected() as wire:
             await self._say(wire)
             yield StreamState(Standing.OPEN)
             for trouble in refused:
@@ -109,6 +108,19 @@ class PublicStream:
                         raise SessionLost("The stream did not answer a subscription in time.")
             finally:
                 asking.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Wire]:
+        """A connection, once our address may open another. Raises Barred at once where it may not for long, so that it is said."""
+        if (left := self._client.barred_for()) > self._terms.connect_within:
+            raise Barred(f"Kraken takes no more connections from here for another {left:.0f} seconds.", left)
+        await self._client.may_connect()
+        try:
+            async with connected(self._url, self._terms, lambda: request("ping", next(self._numbers))) as wire:
+                yield wire
+        except Barred as barred:
+            self._client.barred(barred.after)
+            raise
 
     async def _ask_the_time(self, wire: Wire) -> None:
         """Ping soon after each close. A connection that takes no ping has ended, as whoever listens to it hears."""

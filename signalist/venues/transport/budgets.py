@@ -6,8 +6,9 @@ reserve behind, so that reads never stand in the way of a stop. Moments are mono
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from math import inf
 
 
 class Priority(IntEnum):
@@ -40,6 +41,10 @@ class Budget:
         fractions = {Priority.PROTECTION: 0.0, Priority.ENTRY: self.entry_reserve, Priority.READ: self.read_reserve}
         return self.size * fractions[priority]
 
+    def part(self, among: int) -> Budget:
+        """An equal part of it, one of `among`: what is left of an address's budget where so many share it."""
+        return replace(self, size=self.size / among, per_second=self.per_second / among)
+
     def last_delay(self, requests: int, weight: float = 1.0, priority: Priority = Priority.ENTRY) -> float:
         """Seconds that the last of `requests` waits when all come at once to a full bucket."""
         missing = requests * weight + self.reserve(priority) - self.size
@@ -47,12 +52,12 @@ class Budget:
 
 
 class Bucket:
-    """One bucket. `level` may be below zero: the venue has said that more was used than we knew of."""
+    """One bucket. `level` may be below zero: the venue has said that more was used than we knew of. While it is `shut` nothing goes."""
 
-    __slots__ = ("_at", "_closed_until", "_level", "budget")
+    __slots__ = ("_at", "_closed_until", "_level", "budget", "shut")
 
     def __init__(self, budget: Budget, now: float) -> None:
-        self.budget = budget
+        self.budget, self.shut = budget, False
         self._level, self._at, self._closed_until = budget.size, now, now
 
     def level(self, now: float) -> float:
@@ -64,6 +69,8 @@ class Bucket:
 
         One that is heavier than the bucket goes when the bucket is full, rather than never.
         """
+        if self.shut:
+            return inf
         wanted = min(weight + self.budget.reserve(priority), self.budget.size)
         missing = wanted - self.level(now)
         # Rounding must not leave it waiting for the last billionth for ever.
@@ -81,6 +88,13 @@ class Bucket:
     def close(self, until: float) -> None:
         """The venue wants no request before `until`."""
         self._closed_until = max(self._closed_until, until)
+
+    def share(self, budget: Budget | None, now: float) -> None:
+        """From now on it holds this part of what it is shared with others, or nothing (None). What is in it never grows by that: the others
+        may have used what was theirs, so a larger part fills up first, and one that begins with nothing begins empty."""
+        level = min(self.level(now), 0.0) if self.shut else self.level(now)
+        self.budget, self.shut = budget or self.budget, budget is None
+        self._level, self._at = min(level, self.budget.size), now
 
     def used(self, amount: float, now: float) -> None:
         """The venue says how much it has counted. Only what is worse than we thought is believed: its answers are late."""

@@ -21,10 +21,12 @@ Fence = Callable[[], float]
 
 @dataclass(slots=True)
 class House:
-    """Where one errand is. `kept`: its transport says when bytes leave; `left`: some did."""
+    """Where one errand is. `kept`: its transport says when bytes leave; `left`: some did; `status` is that of the venue's last answer over
+    HTTP, None where there was none."""
 
     kept: bool = False
     left: bool = False
+    status: int | None = None
 
     @property
     def may_have_left(self) -> bool:
@@ -38,7 +40,8 @@ NEVER = float("-inf")
 
 
 class Tenure:
-    """Up to when this engine may write to venues: so many seconds from its last heartbeat on. `now` is monotonic."""
+    """Up to when this engine may write to venues: so many seconds from its last heartbeat on, also where its host slept meanwhile. `now` is
+    monotonic."""
 
     def __init__(self, seconds: float, now: Callable[[], float] = monotonic) -> None:
         self._seconds, self._now = seconds, now
@@ -83,13 +86,19 @@ class fenced:  # noqa: N801 a block like contextmanager's, which costs several t
 def keeping() -> None:
     """A transport that calls `leaving` begins with a request."""
     if (house := _house.get()) is not None:
-        house.kept = True
+        house.kept, house.status = True, None
 
 
 def leaving() -> None:
     """Its bytes are written next."""
     if (house := _house.get()) is not None:
         house.left = True
+
+
+def answered(status: int) -> None:
+    """The venue has answered over HTTP, whatever it says."""
+    if (house := _house.get()) is not None:
+        house.status = status
 
 
 def may_have_left() -> bool:

@@ -209,6 +209,7 @@ class Http:
                 timeout=_within(call.within),
                 allow_redirects=False,
             ) as response:
+                fence.answered(response.status)
                 body = await _whole(response)
                 return self._read(call, response, body, monotonic() - (wrote.at or monotonic()))
         except TooLate:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from types import MappingProxyType
 
 from signalist.clock import monotonic
@@ -71,6 +72,9 @@ class RateLedger:
         self._now, self._remember = now, remember
         self._closed: dict[str, float] = {}
         self._buckets: dict[Hashable, Bucket] = {}
+        self._whole: dict[Hashable, Budget] = {}
+        self._address: tuple[str, ...] = ()
+        self._among = 1
         self._waiting: list[_Waiting] = []
         self._live = 0
         """Of those, who has not given up: thousands may at the same moment, and lie there until it would be their turn."""
@@ -82,12 +86,36 @@ class RateLedger:
     def limit(self, key: Hashable, budget: Budget) -> None:
         """Give a key its budget; a second time only where the budget has changed, and then what was used of the old one is used."""
         known = self._buckets.get(key)
-        if known is None or known.budget != budget:
-            bucket = self._buckets[key] = Bucket(budget, self._now())
+        if known is None or self._whole[key] != budget:
+            self._whole[key] = budget
+            shared = self._is_shared(key)
+            bucket = self._buckets[key] = Bucket(budget.part(max(self._among, 1)) if shared else budget, self._now())
             if known is not None:
                 bucket.used(known.budget.size - known.level(self._now()), self._now())
+            if shared and not self._among:
+                bucket.share(None, self._now())
             if name_of(key) in self._closed:
                 bucket.close(self._closed[name_of(key)])
+
+    def share(self, address: tuple[str, ...], among: int) -> None:
+        """One part of `among` (0: nothing) of what our `address` may ask is this process's from now on: of the budget of this key, and of
+        those of all keys that begin with it. Others are this process's alone, whose leases say who asks with a credential."""
+        if (address, among) == (self._address, self._among):
+            return
+        self._address, self._among = address, among
+        for key, bucket in self._buckets.items():
+            if self._is_shared(key):
+                bucket.share(self._whole[key].part(among) if among else None, self._now())
+        if self._waiting:
+            self._let_go()
+
+    def last_delay(self, key: Hashable, requests: int, weight: float = 1.0) -> float:
+        """Seconds that the last of so many entries of this process waits when all come at once to this key's bucket, full, with what it
+        holds now: a part, where the address is shared; for ever where that part is nothing."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return 0.0
+        return inf if bucket.shut else bucket.budget.last_delay(requests, weight)
 
     def admit_now(self, draws: Sequence[Draw], priority: Priority) -> bool:
         """Take its weights if the request may go now and nobody waits; whether it may."""
@@ -153,6 +181,10 @@ class RateLedger:
 
     # --- Within ----------------------------------------------------------------------------------
 
+    def _is_shared(self, key: Hashable) -> bool:
+        """Whether the key is of the address that is shared."""
+        return bool(self._address) and isinstance(key, tuple) and key[: len(self._address)] == self._address
+
     def _drawn(self, draws: Sequence[Draw]) -> list[tuple[Bucket, float]]:
         return [(self._buckets[draw.key], draw.weight) for draw in draws if draw.key in self._buckets]
 
@@ -204,7 +236,7 @@ class RateLedger:
             staying.append(first)
         for waiting in staying:
             heapq.heappush(self._waiting, waiting)
-        if staying:
+        if staying and soonest < inf:
             self._look_again(soonest, now)
 
     def _look_again(self, at: float, now: float) -> None:

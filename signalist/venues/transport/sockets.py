@@ -23,6 +23,7 @@ from signalist.venues.errors import BadCredential, NotSent, SessionLost, VenueEr
 from signalist.venues.transport import fence
 
 LONGEST_MESSAGE = 16 * 1024 * 1024
+TOO_MANY = 429
 LONGEST_POST = 32 * 1024
 """Characters of what is posted: less than a connection takes before it makes its writer wait."""
 
@@ -40,7 +41,8 @@ class Link(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LinkTerms:
     """Seconds. `silence`: nothing came for so long, so a ping is sent; `patience`: nor then, so the connection is left. `settled`: up for
-    so long, so the tries begin anew. `pace` is what pauses are multiplied by."""
+    so long, so the tries begin anew. `speak`: we have said nothing for so long, so a ping is sent, for a venue may leave who only listens.
+    `pace` is what pauses are multiplied by."""
 
     pace: float = 1.0
     connect_within: float = 10.0
@@ -48,6 +50,7 @@ class LinkTerms:
     patience: float = 5.0
     settled: float = 10.0
     answer_within: float = 10.0
+    speak: float = 30.0
 
 
 USUAL = LinkTerms()
@@ -59,14 +62,30 @@ class NotUp(NotSent):
     code = "not_up"
 
 
+class Barred(SessionLost):
+    """The venue takes no connection from our address for `after` seconds: there were too many."""
+
+    code = "barred"
+
+    def __init__(self, message: str, after: float) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+BARRED_FOR = 600.0
+"""Seconds, where a venue that has had too many connections does not say when it takes another."""
+
+
 class Wire:
     """One connection that is up."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse, terms: LinkTerms, ping: Callable[[], str]) -> None:
         self._ws, self._terms, self._ping = ws, terms, ping
+        self._said_at = monotonic()
 
     async def send(self, text: str) -> None:
         """Send a message. Raises SessionLost."""
+        self._said_at = monotonic()
         try:
             await self._ws.send_str(text)
         except (aiohttp.ClientError, OSError) as error:
@@ -88,6 +107,7 @@ class Wire:
         if transport is None or transport.is_closing() or _backlog(transport):
             raise NotUp("The stream takes nothing at the moment.")
         fence.leaving()
+        self._said_at = monotonic()
         try:
             await self._ws.send_str(text)
         except (aiohttp.ClientError, OSError) as error:
@@ -98,6 +118,8 @@ class Wire:
 
     async def hear(self) -> str:
         """The next message. Raises SessionLost where the venue ended the connection, or has fallen silent."""
+        if monotonic() > self._said_at + self._terms.speak:
+            await self.send(self._ping())
         try:
             message = await self._ws.receive(self._terms.silence)
         except TimeoutError:
@@ -128,12 +150,22 @@ async def connected(url: str, terms: LinkTerms, ping: Callable[[], str]) -> Asyn
         try:
             opening = session.ws_connect(url, max_msg_size=LONGEST_MESSAGE)
             ws = await asyncio.wait_for(opening, terms.connect_within)
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status == TOO_MANY:
+                raise _barred(error) from None
+            raise SessionLost(f"The stream could not be opened (status {error.status}).") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise SessionLost(f"The stream could not be opened ({type(error).__name__}).") from None
         try:
             yield Wire(ws, terms, ping)
         finally:
             await ws.close()
+
+
+def _barred(error: aiohttp.WSServerHandshakeError) -> Barred:
+    said = "" if error.headers is None else str(error.headers.get("Retry-After", ""))
+    after = float(said) if said.isdecimal() else BARRED_FOR
+    return Barred(f"The venue takes no more connections from here for {after:.0f} seconds; there were too many.", after)
 
 
 class Speaker(Protocol):
@@ -161,7 +193,8 @@ class Speaker(Protocol):
 
 
 class KeptUp:
-    """A connection to `url`, kept up from `start` to `close`. `who` is what its jitter is drawn from; `admit` lets each try go."""
+    """A connection to `url`, kept up from `start` to `close`. `who` is what its jitter is drawn from; `admit` lets each try go; `barred` is
+    told where the venue takes none for so many seconds."""
 
     def __init__(
         self,
@@ -171,7 +204,9 @@ class KeptUp:
         *,
         who: str = "",
         admit: Callable[[], Awaitable[None]] | None = None,
+        barred: Callable[[float], None] | None = None,
     ) -> None:
+        self._barred = barred
         self._url, self._speaker, self._terms, self._admit = url, speaker, terms, admit
         self._who = who
         self._task: asyncio.Task[None] | None = None
@@ -222,6 +257,8 @@ class KeptUp:
                 return
             except VenueError as error:
                 why = str(error)
+                if isinstance(error, Barred) and self._barred is not None:
+                    self._barred(error.after)
             except Exception as error:  # noqa: BLE001  # whatever a message breaks, the connection is opened anew, and never silent
                 why = f"The stream said what is none of its protocol ({type(error).__name__})."
             # After a connection that lasted, the first try is made at once; who ends each at once is waited for.

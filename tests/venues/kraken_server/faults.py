@@ -23,6 +23,7 @@ KINDS = frozenset(
         "twice",  # the stream says everything twice
         "gap",  # the stream leaves a message out
         "wrong_checksum",  # the next book's checksum is wrong
+        "corrupted",  # a quantity in the next book's update is not the venue's, whose checksum is right
     }
 )
 

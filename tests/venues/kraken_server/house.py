@@ -12,15 +12,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from signalist.domain.matching import Bar, hits
+from signalist.domain.matching import Bar, hits, slipped
 from signalist.domain.money import ZERO, plain
 from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.venues.base import OrderRequest
 from signalist.venues.errors import InsufficientFunds, Refused
-from signalist.venues.kraken.protocol import Tier, order_cost
+from signalist.venues.kraken.protocol import Tier
 from signalist.venues.kraken.symbols import Pair, Pairs
 from signalist.venues.paper.book import Book, PaperAccount, PaperOrder, TapeRow
 from signalist.venues.paper.matching_desk import Desk, Terms, resting
+from tests.venues.kraken_server.rules import counts_in_pair
 
 WORDS = {
     "market": OrderType.MARKET,
@@ -105,6 +106,8 @@ class House:
         self.prices: dict[str, Decimal] = {}
         self.cash_key = "ZUSD"
         self.system = "online"
+        self.in_parts = False
+        """Whether the market takes half of what rests when it first reaches it."""
         self._orders = self._trades = 0
 
     def open_account(self, key: str, secret: bytes, cash: Decimal, currency: str = "USD") -> Holder:
@@ -138,6 +141,10 @@ class House:
         if price is None:
             raise Refusal("EService:Unavailable")
         self.count(holder, pair.symbol, cost)
+        if sum(order.symbol == pair.symbol and order.is_open for order in holder.book.orders.values()) >= (
+            self.tier.open_orders
+        ):
+            raise Refusal("EOrder:Orders limit exceeded")
         self._check(request, pair, request.price or request.trigger or price)
         descr = {"order": describe(request, pair)}
         if said.get("validate") == "true":
@@ -162,7 +169,7 @@ class House:
     def amend(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
         pair = self.pairs.pair(order.symbol)
-        self.count(holder, order.symbol, order_cost("AmendOrder", self._age(order)))
+        self.count(holder, order.symbol, counts_in_pair("AmendOrder", self._age(order)))
         quantity = exact(said.get("order_qty", plain(order.quantity)), "order_qty", pair.quantity_decimals)
         if quantity <= order.filled:
             self._cancelled(holder, self._desk(holder).cancel(order))
@@ -188,7 +195,7 @@ class House:
 
     def cancel(self, holder: Holder, said: Mapping[str, str]) -> dict[str, Any]:
         order = self._open(holder, said)
-        self.count(holder, order.symbol, order_cost("CancelOrder", self._age(order)))
+        self.count(holder, order.symbol, counts_in_pair("CancelOrder", self._age(order)))
         self._cancelled(holder, self._desk(holder).cancel(order))
         return {"count": 1}
 
@@ -199,7 +206,17 @@ class House:
             desk = Desk(holder.book, self.terms, self.now())
             standing = [order for order in holder.book.orders.values() if order.symbol == symbol and order.is_open]
             for hit in hits([resting(order) for order in standing], bar):
-                if (order := holder.book.orders[hit.order.key]).is_open:
+                order = holder.book.orders[hit.order.key]
+                if order.is_open and self.in_parts and not order.filled:
+                    half = spec.quantity(order.quantity / 2)
+                    desk._fill(
+                        order,
+                        spec,
+                        half,
+                        slipped(hit.price, order.side, self.terms.slippage, spec.tick),
+                        self.terms.taker_fee,
+                    )
+                elif order.is_open:
                     desk.fill_hit(order, hit, spec)
             self._settled(holder)
 

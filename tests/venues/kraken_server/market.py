@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from signalist.venues.errors import UnknownInstrument
-from signalist.venues.kraken.book import checksum
 from signalist.venues.kraken.symbols import Pair, Pairs
 from tests.venues.kraken_server.house import Refusal, stamp
+from tests.venues.kraken_server.rules import checksum
 
 INTERVALS = (1, 5, 15, 30, 60, 240, 1440)
 LEVELS = 10

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from signalist.clock import monotonic
 from signalist.domain.matching import Bar
-from signalist.venues.kraken import parse, protocol
+from signalist.venues.kraken import parse
 from signalist.venues.kraken.protocol import Tier
+from signalist.venues.paper.book import TapeRow
 from signalist.venues.paper.matching_desk import Terms
+from tests.venues.kraken_server import rules
 from tests.venues.kraken_server.faults import Faults
 from tests.venues.kraken_server.house import Holder, House, Refusal
 from tests.venues.kraken_server.market import Market
@@ -34,6 +34,8 @@ RIGHTS = {
     "ClosedOrders": "closed",
     "QueryOrders": "closed",
     "TradesHistory": "closed",
+    "QueryTrades": "closed",
+    "TradeVolume": "funds",
     "AddOrder": "create",
     "AmendOrder": "create",
     "CancelOrder": "cancel",
@@ -50,6 +52,8 @@ class Server:
         self.listed, self.tier, self._now = pairs, tier, now
         self.faults = Faults()
         self.ahead = 0.0
+        self.fills_behind = timedelta()
+        """So long after a fill its order shows it, and nothing tells the fill: neither the histories nor the order's list of trades."""
         self.asked: list[str] = []
         self.refused: list[str] = []
         self.carried_out: list[str] = []
@@ -68,8 +72,10 @@ class Server:
             "ClosedOrders": self._closed_orders,
             "QueryOrders": self._query_orders,
             "TradesHistory": self._trades,
+            "QueryTrades": self._query_trades,
             "BalanceEx": lambda holder, _: self.house.balances(holder),
             "GetWebSocketsToken": self._token,
+            "TradeVolume": self._volume,
             "WithdrawMethods": lambda holder, _: [],
         }
 
@@ -121,13 +127,15 @@ class Server:
 
     def _signed(self, request: web.Request, method: str, body: bytes) -> Any:
         """Carry out a private request, if whoever sent it may."""
-        said = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        try:
+            said = rules.fields_of(body, request.headers.get("Content-Type", ""))
+        except ValueError:
+            raise Refusal("EAPI:Bad request") from None
         holder = self.house.holders.get(request.headers.get("API-Key", ""))
         if holder is None:
             raise Refusal("EAPI:Invalid key")
         nonce = said.get("nonce", "")
-        sign = protocol.signature(holder.secret, nonce, request.path, body)
-        if not hmac.compare_digest(sign, request.headers.get("API-Sign", "")):
+        if not rules.is_signed(holder.secret, request.path, nonce, body, request.headers.get("API-Sign", "")):
             raise Refusal("EAPI:Invalid signature")
         if not nonce.isdecimal() or int(nonce) <= holder.nonce:
             raise Refusal("EAPI:Invalid nonce")
@@ -136,7 +144,7 @@ class Server:
             raise Refusal("EGeneral:Unknown method")
         if RIGHTS[method] not in holder.rights:
             raise Refusal("EGeneral:Permission denied")
-        if not holder.calls.add(protocol.call_cost(method), monotonic()):
+        if not holder.calls.add(rules.counts(method), monotonic()):
             raise Refusal("EAPI:Rate limit exceeded")
         self.carried_out.append(method)
         return self._private[method](holder, said)
@@ -180,16 +188,41 @@ class Server:
         return {"closed": _page(found, said), "count": len(found)}
 
     def _query_orders(self, holder: Holder, said: Mapping[str, str]) -> Any:
-        found = {txid: holder.order(txid) for txid in said["txid"].split(",")}
-        return {txid: self.house.row(holder, order) for txid, order in found.items() if order is not None}
+        found = {txid: holder.order(txid) for txid in said["txid"].split(",")[:50]}
+        rows = {txid: self.house.row(holder, order) for txid, order in found.items() if order is not None}
+        if said.get("trades") == "true":
+            for txid, row in rows.items():
+                row["trades"] = [trade for trade, fill in self._shown(holder) if fill.client_order_id == txid]
+        return rows
+
+    def _shown(self, holder: Holder) -> list[tuple[str, TapeRow]]:
+        """The fills that are told by now."""
+        return [(trade, row) for trade, row in holder.tape if row.time + self.fills_behind <= self.now()]
 
     def _trades(self, holder: Holder, said: Mapping[str, str]) -> Any:
-        start, tape = float(said.get("start", 0)), holder.tape
+        start, tape = float(said.get("start", 0)), self._shown(holder)
         if self.faults.play("TradesHistory", ("hidden",)):
             tape = []
         end = float(said.get("end", "inf"))
         rows = {trade: self.house.trade(row) for trade, row in reversed(tape) if start <= row.time.timestamp() <= end}
         return {"trades": _page(rows, said), "count": len(rows)}
+
+    def _query_trades(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        wanted = said["txid"].split(",")
+        if len(wanted) > 20:
+            raise Refusal("EGeneral:Invalid arguments:txid")
+        shown = dict(self._shown(holder))
+        return {trade: self.house.trade(shown[trade]) for trade in wanted if trade in shown}
+
+    def _volume(self, holder: Holder, said: Mapping[str, str]) -> Any:
+        """In percents; the pairs by their keys, whichever name they were asked by."""
+        pairs = [self.house.pairs.pair(name) for name in said["pair"].split(",")]
+        kinds = {"fees": self.house.terms.taker_fee, "fees_maker": self.house.terms.maker_fee}
+        rows = {
+            kind: {pair.key: {"fee": f"{rate * 100:.4f}", "nextfee": None, "tiervolume": "0.0000"} for pair in pairs}
+            for kind, rate in kinds.items()
+        }
+        return {"currency": self.house.cash_key, "volume": "0.0000"} | rows
 
     def _token(self, holder: Holder, said: Mapping[str, str]) -> Any:
         token = secrets.token_hex(16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from signalist.clock import monotonic
 from tests.venues.kraken_server.house import Holder, Refusal, stamp
 
 if TYPE_CHECKING:
     from tests.venues.kraken_server.server import Server
 
 PUBLIC = ("ticker", "trade", "ohlc", "book")
+IDLE = 60.0
+MOST_CONNECTIONS, WINDOW, BAN = 150, 600.0, 600.0
+"""Kraken's gate: so many tries to connect in so many seconds from one address, then none for as long."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +37,7 @@ class Connection:
     holder: Holder | None = None
     token: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
+    heard_at: float = field(default_factory=monotonic)
 
     def say(self, said: dict[str, Any]) -> None:
         self.say_line(json.dumps(said))
@@ -52,7 +58,15 @@ class Streams:
         self._server = server
         self.all: set[Connection] = set()
         self.opened = 0
+        self.asked: list[tuple[str, str]] = []
+        """What was subscribed to and left, in order: (method, channel)."""
         self.closed_to_all = False
+        self.idle_after = IDLE
+        """Who has said nothing for so many seconds is left, however much it is told meanwhile: the documentation leaves open whose silence
+        counts."""
+        self.most_connections, self.banned_until = MOST_CONNECTIONS, 0.0
+        self.ban, self.tells_ban = BAN, False
+        self.tries: list[float] = []
         self.ends_at_once = False
         self.flows = asyncio.Event()
         """Cleared: what is said waits on its way, everything in its order."""
@@ -62,8 +76,11 @@ class Streams:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, until it ends."""
         self.opened += 1
+        if self._is_banned():
+            told = {"Retry-After": str(math.ceil(self.banned_until - monotonic()))} if self.tells_ban else {}
+            raise web.HTTPTooManyRequests(text="error code: 1015", headers=told)
         if self.closed_to_all:
-            raise web.HTTPTooManyRequests
+            raise web.HTTPServiceUnavailable
         ws = web.WebSocketResponse(autoping=True)
         await ws.prepare(request)
         if self.ends_at_once:
@@ -75,6 +92,7 @@ class Streams:
         writing = asyncio.create_task(self._write(connection))
         try:
             async for message in ws:
+                connection.heard_at = monotonic()
                 if message.type is WSMsgType.TEXT and not self._server.faults.play("request", ("mute",)):
                     self._asked(connection, json.loads(message.data, parse_float=Decimal))
         finally:
@@ -90,11 +108,21 @@ class Streams:
             await self.flows.wait()
             await connection.ws.send_str(line)
 
+    def _is_banned(self) -> bool:
+        """Whether there were more tries to connect within ten minutes than the gate allows; then everybody waits for its ban to end."""
+        now = monotonic()
+        self.tries = [at for at in self.tries if at > now - WINDOW] + [now]
+        if len(self.tries) > self.most_connections and now >= self.banned_until:
+            self.banned_until = now + self.ban
+        return now < self.banned_until
+
     async def beat(self, every: float) -> None:
-        """Show that the venue lives, to whoever has subscribed."""
+        """Show that the venue lives, to whoever has subscribed; and leave whoever is silent."""
         while True:
             await asyncio.sleep(every)
             for connection in list(self.all):
+                if monotonic() > connection.heard_at + self.idle_after:
+                    connection.abort()
                 if (connection.channels or connection.holder) and not self._server.faults.play("beat", ("mute",)):
                     connection.say({"channel": "heartbeat"})
 
@@ -112,6 +140,8 @@ class Streams:
 
     def _asked(self, connection: Connection, said: dict[str, Any]) -> None:
         method, params, number = said["method"], said.get("params", {}), said.get("req_id", 0)
+        if "subscribe" in method:
+            self.asked.append((method, str(params["channel"])))
         answer = {"method": method, "req_id": number}
         if method == "ping":
             if not self._server.faults.play("pong", ("mute",)):
@@ -180,6 +210,8 @@ class Streams:
         row, channel = message["data"][0], message["channel"]
         if channel == "book" and self._server.faults.play("book", ("wrong_checksum",)):
             row["checksum"] += 1
+        if channel == "book" and self._server.faults.play("book", ("corrupted",)):
+            row["bids"][-1]["qty"] += 7.0
         for connection in self.all:
             wanted = {(c, s) for c, s, detail in connection.channels if c != "ohlc" or detail == row.get("interval")}
             if (channel, row["symbol"]) in wanted and not self._server.faults.play(channel, ("mute",)):
