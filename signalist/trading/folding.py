@@ -221,7 +221,7 @@ def take_order_report(ledger: Ledger, change: OrderReport) -> None:
         position = ledger.positions[order.position_id]
         position.protection_due = True
         if taken_away and order.leg == Leg.STOP and position.is_open:
-            soon = ledger.now - order.created_at <= TAKEN_AWAY_SOON
+            soon = stop_tries.stood_for(position, order, ledger.now) <= TAKEN_AWAY_SOON
             position.lost_stops = position.lost_stops + 1 if soon else 1
         if position.is_open and stop_tries.has_failed(order):
             stop_tries.count(position, order, ledger.now)

@@ -38,12 +38,16 @@ def has_failed(order: Order) -> bool:
 def count(position: Position, order: Order, now: datetime) -> None:
     """Count a try of the position's stop that has failed."""
     acknowledged = bool(order.venue_order_id)
-    # It waited for its turn before it was sent: that is no time that it stood.
-    stood = acknowledged and now - order.created_at > STOOD + pause(position)
+    stood = acknowledged and stood_for(position, order, now) > STOOD
     position.refused_stops = 1 if stood else min(position.refused_stops + 1, 1000)
     if position.bare_since is None or stood:
         # What an engine left behind that was away for long is tried again before it is counted as overdue.
         position.bare_since = now if acknowledged else max(order.created_at, now - SEEN_AFTER)
+
+
+def stood_for(position: Position, order: Order, now: datetime) -> timedelta:
+    """How long a stop that the venue had taken has stood at the most: what it waited for its turn, before it was sent, is none of it."""
+    return now - order.created_at - pause(position)
 
 
 def count_all(orders: Sequence[Order], positions: Sequence[Position], now: datetime) -> None:

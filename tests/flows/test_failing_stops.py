@@ -13,7 +13,7 @@ from signalist.domain.orders import OrderStatus
 from signalist.execution.bare import look_at_bare
 from signalist.failpoints import watched
 from signalist.risk.actions import Where, switch
-from signalist.trading.models import Order, Subscription
+from signalist.trading.models import Order, Position, Subscription
 from signalist.venues.base import Ack, OrderReport
 from signalist.venues.errors import Busy, Refused
 from tests.flows.scene import EXIT_LONG, LONG, Scene, entry
@@ -195,6 +195,16 @@ def test_stops_that_are_taken_and_dropped_keep_no_exit_from_being_tried_again(wo
     passes(world, 300, 4)
     assert (world.trade(theo).exit_type, world.net(theo)) == ("EMERGENCY", 0)
     assert len(world.events("emergency_exit")) == 3
+
+
+def test_stops_that_are_taken_away_are_asked_about_however_long_the_pauses_are(world: Scene) -> None:
+    theo = world.subscriber()
+    takes_and_drops(world, theo, OrderStatus.CANCELLED)
+    world.signal(BUY)
+    Position.objects.update(exit_rounds=2, refused_stops=1)  # two rounds of exits had been refused
+    passes(world, 360, 6)
+    assert len(world.events("books_differ")) == 1
+    assert Account.objects.get().state == AccountState.HALTED
 
 
 def test_resuming_starts_anew(world: Scene) -> None:
