@@ -10,6 +10,7 @@ from typing import Any
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.events.models import Event
+from signalist.trading.discrepancy_words import title as difference_title
 from signalist.trading.labels import Follower, attach_followers
 from signalist.trading.models import Position
 
@@ -29,6 +30,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "books_differ": ("The venue keeps cancelling a stop", "The account was halted; compare the position there."),
     "account_halted": ("The account was halted", "{reason}."),
+    "difference_found": ("", "In {symbol}; the page of the account tells of it until it is over."),
 }
 
 
@@ -71,7 +73,10 @@ def _positions(ids: set[int]) -> dict[int | None, Position]:
 
 def _worded(event: Event, position: Position | None, account: str) -> Alarm:
     title, sentence = _WORDS.get(event.kind, (event.kind.replace("_", " ").capitalize(), ""))
-    said: dict[str, Any] = {"reason": str(event.payload.get("reason") or "no reason was given").rstrip(".")}
+    if event.kind == "difference_found":
+        title = difference_title(str(event.payload.get("kind")))
+    reason = str(event.payload.get("reason") or "no reason was given").rstrip(".")
+    said: dict[str, Any] = {"reason": reason, "symbol": event.payload.get("symbol") or "its orders"}
     if position is not None:
         account = f"{position.instrument.symbol}, {Follower.of(position.subscription).label}"
     text = sentence.format(**said)

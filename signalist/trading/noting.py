@@ -26,6 +26,8 @@ from signalist.trading.models import Fill
 from signalist.venues.base import FillReport
 
 CHANGED = "The numbers have changed since it was answered, so nothing was done. Answer by the new ones."
+ALARMING = (Kind.ORDER_IN_DOUBT, Kind.EXIT_HELD)
+"""Differences that are an alarm: a position may stand open or unprotected meanwhile."""
 _BY_NUMBERS = (Answer.ADOPT, Answer.KEEP, Answer.GIVE_UP)
 """Answers that mean the numbers they were given to. A cancel means the order, whatever is left of it."""
 _SEEN = ("kind", "pauses", "ours", "theirs", "facts", "looks", "last_seen_at", "answer", "answer_problem")
@@ -158,6 +160,8 @@ def _fact(kind: str, row: Discrepancy, at: datetime, **more: Any) -> Fact:
         "theirs": text(row.theirs),
         "pauses": row.pauses,
     }
+    if kind == "difference_found" and row.kind in ALARMING:
+        payload["severity"] = "HIGH"
     return Fact(kind, row.tenant_id, at, payload | more)
 
 

@@ -14,8 +14,11 @@ from signalist.accounts.models import Account
 from signalist.clock import utc_now
 from signalist.dashboard.fragments import kill_state
 from signalist.events.outbox import Fact, emit
+from signalist.trading import noting
 from signalist.trading.alarm_mails import mail_alarms
 from signalist.trading.alarms import alarms
+from signalist.trading.comparing import Sight
+from signalist.trading.discrepancies import Kind
 from signalist.trading.models import Position
 from tenants.doors import across_tenants, viewing
 from tests.cast import Cast
@@ -81,4 +84,10 @@ def test_an_alarm_is_on_the_dashboard_and_mailed_once_to_those_who_may_stop(clie
         emit([Fact("account_halted", cast.acme.pk, utc_now(), payload)])
     assert run() == "told: 2 people" and mail.outbox[4].subject.endswith("The account was halted: The Desk")
     assert "Desk: The account was halted. Its books cannot be kept." in mail.outbox[4].body
+    with across_tenants("tests"), transaction.atomic():
+        doubt, gap = (Sight(kind, "NOVA/USD", kind, None, None) for kind in (Kind.EXIT_HELD, Kind.ORDER_CHANGED))
+        account = Account.objects.get(pk=held.account_id)
+        noting.store([noting.begun(account, sight, held.instrument_id, 1, utc_now()) for sight in (doubt, gap)])
+    assert run() == "told: 2 people" and mail.outbox[6].subject.endswith("An exit does not leave: The Desk")
+    assert "In NOVA/USD; the page of the account tells of it until it is over." in mail.outbox[6].body
     assert Schedule.objects.get(name="mail alarms").func == f"{mail_alarms.__module__}.{mail_alarms.__name__}"
