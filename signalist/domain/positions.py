@@ -111,17 +111,20 @@ def folded(holding: Holding, fill: FillFact) -> Holding:
     )
 
 
-def closed_gross(direction: Direction, fills: Iterable[tuple[Side, Decimal, Decimal]]) -> Decimal:
+def closed_gross(direction: Direction, fills: Iterable[tuple[Side, Decimal, Decimal]]) -> Decimal | None:
     """What the closed part has brought before fees as venues book it: each exit against the average entry of what was open just then.
 
-    `fills` are side, quantity and price in order of time. `Holding.gross` takes the average of all entries instead; the two differ where
-    an entry fills after an exit, until the position is flat.
+    `fills` are side, quantity and price in the order in which they happened; None where that cannot be, because more is closed than was
+    open. `Holding.gross` takes the average of all entries instead; the two differ where an entry fills after an exit, until the position
+    is flat.
     """
     held = cost = result = ZERO
     for side, quantity, price in fills:
         if (side is Side.BUY) == (direction is Direction.LONG):
             held, cost = held + quantity, cost + quantity * price
-        elif held > 0:
+        elif quantity > held:
+            return None
+        else:
             given = cost * quantity / held
             held, cost, result = held - quantity, cost - given, result + quantity * price - given
     return settle(result * direction.sign)

@@ -79,11 +79,13 @@ def _closed(positions: Sequence[Position]) -> dict[int, Decimal]:
     for fill in fast.select_ids(Fill, sorted(p.pk for p in positions), column="position_id"):
         assert fill.position_id is not None
         fills[fill.position_id].append(fill)
-    told = {
-        key: [(Side(f.side), f.quantity, f.price) for f in sorted(found, key=lambda f: (f.time, f.pk))]
-        for key, found in fills.items()
-    }
-    return {p.pk: closed_gross(Direction(p.direction), told.get(p.pk, [])) for p in positions}
+    found = {}
+    for position in positions:
+        # As we heard of them: venues tell fills in their order, and their times may be those of a bar.
+        told = [(Side(f.side), f.quantity, f.price) for f in sorted(fills[position.pk], key=lambda f: f.pk)]
+        gross = closed_gross(Direction(position.direction), told)
+        found[position.pk] = position.holding().gross if gross is None else gross
+    return found
 
 
 def _worth(pieces: Sequence[Position], left: Mapping[int, Decimal], look: AccountLook | None) -> Decimal:

@@ -136,7 +136,9 @@ class Story:
 
     @property
     def closed(self) -> Decimal:
-        return closed_gross(self.holding.direction, [(f.side, f.quantity, f.price) for f in self.facts])
+        gross = closed_gross(self.holding.direction, [(f.side, f.quantity, f.price) for f in self.facts])
+        assert gross is not None
+        return gross
 
 
 @st.composite
@@ -174,6 +176,10 @@ def test_an_entry_after_an_exit_changes_nothing_of_what_the_exit_has_brought() -
     assert closed_gross(LONG, [*story, (Side.SELL, D(4), D(70))]) == 10 + 0
     other = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
     assert closed_gross(SHORT, [(other[side], quantity, price) for side, quantity, price in story]) == -10
+
+
+def test_fills_that_are_told_out_of_order_do_not_tell_it() -> None:
+    assert closed_gross(LONG, [(Side.SELL, D(1), D(110)), (Side.BUY, D(2), D(100))]) is None
 
 
 @given(stories(to_the_end=True))
