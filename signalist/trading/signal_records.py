@@ -140,7 +140,8 @@ def concerned(outcome: str, strategy: str) -> Concerned:
 
 def signal_lines(ids: Sequence[int]) -> list[SignalLine]:
     """These signals with all of the tenant's decisions on them; a constant number of queries."""
-    rows = fast.select_ids(Execution, ids, column="signal_id")
+    # Accounts stand in one order under every signal; they were decided in another with each.
+    rows = sorted(fast.select_ids(Execution, ids, column="signal_id"), key=lambda row: row.subscription_id)
     decided = decisions_of(rows)
     by_signal: dict[int, list[Decision]] = defaultdict(list)
     known: dict[int, Signal] = {}
@@ -212,7 +213,7 @@ def signal_record(public_id: uuid.UUID) -> OwnRecord | None:
     signal = signals().filter(public_id=public_id).first()
     if signal is None:
         return None
-    executions = list(Execution.objects.filter(signal=signal).order_by("pk"))
+    executions = list(Execution.objects.filter(signal=signal).order_by("subscription_id"))
     if not executions:
         return None
     trails = _trails(executions)

@@ -76,7 +76,7 @@ async def test_a_market_that_is_halted_is_halted_here_and_where_its_prices_are_f
                 assert own.get().trading == ours
             assert instruments([btc.pk])[btc.pk].spec().trading is Trading.POST_ONLY
             shown = render_to_string("regions/feed-rows.html", feed_rows())
-            assert "Post only" in shown and "trading there" in shown and "From online to post_only" in shown
+            assert "Post only" in shown and "trading there" in shown and "From Open to Post only" in shown
             # Steps: the stream's words only say that the list is another.
             listed = next(row for row in server.listed.values() if row["wsname"] == "XBT/USD")
             listed |= {"tick_size": "0.5", "status": "post_only"}
