@@ -295,6 +295,8 @@ async def test_books_that_are_kept_are_those_of_the_tables() -> None:
     taken, refused = await asyncio.gather(session.place(fresh), session.place(again), return_exceptions=True)
     assert isinstance(refused, DuplicateOrder) and not isinstance(taken, BaseException)
     assert kept.books(refs).accounts == tables.books(refs).accounts
+    with pytest.raises(DuplicateOrder):  # nor is it refused for what it would cost beside the first
+        await session.place(request(BUY, "99999", client_order_id=over.client_order_id))
 
 
 async def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:

@@ -20,7 +20,15 @@ from signalist.domain.money import ZERO
 from signalist.domain.orders import OrderType, Side
 from signalist.failpoints import failpoint
 from signalist.venues.base import OrderRequest
-from signalist.venues.errors import BadCredential, NoAnswer, NoMarket, UnknownInstrument, VenueError
+from signalist.venues.errors import (
+    BadCredential,
+    DuplicateOrder,
+    NoAnswer,
+    NoMarket,
+    Refused,
+    UnknownInstrument,
+    VenueError,
+)
 from signalist.venues.paper.book import Book, BookAudit, BookStore, MarketView, PaperOrder, duplicates
 from signalist.venues.paper.matching_desk import Desk, Terms, resting
 
@@ -100,7 +108,16 @@ class PaperExchange:
                 raise NoMarket(f"There is no market in {request.symbol} now.")
             return desk.accept(ref, request, spec, price)
 
-        return await self._submit(ref, request.client_order_id, work)
+        name = request.client_order_id
+        try:
+            return await self._submit(ref, name, work)
+        except DuplicateOrder:
+            raise
+        except Refused as error:
+            # Books that are kept in memory have no orders that are over: what such a one took may be what this one lacks.
+            if name in await self._in_thread(lambda: self.store.orders({name})):
+                raise DuplicateOrder(f"There already is an order {name}.") from error
+            raise
 
     async def cancel(self, ref: str, client_order_id: str) -> PaperOrder:
         """Take an order out of the book."""
