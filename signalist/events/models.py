@@ -37,7 +37,7 @@ class Event(models.Model):
     version = models.PositiveSmallIntegerField(default=1)
     payload = models.JSONField(default=dict)
     at = models.DateTimeField()
-    is_alarm = models.BooleanField(default=False, db_default=False)
+    is_alarm = models.BooleanField(default=False)
 
     objects: ClassVar[models.Manager[Self]] = ScopedManager()
 

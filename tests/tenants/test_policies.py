@@ -247,9 +247,7 @@ def test_web_sees_more_than_it_may_change(cast: Cast, rows: dict[str, Any]) -> N
             assert _sql("DELETE FROM tenants_membership RETURNING id") == []
             assert _sql("UPDATE tenants_tenant SET name = 'mine' RETURNING id") == []
         with acting_for(cast.acme.pk):
-            insert = (
-                "INSERT INTO events_event (tenant_id, kind, version, payload, at) VALUES (%s, 'told', 1, '{}', now())"
-            )
+            insert = "INSERT INTO events_event (tenant_id, kind, version, payload, at, is_alarm) VALUES (%s, 'told', 1, '{}', now(), FALSE)"
             _refused(insert, None, why=policy)
             _refused(insert, cast.globex.pk, why=policy)
             _sql(insert, cast.acme.pk)

@@ -1,7 +1,4 @@
-"""Marks the facts that somebody must know soon, and finds them fast among millions of others.
-
-The database has the default, too: a process of the version before goes on writing events while this one starts.
-"""
+"""Marks the facts that somebody must know soon, and finds them fast among millions of others."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [("events", "0001_initial")]
 
     operations = [
-        migrations.AddField("event", "is_alarm", models.BooleanField(default=False, db_default=False)),
+        migrations.AddField("event", "is_alarm", models.BooleanField(default=False)),
         migrations.AddIndex(
             "event",
             models.Index(condition=models.Q(("is_alarm", True)), fields=["tenant_id", "-id"], name="event_alarms"),
