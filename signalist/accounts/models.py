@@ -178,7 +178,7 @@ class PaperPosition(models.Model):
 class PaperOrder(models.Model):
     """An order in the paper venue's books."""
 
-    client_order_id = models.CharField(max_length=36, unique=True)
+    client_order_id = models.CharField(max_length=36)
     venue_order_id = models.CharField(max_length=40)
     ref = models.CharField(max_length=64)
     symbol = models.CharField(max_length=40)
@@ -196,6 +196,8 @@ class PaperOrder(models.Model):
     reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        # Not `unique=True`: on PostgreSQL that makes a second index, for patterns, which each change of a row would have to write.
+        constraints = [models.UniqueConstraint(fields=["client_order_id"], name="paper_order_client_order_id")]
         indexes = [
             models.Index(
                 fields=["symbol"], name="paper_order_open", condition=models.Q(status__in=["WORKING", "PARTIAL"])

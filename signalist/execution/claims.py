@@ -17,33 +17,20 @@ from signalist.domain.money import plain
 from signalist.domain.orders import Leg, OrderStatus
 from signalist.events import outbox
 from signalist.events.outbox import Fact
-from signalist.execution import leases, overtaking
+from signalist.execution import overtaking
 from signalist.execution.beside import bound
 from signalist.execution.full_venues import NONE_FULL, Full
-from signalist.execution.overtaking import DOUBT_LASTS, Leaving, leaving
+from signalist.execution.overtaking import Leaving, leaving
+from signalist.execution.precedence import AT_ONCE, turn, turn_of_new, waiting
 from signalist.execution.turns import Abilities, Turns
-from signalist.markets.selectors import instruments
 from signalist.risk.restraints import Restraint, restraints
-from signalist.trading.models import STILL_ACTIVE, AttemptAction, Order, OrderAttempt, Position, Subscription
+from signalist.trading.models import AttemptAction, Order, OrderAttempt, Position, Subscription
 from signalist.trading.reservations import release_reservations
 from signalist.trading.transitions import ORDER_SENT, move
 from signalist.venues.base import Ack, OrderReport
 from signalist.venues.errors import VenueError
 
 BATCH = 400
-_RANK = {Leg.EXIT: 1, Leg.STOP: 2, Leg.TARGET: 3, Leg.ENTRY: 4}
-# Cancels and amendments first, then exits, protection, entries; what the venue put off is left until its time. A cancel can be repeated,
-# so what is in doubt is asked to be cancelled, too, the first time whenever it is looked for next.
-_TURN = "CASE WHEN status <> 'CREATED' THEN 0 WHEN leg = 'EXIT' THEN 1 WHEN leg = 'ENTRY' THEN 3 ELSE 2 END"
-_WAITING = (
-    f"{STILL_ACTIVE} AND NOT busy AND NOT watched AND (not_before IS NULL OR not_before <= %s OR"
-    " (status = 'UNKNOWN' AND setbacks = 0)) AND (status = 'CREATED' OR"
-    " (status IN ('WORKING', 'PARTIAL') AND (cancel_wanted OR wanted_quantity IS NOT NULL))"
-    " OR (status = 'UNKNOWN' AND cancel_wanted AND updated_at <= %s AND (NOT nameless OR venue_order_id <> '')))"
-    f" AND ({_TURN}, id) > (%s, %s) AND {_TURN} <= %s AND {{mine}}{{open}} ORDER BY {_TURN}, id LIMIT %s"
-)
-ENTRIES = 3
-"""The last turn."""
 
 
 @dataclass(slots=True)
@@ -72,6 +59,8 @@ class Round:
 
     errands: list[Errand] = field(default_factory=list)
     dropped: list[Order] = field(default_factory=list)
+    is_all: bool = False
+    """Whether nothing that may go now is left behind."""
 
 
 def claim(
@@ -94,10 +83,10 @@ def claim(
     behind: tuple[int, int] | None = (-1, 0)
     passed_over = 0
     while behind is not None and len(work.errands) + len(work.dropped) < limit:
-        last = ENTRIES if enters else ENTRIES - 1
-        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities, last, full)
+        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities, enters, full)
         passed_over += put_off
     wakes.left("place", waits=passed_over > 0 or behind is not None or not enters or full != NONE_FULL)
+    work.is_all = behind is None and enters
     if behind is not None:
         ring_on_commit("place")
     work.errands.sort(key=_urgency)
@@ -111,16 +100,16 @@ def _claim_batch(
     behind: tuple[int, int],
     work: Round,
     abilities: Abilities | None,
-    last: int,
+    enters: bool,
     full: Full,
 ) -> tuple[tuple[int, int] | None, int]:
-    """Add what comes behind this (turn, id), up to turn `last`, to `work`; returns what to go on behind, None where nothing is left, and
-    how many wait."""
+    """Add what comes behind this (turn, id) to `work`, entries too if `enters`; returns what to go on behind, None where nothing is left,
+    and how many wait."""
     with unit("place.claim"):
-        orders = _candidates(engine, now, limit, behind, last, full)
+        orders = waiting(engine, now, limit, behind, enters, full)
         if not orders:
             return None, 0
-        left = (_turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
+        left = (turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
         positions = {
             p.pk: p for p in fast.select_ids(Position, sorted({o.position_id for o in orders if o.position_id}))
         }
@@ -146,32 +135,6 @@ def _claim_batch(
     work.errands += found.errands
     work.dropped += found.dropped
     return left, len(orders) - len(found.errands) - len(found.dropped)
-
-
-def _candidates(
-    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], last: int, full: Full
-) -> list[Order]:
-    """Orders to send, cancel or amend behind this (turn, id), up to turn `last`; those that another engine has in hand are passed over."""
-    put_off, doubt = fast.prepared(Order, "not_before", now), fast.prepared(Order, "updated_at", now - DOUBT_LASTS)
-    held, holder = leases.of(engine)
-    is_open, venues = full.condition()
-    orders = fast.select(
-        Order,
-        _WAITING.format(mine=held, open=is_open),
-        [put_off, doubt, *behind, last, *holder, *venues, limit],
-        lock="skip",
-    )
-    known = instruments({order.instrument_id for order in orders})
-    for order in orders:
-        fast.relate(order, "instrument", known[order.instrument_id])
-    return orders
-
-
-def _turn(order: Order) -> int:
-    """The order's turn, as `_WAITING` counts it, before it was claimed."""
-    if order.state is not OrderStatus.CREATED:
-        return 0
-    return {Leg.EXIT: 1, Leg.ENTRY: 3}.get(Leg(order.leg), 2)
 
 
 def _leaves(order: Order) -> bool:
@@ -302,5 +265,5 @@ def order_fact(kind: str, order: Order, now: datetime) -> Fact:
 
 
 def _urgency(errand: Errand) -> tuple[int, int]:
-    rank = 0 if errand.attempt.action != AttemptAction.PLACE else _RANK[Leg(errand.order.leg)]
-    return rank, errand.order.pk
+    turn = AT_ONCE if errand.attempt.action != AttemptAction.PLACE else turn_of_new(errand.order)
+    return turn, errand.order.pk

@@ -1,8 +1,8 @@
 """Stage `place`: the network side of the order table. It never decides.
 
 It takes three steps. Claim: what is to be sent is committed as SENDING with its attempt, right before the bytes leave. Call: all
-requests at once, cancels and amendments, then exits, then protection, then entries, each bounded in time. Answers: written back
-together (`answered`). A placing is never repeated: what had no clear answer is UNKNOWN, and `reconcile` looks it up.
+requests at once, in the order of `precedence`, each bounded in time. Answers: written back together (`answered`). A placing is never
+repeated: what had no clear answer is UNKNOWN, and `reconcile` looks it up.
 A replay does this in rounds (`place`); an engine keeps calls under way and writes what has come (`Placer`).
 """
 
@@ -24,6 +24,7 @@ from signalist.execution.answered import write_answers
 from signalist.execution.claims import BATCH, Errand, Round, claim, stopped_entries
 from signalist.execution.full_venues import NONE_FULL, Full
 from signalist.execution.held_exits import NOTHING_THERE
+from signalist.execution.precedence import Patience
 from signalist.failpoints import failpoint
 from signalist.trading.models import AttemptAction, Order
 from signalist.venues.base import Ack, OrderReport, OrderRequest, Session
@@ -86,6 +87,7 @@ class Placer:
         self._looked_at, self._news = float("-inf"), news
         self._looks_again: asyncio.TimerHandle | None = None
         self._at: Counter[str] = Counter()
+        self._patience = Patience()
 
     @property
     def orders(self) -> frozenset[int]:
@@ -111,8 +113,9 @@ class Placer:
             return 0
         self._claiming, work = True, Round()
         enter, (full, share) = MOST_ENTERING - len(self._entering), self._shares()
+        enters = enter > 0 and not self._patience.is_over
         try:
-            most = min(room, BATCH, max(enter, SOME) if enter > 0 else BATCH, share)
+            most = min(room, BATCH, max(enter, SOME) if enters else BATCH, share)
             abilities = self._sessions.capabilities
             await self._in_database(
                 lambda: claim(
@@ -121,10 +124,13 @@ class Placer:
                     most,
                     work,
                     abilities=abilities,
-                    enters=enter > 0,
+                    enters=enters,
                     full=full,
                 )
             )
+            self._patience.claimed(all_of_it=work.is_all)
+            if enter > 0 and not enters:
+                wakes.ring("place")
             for errand in work.errands:
                 self._at[errand.account.venue] += 1
                 behind = self._guarded(errand, fence)

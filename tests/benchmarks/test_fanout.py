@@ -11,7 +11,7 @@ from django.conf import settings
 from tests.flows.commands import Databases, OwnDatabase, manage
 
 KEYS = set(
-    "subscribers entry_p50_s entry_p99_s entry_last_s protected_last_s cpu_s rows queries duplicates unprotected bare_client_s".split()
+    "subscribers entry_p50_s entry_p99_s entry_last_s protected_last_s placed_last_s cpu_s rows queries duplicates unprotected bare_client_s".split()
 )
 
 
@@ -31,6 +31,7 @@ def test_every_subscriber_is_entered_and_protected_once(database: OwnDatabase) -
     assert report.keys() >= KEYS
     assert (report["subscribers"], report["duplicates"], report["unprotected"], report["missing"]) == (20, 0, 0, 0)
     assert 0 < report["entry_p50_s"] <= report["entry_p99_s"] <= report["entry_last_s"] < report["protected_last_s"]
+    assert report["protected_last_s"] <= report["placed_last_s"] <= report["settled_s"]
     assert report["bare_client_s"] > 0.03
     # For each: a decision, three orders, three attempts, a fill, a position, a reservation, a day, and what is told of them.
     assert report["rows"] > 20 * 11

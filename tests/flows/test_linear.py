@@ -14,7 +14,7 @@ from signalist.db import fast
 from signalist.db.wakes import wakes
 from signalist.domain.orders import Leg, Side
 from signalist.domain.positions import FillFact
-from signalist.execution import claims, decide, leases
+from signalist.execution import claims, decide, leases, precedence
 from signalist.execution.answered import write_answers
 from signalist.execution.fan_out import fan_out
 from signalist.trading import folding
@@ -34,7 +34,7 @@ NOON = datetime(2022, 1, 1, 12, tzinfo=UTC)
     ("table", "condition", "behind"),
     [
         ("trading_execution", decide._WAITING, (NOON, -1, 0)),
-        ("trading_order", claims._WAITING, (NOON, NOON, -1, 0, claims.ENTRIES)),
+        ("trading_order", precedence.WAITING, (NOON, NOON, -1, 0)),
         ("trading_position", "protection_due AND {mine} ORDER BY opened_at, id LIMIT %s", ()),
     ],
 )
@@ -45,7 +45,8 @@ def test_what_waits_is_found_without_joining_all_accounts(
     held, holder = leases.of(uuid.uuid4())
     with across_tenants("engine"):
         plan = fast.tuples(
-            f"EXPLAIN SELECT id FROM {table} WHERE {condition.format(mine=held, open='')}", [*behind, *holder, 400]
+            f"EXPLAIN SELECT id FROM {table} WHERE {condition.format(mine=held, but='', open='')}",
+            [*behind, *holder, 400],
         )
     told = "\n".join(line for (line,) in plan)
     assert "SubPlan" in told

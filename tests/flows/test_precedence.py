@@ -1,24 +1,34 @@
-"""Exits and protection before entries where there is little room: among calls under way, at the venue's budget, and among connections."""
+"""Exits and stops before entries, entries before targets, where there is little room: among calls under way, at the venue's budget, and
+among connections."""
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 
 from signalist.clock import monotonic
-from signalist.execution import place
+from signalist.db import fast
+from signalist.domain.orders import Leg
+from signalist.execution import leases, place, precedence
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
-from signalist.trading.models import Order
+from signalist.execution.precedence import Patience
+from signalist.trading.models import Order, Subscription
+from signalist.venues.errors import Busy
 from signalist.venues.transport.budgets import Budget, Priority
 from signalist.venues.transport.fence import Tenure
 from signalist.venues.transport.ledger import Draw, RateLedger
+from tenants.doors import across_tenants
 from tests.flows.scene import EXIT_LONG, LONG, Scene, entry
 
 BUY = entry(LONG, "39600", "40800")
 HELD, ENTERING = 3, 20
+NOON = datetime(2022, 1, 1, 12, tzinfo=UTC)
 
 
 def turn_at(ledger: RateLedger, left: list[str], name: str, priority: Priority) -> Callable[[], Awaitable[None]]:
@@ -167,3 +177,117 @@ def test_near_its_share_a_venue_is_not_served_one_by_one(scene: Scene, monkeypat
                 await asyncio.sleep(0.01)
 
     scene.drive(rest())
+
+
+# --- Targets -------------------------------------------------------------------------------------
+
+
+def filled_and_entering(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> tuple[place.Placer, list[Subscription]]:
+    """A placer with room for four calls; so many subscribers hold a position whose stop and target wait to be placed, and entries of others
+    wait with them, all decided a moment before."""
+    monkeypatch.setattr(place, "MOST_UNDER_WAY", 4)
+    monkeypatch.setattr(place, "SOME", 2)
+    scene.minute()
+    other = scene.strategy("other", scene.btc)
+    held = [scene.subscriber(f"Held {n}") for n in range(HELD)]
+    for n in range(ENTERING):
+        scene.subscriber(f"Entering {n}", schedule=other)
+    scene.venue.refuses(Busy("Not now.", after=1.0), "place", leg="STOP", times=HELD)
+    scene.venue.refuses(Busy("Not now.", after=1.0), "place", leg="TARGET", times=HELD)
+    scene.signal(BUY)
+    assert not any(scene.resting(one) for one in held)
+    scene.later(5)
+    scene.signal(BUY, schedule=other, wait=True)
+    scene.stage(fan_out)
+    scene.stage(decide)
+    engine, tenure = scene.engine, Tenure(60.0)
+    tenure.renewed(monotonic())
+    named = (engine.sessions, scene.clock, engine.id, engine.database)
+    return place.Placer(*named, news=engine.news.set, tenure=tenure), held
+
+
+def sent(scene: Scene, placer: place.Placer, between: Callable[[], None] = lambda: None) -> list[str]:
+    """The legs in the order in which they were sent, until nothing waits any more; what the entries' own fills ask for is not written."""
+    begun = len(scene.venue.asked("place"))
+
+    async def all_of_it() -> None:
+        async with asyncio.timeout(20):
+            while placer.under_way or Order.objects.filter(status="CREATED").exists():
+                await placer.send()
+                await placer.under_way.end(5.0)
+                await placer.write()
+                between()
+
+    scene.drive(all_of_it())
+    return [leg for _, leg in scene.venue.asked("place")[begun:]]
+
+
+def test_stops_go_before_entries_and_entries_before_targets(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    placer, held = filled_and_entering(scene, monkeypatch)
+    assert sent(scene, placer) == [Leg.STOP] * HELD + [Leg.ENTRY] * ENTERING + [Leg.TARGET] * HELD
+    assert all(scene.order(one, "TARGET").status == "WORKING" for one in held)
+
+
+def test_targets_come_to_their_turn_however_many_entries_there_are(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placer, _ = filled_and_entering(scene, monkeypatch)
+    now = 0.0
+    monkeypatch.setattr(precedence, "monotonic", lambda: now)
+
+    def pass_on() -> None:
+        nonlocal now
+        now += precedence.GAINS_WAIT / 2 + 0.1
+
+    legs = sent(scene, placer, pass_on)
+    first = legs.index(Leg.TARGET)
+    assert first < legs.index(Leg.ENTRY) + 12, "two claims in which they waited, and one"
+    assert legs[first : first + HELD] == [Leg.TARGET] * HELD
+    assert Leg.ENTRY in legs[first:], "which went on after that"
+
+
+def test_a_target_that_is_withdrawn_before_it_was_sent_waits_for_no_entry(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placer, (first, *_) = filled_and_entering(scene, monkeypatch)
+    target = scene.order(first, "TARGET")
+    Order.objects.filter(pk=target.pk).update(cancel_wanted=True)
+    scene.drive(placer.send())
+    assert scene.order(first, "TARGET").status == "CANCELLED"
+    scene.drive(placer.under_way.end(5.0))
+    scene.drive(placer.write())
+
+
+def test_patience_ends_every_other_time_until_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(precedence, "monotonic", lambda: now)
+    patience = Patience()
+    patience.claimed(all_of_it=True)
+    now += 1000.0
+    assert not patience.is_over, "nothing was left behind"
+    patience.claimed(all_of_it=False)
+    assert not patience.is_over
+    now += precedence.GAINS_WAIT + 0.1
+    said = []
+    for _ in range(4):
+        said.append(patience.is_over)
+        patience.claimed(all_of_it=False)
+    assert said == [True, False, True, False]
+    patience.claimed(all_of_it=True)
+    assert not patience.is_over
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("but", ["", precedence._BUT_ENTRIES])
+@pytest.mark.django_db
+def test_a_claim_reads_no_more_orders_than_it_takes(but: str) -> None:
+    """The index gives them in their order, so that what waits behind the last is not looked at."""
+    held, holder = leases.of(uuid.uuid4())
+    condition = precedence.WAITING.format(mine=held, but=but, open="")
+    with across_tenants("engine"):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        told = fast.tuples(f"EXPLAIN SELECT id FROM trading_order WHERE {condition}", [NOON, NOON, -1, 0, *holder, 400])
+    plan = "\n".join(line for (line,) in told)
+    assert "Index Scan using order_waits" in plan, plan
+    assert "Sort" not in plan, plan

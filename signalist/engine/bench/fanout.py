@@ -129,6 +129,7 @@ class Bench:
         return Run(
             entries=sorted(one["entered_at"] - closed for one in mine if one["entered_at"] is not None),
             covered=sorted(one["covered_at"] - closed for one in mine if one["covered_at"] is not None),
+            placed=max((one["placed_at"] - closed for one in mine if one["placed_at"] is not None), default=0.0),
             settled=settled - closed,
             cpu=spent,
             venue_cpu=venue,

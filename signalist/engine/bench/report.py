@@ -33,10 +33,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. Times in seconds from the candle's close, over the subscribers that were not poisoned."""
+    """One run. Times in seconds from the candle's close, over the subscribers that were not poisoned. `placed`: of their last order."""
 
     entries: Sequence[float]
     covered: Sequence[float]
+    placed: float
     settled: float
     cpu: float
     venue_cpu: float
@@ -70,6 +71,7 @@ def report(plan: Plan, clean: Sequence[Run], poisoned: Sequence[Run], alone: Seq
         "entry_p99_s": middle(lambda run: run.quantile(0.99)),
         "entry_last_s": middle(lambda run: run.quantile(1.0)),
         "protected_last_s": middle(lambda run: quantile(run.covered, 1.0)),
+        "placed_last_s": middle(lambda run: run.placed),
         "settled_s": middle(lambda run: run.settled),
         "cpu_s": middle(lambda run: run.cpu),
         "venue_cpu_s": middle(lambda run: run.venue_cpu),
@@ -82,8 +84,8 @@ def report(plan: Plan, clean: Sequence[Run], poisoned: Sequence[Run], alone: Seq
     if alone:
         bare = median(alone)
         told["bare_client_s"] = round(bare, 4)
-        # Who serves only some is not to be compared with who serves all.
-        told["ratio"] = None if told["missing"] else round(float(str(told["protected_last_s"])) / bare, 2)
+        # Who serves only some is not to be compared with who serves all. Both have placed every order then, targets too.
+        told["ratio"] = None if told["missing"] else round(float(str(told["placed_last_s"])) / bare, 2)
     if poisoned:
         p99 = median(run.quantile(0.99) for run in poisoned)
         safe = median(quantile(run.covered, 1.0) for run in poisoned)

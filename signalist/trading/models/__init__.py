@@ -7,7 +7,7 @@ Fills are an append-only ledger; positions, trades and daily results are project
 from __future__ import annotations
 
 from signalist.trading.discrepancies import AccountLook, Discrepancy, ForeignFill
-from signalist.trading.models.common import ACTIVE_ORDER, STILL_ACTIVE
+from signalist.trading.models.common import ACTIVE_ORDER, ORDER_TURN, ORDER_WAITS, STILL_ACTIVE
 from signalist.trading.models.decisions import Execution, ExecutionStatus, Instruction, InstructionKind
 from signalist.trading.models.fills import ExitType, Fill, Trade
 from signalist.trading.models.money import AccountBalance, AccountDay, DailyResult, EquityPoint, Reservation
@@ -18,6 +18,8 @@ from signalist.trading.models.subscriptions import AfterOutage, Following, Subsc
 
 __all__ = [
     "ACTIVE_ORDER",
+    "ORDER_TURN",
+    "ORDER_WAITS",
     "STILL_ACTIVE",
     "AccountBalance",
     "AccountDay",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
 
 from signalist.accounts.models import Account
 from signalist.db.fields import ExactDecimalField
 from signalist.domain.money import ZERO
 from signalist.domain.orders import Leg, OrderStatus, OrderType, Side
 from signalist.markets.models import Instrument
-from signalist.trading.models.common import ACTIVE_ORDER, STATES, unindexed_tenant
+from signalist.trading.models.common import ACTIVE_ORDER, ORDER_TURN, STATES, unindexed_tenant
 from signalist.trading.models.decisions import Execution
 from signalist.trading.models.positions import Position
 from signalist.trading.models.subscriptions import Subscription
@@ -41,7 +42,7 @@ class Order(TenantRow):
     leg = models.CharField(max_length=6)
     rung = models.PositiveSmallIntegerField(default=0)
     n = models.PositiveSmallIntegerField(default=0)
-    client_order_id = models.CharField(max_length=36, unique=True)
+    client_order_id = models.CharField(max_length=36)
     venue_order_id = models.CharField(max_length=64, blank=True)
     nameless = models.BooleanField(default=False)
     tag = models.CharField(max_length=120)
@@ -78,6 +79,8 @@ class Order(TenantRow):
     class Meta(TenantRow.Meta):
         constraints = [
             models.UniqueConstraint(fields=["execution", "leg", "n"], name="order_natural_key"),
+            # Not `unique=True`: on PostgreSQL that makes a second index, for patterns, which each change of a row would have to write.
+            models.UniqueConstraint(fields=["client_order_id"], name="order_client_order_id"),
             models.UniqueConstraint(
                 fields=["position"],
                 condition=Q(leg="STOP", status__in=ACTIVE_ORDER, superseded=False),
@@ -100,6 +103,13 @@ class Order(TenantRow):
             # Small indexes over what is under way; finished orders, which are nearly all, are in none of them.
             models.Index(fields=["status"], name="order_under_way", condition=Q(status__in=ACTIVE_ORDER)),
             models.Index(fields=["account"], name="order_active", condition=Q(status__in=ACTIVE_ORDER)),
+            models.Index(
+                RawSQL(ORDER_TURN, []),  # noqa: S611 a constant of ours
+                F("id"),
+                name="order_waits",
+                condition=Q(status__in=ACTIVE_ORDER, busy=False, watched=False)
+                & (Q(status=OrderStatus.CREATED.value) | Q(cancel_wanted=True) | Q(wanted_quantity__isnull=False)),
+            ),
             models.Index(fields=["position", "leg"], name="order_of_position"),
             models.Index(fields=["tenant", "created_at"], name="order_by_time"),
         ]

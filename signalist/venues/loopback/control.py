@@ -113,7 +113,8 @@ class Control:
         }
 
     def _book(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """{"prefix", "orders": bool}: by account, its money, net positions, resting stops, and when it was entered and covered."""
+        """{"prefix", "orders": bool}: by account, its money, net positions, resting stops, when it was entered and covered,
+        and when its last order was taken."""
         prefix, whole = str(said.get("prefix", "")), bool(said.get("orders"))
         holders = self._house.holders.items()
         return {ref: _shown(holder, whole) for ref, holder in holders if ref.startswith(prefix)}
@@ -136,6 +137,7 @@ def _shown(holder: Holder, whole: bool) -> dict[str, Any]:
         "net": {symbol: str(quantity) for symbol, quantity in holder.net().items()},
         "stops": [[order.symbol, str(order.remaining), str(order.trigger)] for order in stops],
         "entered_at": min(entries, default=None),
+        "placed_at": max(holder.taken_at.values(), default=None),
         "covered_at": holder.covered_at,
         "duplicates": duplicates(holder),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -25,6 +26,8 @@ from tenants.doors import across_tenants
 from tenants.rls import become_engine
 
 CANNOT = 2
+USUAL_ENGINES = 2
+"""So many engines at most share the accounts where nobody says how many."""
 ONE_IN = 0.1
 """The share of subscribers who are poisoned where a kind is named and no share."""
 
@@ -51,7 +54,10 @@ class Command(BaseCommand):
             f"in all ways or in one: {', '.join(POISONS)}",
         )
         parser.add_argument(
-            "--engines", type=int, default=1, help="how many engines share the accounts, each a process (PostgreSQL)"
+            "--engines",
+            type=int,
+            default=None,
+            help="how many engines share the accounts, each a process (PostgreSQL); by default one for each processor, two at most",
         )
         parser.add_argument(
             "--beside", metavar="ADDRESS", help="be a further engine of a benchmark, which starts these by itself"
@@ -65,9 +71,12 @@ class Command(BaseCommand):
             become_engine()
             asyncio.run(work_beside(options["beside"]))
             return
+        several = connection.vendor == "postgresql"
+        if options["engines"] is None:
+            options["engines"] = min(os.cpu_count() or 1, USUAL_ENGINES) if several else 1
         if min(options["subscribers"], options["runs"], options["engines"]) < 1:
             self._refuse("A benchmark needs at least one subscriber, one run and one engine.")
-        if options["engines"] > 1 and connection.vendor != "postgresql":
+        if options["engines"] > 1 and not several:
             self._refuse("Several engines need PostgreSQL; name one in DATABASE_URL, or leave out --engines.")
         plan = Plan(
             options["subscribers"],
