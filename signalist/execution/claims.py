@@ -21,7 +21,7 @@ from signalist.execution import overtaking
 from signalist.execution.beside import bound
 from signalist.execution.full_venues import NONE_FULL, Full
 from signalist.execution.overtaking import Leaving, leaving
-from signalist.execution.precedence import AT_ONCE, turn, turn_of_new, waiting
+from signalist.execution.precedence import ALL, AT_ONCE, turn, turn_of_new, waiting
 from signalist.execution.turns import Abilities, Turns
 from signalist.risk.restraints import Restraint, restraints
 from signalist.trading.models import AttemptAction, Order, OrderAttempt, Position, Subscription
@@ -70,23 +70,23 @@ def claim(
     work: Round | None = None,
     *,
     abilities: Abilities | None = None,
-    enters: bool = True,
+    some: str = ALL,
     full: Full = NONE_FULL,
 ) -> Round:
     """Commit what is about to be sent, in batches of `limit`. What has to wait is passed over and keeps nothing else from its turn.
 
     `work` is what comes back. A caller that repeats a claim which the database broke off hands the same one in: what an earlier batch
-    had committed is in it, and nobody else would send it. `abilities` tells what a venue can do (None: all know our ids). `enters`: entries
-    too; else they wait for those that are under way. What is for a venue that is `full` waits for its answers.
+    had committed is in it, and nobody else would send it. `abilities` tells what a venue can do (None: all know our ids). `some`: which
+    of them, as `precedence` says; the others wait. What is for a venue that is `full` waits for its answers.
     """
     work = Round() if work is None else work
     behind: tuple[int, int] | None = (-1, 0)
     passed_over = 0
     while behind is not None and len(work.errands) + len(work.dropped) < limit:
-        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities, enters, full)
+        behind, put_off = _claim_batch(engine, now, limit, behind, work, abilities, some, full)
         passed_over += put_off
-    wakes.left("place", waits=passed_over > 0 or behind is not None or not enters or full != NONE_FULL)
-    work.is_all = behind is None and enters
+    wakes.left("place", waits=passed_over > 0 or behind is not None or some != ALL or full != NONE_FULL)
+    work.is_all = behind is None and some == ALL
     if behind is not None:
         ring_on_commit("place")
     work.errands.sort(key=_urgency)
@@ -100,13 +100,12 @@ def _claim_batch(
     behind: tuple[int, int],
     work: Round,
     abilities: Abilities | None,
-    enters: bool,
+    some: str,
     full: Full,
 ) -> tuple[tuple[int, int] | None, int]:
-    """Add what comes behind this (turn, id) to `work`, entries too if `enters`; returns what to go on behind, None where nothing is left,
-    and how many wait."""
+    """Add what comes behind this (turn, id) to `work`; returns what to go on behind, None where nothing is left, and how many wait."""
     with unit("place.claim"):
-        orders = waiting(engine, now, limit, behind, enters, full)
+        orders = waiting(engine, now, limit, behind, some, full)
         if not orders:
             return None, 0
         left = (turn(orders[-1]), orders[-1].pk) if len(orders) == limit else None
@@ -116,7 +115,7 @@ def _claim_batch(
         accounts = {a.pk: a for a in fast.select_ids(Account, sorted({o.account_id for o in orders}))}
         leave = leaving([o for o in orders if _leaves(o) and o.state is OrderStatus.CREATED], now)
         restrained = stopped(orders, accounts)
-        turns = Turns([o for o in orders if o.state is OrderStatus.CREATED], accounts, abilities)
+        turns = Turns([o for o in orders if o.state is OrderStatus.CREATED], accounts, abilities, now)
         found = Round()
         for order in orders:
             position, account = positions.get(order.position_id or 0), accounts[order.account_id]

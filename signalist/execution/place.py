@@ -24,7 +24,7 @@ from signalist.execution.answered import write_answers
 from signalist.execution.claims import BATCH, Errand, Round, claim, stopped_entries
 from signalist.execution.full_venues import NONE_FULL, Full
 from signalist.execution.held_exits import NOTHING_THERE
-from signalist.execution.precedence import Patience
+from signalist.execution.precedence import ALL, NO_ENTRIES, PRESSING, Patience
 from signalist.failpoints import failpoint
 from signalist.trading.models import AttemptAction, Order
 from signalist.venues.base import Ack, OrderReport, OrderRequest, Session
@@ -113,9 +113,10 @@ class Placer:
             return 0
         self._claiming, work = True, Round()
         enter, (full, share) = MOST_ENTERING - len(self._entering), self._shares()
-        enters = enter > 0 and not self._patience.is_over
+        theirs = self._patience.is_over
+        some = NO_ENTRIES if theirs else ALL if enter > 0 else PRESSING
         try:
-            most = min(room, BATCH, max(enter, SOME) if enters else BATCH, share)
+            most = min(room, BATCH, max(enter, SOME) if some == ALL else BATCH, share)
             abilities = self._sessions.capabilities
             await self._in_database(
                 lambda: claim(
@@ -124,12 +125,12 @@ class Placer:
                     most,
                     work,
                     abilities=abilities,
-                    enters=enters,
+                    some=some,
                     full=full,
                 )
             )
-            self._patience.claimed(all_of_it=work.is_all)
-            if enter > 0 and not enters:
+            self._patience.claimed(theirs=theirs, all_of_it=work.is_all)
+            if theirs and enter > 0:
                 wakes.ring("place")
             for errand in work.errands:
                 self._at[errand.account.venue] += 1

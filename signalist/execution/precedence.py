@@ -28,13 +28,14 @@ WAITING = (
     f"{ORDER_WAITS} AND (not_before IS NULL OR not_before <= %s OR (status = 'UNKNOWN' AND setbacks = 0)) AND"
     " (status IN ('CREATED', 'WORKING', 'PARTIAL')"
     " OR (status = 'UNKNOWN' AND cancel_wanted AND updated_at <= %s AND (NOT nameless OR venue_order_id <> '')))"
-    f" AND ({ORDER_TURN}, id) > (%s, %s){{but}} AND {{mine}}{{open}} ORDER BY {ORDER_TURN}, id LIMIT %s"
+    f" AND ({ORDER_TURN}, id) > (%s, %s){{some}} AND {{mine}}{{open}} ORDER BY {ORDER_TURN}, id LIMIT %s"
 )
-_BUT_ENTRIES = " AND (status <> 'CREATED' OR cancel_wanted OR leg <> 'ENTRY')"
+ALL, NO_ENTRIES, PRESSING = "", f" AND {ORDER_TURN} <> {ENTRIES}", f" AND {ORDER_TURN} < {ENTRIES}"
+"""Which of them a claim takes. `PRESSING`: what closes or protects, so that it finds room however many entries are under way."""
 
 
 class Patience:
-    """Of targets: whether the next claim leaves entries out, because there were always some before the targets for too long."""
+    """Of targets: whether the next claim is theirs, because there were always entries before them for too long."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -45,9 +46,9 @@ class Patience:
         """Whether it is the targets' turn now: every other time, once they have waited for so long."""
         return not self._had_turn and self._since is not None and monotonic() - self._since > GAINS_WAIT
 
-    def claimed(self, *, all_of_it: bool) -> None:
-        """Hear of a claim, and whether it left nothing behind that might have gone."""
-        self._had_turn = self.is_over
+    def claimed(self, *, theirs: bool, all_of_it: bool) -> None:
+        """Hear of a claim: whether it was theirs, and whether it left nothing behind that might have gone."""
+        self._had_turn = theirs
         if all_of_it:
             self._since = None
         elif self._since is None:
@@ -55,15 +56,15 @@ class Patience:
 
 
 def waiting(
-    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], enters: bool, full: Full
+    engine: uuid.UUID, now: datetime, limit: int, behind: tuple[int, int], some: str, full: Full
 ) -> list[Order]:
-    """Orders to send, cancel or amend behind this (turn, id); those that another engine has in hand are passed over."""
+    """Orders to send, cancel or amend behind this (turn, id), `ALL` or only some; those that another engine has in hand are passed over."""
     put_off, doubt = fast.prepared(Order, "not_before", now), fast.prepared(Order, "updated_at", now - DOUBT_LASTS)
     held, holder = leases.of(engine)
     is_open, venues = full.condition()
     orders = fast.select(
         Order,
-        WAITING.format(mine=held, but="" if enters else _BUT_ENTRIES, open=is_open),
+        WAITING.format(mine=held, some=some, open=is_open),
         [put_off, doubt, *behind, *holder, *venues, limit],
         lock="skip",
     )

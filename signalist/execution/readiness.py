@@ -14,7 +14,7 @@ from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit, wakes
-from signalist.domain.orders import OrderStatus
+from signalist.domain.orders import Leg, OrderStatus
 from signalist.execution import leases
 from signalist.execution.standing import Picture
 from signalist.trading.models import Order
@@ -65,9 +65,15 @@ class Readiness:
 def _in_doubt(account_id: int, known: Picture) -> bool:
     """Whether a stop or target of the account is not known to stand, or a position of it waits to be looked after."""
     legs = known.protecting.get(account_id, ())
-    on_the_way = (OrderStatus.CREATED, OrderStatus.SENDING, OrderStatus.UNKNOWN)
-    moving = any(not order.watched and order.state in on_the_way for order in legs)
+    moving = any(not order.watched and _is_moving(order) for order in legs)
     return moving or any(position.protection_due for position in known.accounts[account_id].positions)
+
+
+def _is_moving(order: Order) -> bool:
+    """Whether it may or may not stand. A target that was never sent is neither, and goes behind the entries of others."""
+    if order.state is OrderStatus.CREATED:
+        return order.leg != Leg.TARGET or order.attempts > 0
+    return order.state in (OrderStatus.SENDING, OrderStatus.UNKNOWN)
 
 
 def recheck(

@@ -45,7 +45,7 @@ def test_what_waits_is_found_without_joining_all_accounts(
     held, holder = leases.of(uuid.uuid4())
     with across_tenants("engine"):
         plan = fast.tuples(
-            f"EXPLAIN SELECT id FROM {table} WHERE {condition.format(mine=held, but='', open='')}",
+            f"EXPLAIN SELECT id FROM {table} WHERE {condition.format(mine=held, some='', open='')}",
             [*behind, *holder, 400],
         )
     told = "\n".join(line for (line,) in plan)

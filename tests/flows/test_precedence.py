@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -246,6 +246,31 @@ def test_targets_come_to_their_turn_however_many_entries_there_are(
     assert Leg.ENTRY in legs[first:], "which went on after that"
 
 
+def test_while_entries_fill_their_share_neither_they_nor_targets_take_the_room_of_what_protects(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placer, held = filled_and_entering(scene, monkeypatch)
+    monkeypatch.setattr(place, "MOST_UNDER_WAY", 12)
+    monkeypatch.setattr(place, "MOST_ENTERING", 6)
+    turn = asyncio.Event()
+    scene.venue.before(turn.wait, "place", leg="ENTRY", times=99)
+    Order.objects.filter(leg="STOP").update(not_before=scene.clock.now() + timedelta(seconds=1))
+
+    async def claims() -> None:
+        for _ in range(3):
+            await placer.send()
+
+    scene.drive(claims())
+    assert len(placer.under_way) == 6
+    scene.later(2)
+    scene.drive(claims())
+    assert len(placer.under_way) == 6 + HELD
+    assert {scene.order(one, "STOP").status for one in held} == {"SENDING"}
+    assert {scene.order(one, "TARGET").status for one in held} == {"CREATED"}
+    turn.set()
+    assert sent(scene, placer)[-HELD:] == [Leg.TARGET] * HELD
+
+
 def test_a_target_that_is_withdrawn_before_it_was_sent_waits_for_no_entry(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,28 +287,28 @@ def test_patience_ends_every_other_time_until_nothing_is_left(monkeypatch: pytes
     now = 100.0
     monkeypatch.setattr(precedence, "monotonic", lambda: now)
     patience = Patience()
-    patience.claimed(all_of_it=True)
+    patience.claimed(theirs=False, all_of_it=True)
     now += 1000.0
     assert not patience.is_over, "nothing was left behind"
-    patience.claimed(all_of_it=False)
+    patience.claimed(theirs=False, all_of_it=False)
     assert not patience.is_over
     now += precedence.GAINS_WAIT + 0.1
     said = []
     for _ in range(4):
         said.append(patience.is_over)
-        patience.claimed(all_of_it=False)
+        patience.claimed(theirs=said[-1], all_of_it=False)
     assert said == [True, False, True, False]
-    patience.claimed(all_of_it=True)
+    patience.claimed(theirs=False, all_of_it=True)
     assert not patience.is_over
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("but", ["", precedence._BUT_ENTRIES])
+@pytest.mark.parametrize("some", [precedence.ALL, precedence.NO_ENTRIES, precedence.PRESSING])
 @pytest.mark.django_db
-def test_a_claim_reads_no_more_orders_than_it_takes(but: str) -> None:
+def test_a_claim_reads_no_more_orders_than_it_takes(some: str) -> None:
     """The index gives them in their order, so that what waits behind the last is not looked at."""
     held, holder = leases.of(uuid.uuid4())
-    condition = precedence.WAITING.format(mine=held, but=but, open="")
+    condition = precedence.WAITING.format(mine=held, some=some, open="")
     with across_tenants("engine"):
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
