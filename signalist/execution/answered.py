@@ -49,6 +49,7 @@ def write_answers(errands: Sequence[Errand], now: datetime, engine: uuid.UUID) -
         held = leases.mine(accounts, engine)
         for errand in errands:
             _complete(errand)
+        fast.update([errand.attempt for errand in errands if errand.quantity is not None], ("request",))
         lost = [errand.attempt for errand in errands if errand.account.pk not in held]
         if lost:
             fast.update(lost, ATTEMPT_ANSWERED)
@@ -111,6 +112,10 @@ def _complete(errand: Errand) -> None:
     attempt, error, answer = errand.attempt, errand.error, errand.answer
     attempt.latency_ms, attempt.success = round(errand.latency_ms, 3), error is None
     attempt.response_code = errand.status
+    if errand.quantity is not None:
+        attempt.request["quantity"] = plain(
+            errand.quantity
+        )  # less than its order's: known only when it was about to leave
     if error is not None:
         attempt.error_type, attempt.error_message = error.code, plain_words(str(error))[:300]
     elif isinstance(answer, OrderReport):
@@ -121,8 +126,6 @@ def _complete(errand: Errand) -> None:
         }
     elif answer is not None:
         attempt.response = {"venue_order_id": answer.venue_order_id}
-        if errand.quantity is not None:
-            attempt.response["quantity"] = plain(errand.quantity)
 
 
 def _placed(order: Order, errand: Errand, now: datetime) -> None:

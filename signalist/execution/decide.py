@@ -31,7 +31,6 @@ from signalist.execution.limits import ALLOWED_BASIS, FRESH_WITHIN
 from signalist.execution.readiness import Readiness
 from signalist.execution.recording import Outcome, new_order, record, write_outcome
 from signalist.execution.standing import AccountBook, Picture, exits_and_entries_under_way, picture
-from signalist.markets.selectors import rate
 from signalist.trading.models import (
     Execution,
     ExecutionStatus,
@@ -236,7 +235,7 @@ def _levels(execution: Execution, known: Picture, price: Decimal) -> Levels | De
         return levels
     if source.pair_id is None or source.pair_id != traded.pair_id:
         return Denied("pair", {"signal_instrument": str(source), "traded_instrument": str(traded)})
-    fx = rate(source.quote, traded.quote, known.now)
+    fx = known.rates.of(source.quote, traded.quote, known.now)
     if fx is None:
         return Denied("basis", {"problem": f"no exchange rate {source.quote}/{traded.quote}"})
     apart = basis(signal.reference_price, price, fx)

@@ -82,7 +82,8 @@ def cover(
         return
     elif amends and not wanted.watched:
         order.wanted_quantity = total
-        order.wanted_trigger = None if wanted.level == order.trigger else wanted.level
+        # What is under way may move the level yet, so that going back to where it stands is a wish of its own.
+        order.wanted_trigger = None if wanted.level == order.trigger and not order.busy else wanted.level
     else:
         order.cancel_wanted = True
     changes.touched[order.pk] = order

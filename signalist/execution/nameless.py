@@ -172,8 +172,8 @@ def _is_alike(past: PastOrder, order: Order) -> bool:
     terms = (order.instrument.symbol, Side(order.side), OrderType(order.type), order.price, level, order.reduce_only)
     if (past.symbol, past.side, past.type, past.price, past.trigger, past.reduce_only) != terms:
         return False
-    # A repeated exit is sent for no more than the venue still held.
-    less = order.leg == Leg.EXIT and order.n > 0
+    # What closes at market may have been sent for no more than the venue still held (`place`).
+    less = order.leg == Leg.EXIT or order.is_triggered
     return past.quantity == order.quantity or (less and past.quantity < order.quantity)
 
 

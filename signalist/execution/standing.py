@@ -22,6 +22,7 @@ from signalist.execution.cooldowns import last_entries
 from signalist.markets.models import Instrument
 from signalist.markets.selectors import instruments, latest_prices
 from signalist.risk.restraints import Restraint, Restraints, restraints
+from signalist.trading.fees import Rates
 from signalist.trading.models import (
     STILL_ACTIVE,
     AccountBalance,
@@ -87,6 +88,8 @@ class Picture:
     last_entries: Mapping[int, datetime] = field(default_factory=dict)
     specs: dict[int, InstrumentSpec] = field(default_factory=dict)
     new_days: list[AccountDay] = field(default_factory=list)
+    rates: Rates = field(default_factory=Rates)
+    """Between currencies, each read once a batch."""
 
     def spec(self, instrument_id: int) -> InstrumentSpec:
         """The instrument's rules, made once a batch."""

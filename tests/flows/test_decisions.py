@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,7 +16,7 @@ from signalist.domain.rules import Limits
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.markets.models import Instrument, LatestPrice
-from signalist.markets.selectors import forget_instruments
+from signalist.markets.selectors import forget_instruments, rate
 from signalist.strategies.models import Signal
 from signalist.strategies.selectors import forget_schedules
 from signalist.trading.actions import pause, resume
@@ -68,6 +68,26 @@ def test_it_takes_an_entry_in_the_size_of_its_risk_and_records_its_numbers(world
         "available": "100000",
     }
     assert taken.decided_at == world.clock.now()
+
+
+def test_an_exchange_rate_is_read_once_for_all_who_trade_in_that_currency(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = rupee(world, "3000000")
+    others = [
+        world.subscriber(name, deposit="7500000", capital="7500000", instrument=one.instrument)
+        for name in ("Asha", "Ravi")
+    ]
+    asked = []
+
+    def counting(base: str, quote: str, at: datetime) -> Decimal | None:
+        asked.append((base, quote))
+        return rate(base, quote, at)
+
+    monkeypatch.setattr("signalist.trading.fees.rate", counting)
+    world.signal(BUY)
+    assert {world.execution(who).status for who in (one, *others)} == {"TAKEN"}
+    assert asked == [("USD", "INR")]
 
 
 def test_a_market_that_takes_no_entries_now_gets_none_and_exits_go_all_the_same(world: Scene) -> None:

@@ -118,8 +118,23 @@ def test_an_exit_is_repeated_only_for_what_the_venue_still_holds(world: Scene) -
     assert (lost.status, repeated.status, repeated.quantity) == ("REJECTED", "FILLED", Decimal("1.5"))
     attempt = OrderAttempt.objects.get(order=repeated)
     assert (waits.status, waits.filled) == ("CREATED", Decimal(0)), "for what somebody else has closed"
-    assert attempt.response is not None
-    assert attempt.response["quantity"] == "1.5"
+    assert attempt.request["quantity"] == "1.5", "what was sent, and not what had been asked for"
+
+
+def test_what_was_sent_of_an_exit_is_on_record_though_nobody_answered(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.minute()
+    world.venue.loses_the_request(leg="EXIT", times=2)
+
+    async def somebody_closes_a_part() -> None:
+        await world.exchange.place(theo.account.venue_ref, _by_hand("1"))
+
+    world.venue.before(somebody_closes_a_part, "positions")
+    world.signal(EXIT_LONG)
+    first, second = world.orders(theo, "EXIT")[:2]
+    sent = {one.order_id: one.request["quantity"] for one in OrderAttempt.objects.filter(order__in=(first, second))}
+    assert sent == {first.pk: "2.5", second.pk: "1.5"}
 
 
 def test_an_exit_whose_position_is_gone_is_not_repeated_and_asks(world: Scene) -> None:

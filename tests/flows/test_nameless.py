@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -16,24 +16,27 @@ from django.test.utils import CaptureQueriesContext
 
 from signalist.accounts.models import Account, AccountState, PaperOrder
 from signalist.accounts.sessions import Sessions
+from signalist.db import fast
 from signalist.db.wakes import wakes
-from signalist.domain.orders import OrderType, Side
+from signalist.domain.orders import OrderStatus, OrderType, Side
 from signalist.domain.protection import Plan
 from signalist.domain.rules import Limits
 from signalist.engine.database import DatabaseInline
 from signalist.engine.loop import Engine
 from signalist.engine.strategies import StrategyPool
+from signalist.execution import nameless
 from signalist.execution.claims import claim
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
 from signalist.execution.reported import write_reports
+from signalist.markets.models import Instrument
 from signalist.strategies.models import Schedule
 from signalist.trading.actions import subscribe
 from signalist.trading.answers import answer
 from signalist.trading.discrepancies import Answer, ForeignFill, Kind
 from signalist.trading.models import Fill, Order, OrderAttempt, Reservation, Subscription
 from signalist.trading.terms import Terms
-from signalist.venues.base import OrderRequest
+from signalist.venues.base import OrderRequest, PastOrder
 from signalist.venues.errors import NoAnswer
 from signalist.venues.paper.venue import CAPABILITIES, PAPER
 from tests.cast import person
@@ -483,3 +486,40 @@ def test_a_claim_asks_the_same_number_of_questions_for_one_order_and_for_many(wo
     assert (one, three) == (1, 4 - 1)
     assert many == few
     world.books_agree = False
+
+
+@pytest.mark.parametrize(
+    ("leg", "n", "reached", "held", "alike"),
+    [
+        ("EXIT", 0, False, "1.5", True),
+        ("EXIT", 1, False, "1.5", True),
+        ("STOP", 0, True, "1.5", True),
+        ("STOP", 0, False, "1.5", False),
+        ("ENTRY", 0, False, "1.5", False),
+        ("EXIT", 0, False, "3", False),
+        ("ENTRY", 0, False, "2.5", True),
+    ],
+)
+def test_what_closes_at_market_may_have_been_sent_for_less(
+    leg: str, n: int, reached: bool, held: str, alike: bool
+) -> None:
+    now = datetime(2022, 1, 1, 12, tzinfo=UTC)
+    order = fast.new(
+        Order, leg=leg, n=n, side="SELL", type="MARKET", quantity=Decimal("2.5"), reduce_only=leg != "ENTRY"
+    )
+    order.price_at = now if reached else None
+    fast.relate(order, "instrument", fast.new(Instrument, symbol="BTC-PERP"))
+    past = PastOrder(
+        venue_order_id="V-1",
+        symbol="BTC-PERP",
+        side=Side.SELL,
+        type=OrderType.MARKET,
+        quantity=Decimal(held),
+        filled=Decimal(0),
+        status=OrderStatus.WORKING,
+        price=None,
+        trigger=None,
+        reduce_only=order.reduce_only,
+        time=now,
+    )
+    assert nameless._is_alike(past, order) is alike

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from signalist.accounts.models import Account, AccountState
-from signalist.domain.orders import OrderStatus, Side
+from signalist.db import fast
+from signalist.domain.orders import Leg, OrderStatus, Side
+from signalist.execution.legs import Changes, Numbers, cover
+from signalist.execution.protection_plan import Wanted
 from signalist.trading.discrepancies import Discrepancy, Kind
 from signalist.trading.models import Fill, Instruction, Order, Position, Subscription, Trade
 from signalist.venues.base import FillReport, OrderReport
@@ -237,3 +241,25 @@ def test_a_position_is_one_per_subscription_however_often_it_is_filled(halving: 
     assert Fill.objects.filter(order__subscription=theo, order__leg="ENTRY").count() == 2
     assert Position.objects.filter(subscription=theo).count() == 1
     assert Subscription.objects.count() == 1
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_level_that_goes_back_while_it_is_being_moved_is_a_wish_of_its_own(busy: bool) -> None:
+    """The amendment that is under way moves it away from where it stands by our books."""
+    now = datetime(2022, 1, 1, 12, tzinfo=UTC)
+    order = fast.new(
+        Order,
+        id=1,
+        leg="STOP",
+        status="WORKING",
+        quantity=Decimal(2),
+        trigger=Decimal(100),
+        busy=busy,
+        wanted_quantity=Decimal(2),
+    )
+    order.wanted_trigger = Decimal(101)
+    changes = Changes(now)
+    wanted = Wanted(Leg.STOP, 0, Decimal(100), Decimal(2), watched=False)
+    cover(fast.new(Position, id=1), wanted, order, Numbers(), True, changes)
+    assert changes.touched == {1: order}
+    assert (order.wanted_quantity, order.wanted_trigger) == (Decimal(2), Decimal(100) if busy else None)
