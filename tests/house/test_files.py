@@ -1,7 +1,8 @@
-"""The files of the repository as a whole: none holds what a merge left behind."""
+"""The files of the repository as a whole: none holds what a merge left behind, and none a part that the keyboard cannot reach."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,3 +35,14 @@ def test_no_file_holds_a_conflict_s_marks() -> None:
         if line.startswith(MARKS)
     ]
     assert marked == []
+
+
+def test_what_scrolls_can_be_scrolled_with_the_keyboard() -> None:
+    """A table that is wider than the page has nothing in it that takes the focus, on a phone at the latest."""
+    scrolling = {
+        f"{path.relative_to(ROOT)}: {found}"
+        for path in (ROOT / "templates").rglob("*.html")
+        for found in re.findall(r'<div class="scroll"[^>]*>', path.read_text())
+    }
+    assert len(scrolling) > 20, "nothing was looked at"
+    assert {one for one in scrolling if 'tabindex="0"' not in one or "aria-label" not in one} == set()
