@@ -53,8 +53,9 @@ KRAKEN_URL = environment.web_address(
 )
 # The address by which this host reaches venues, by any name: a venue that bans an address bans all engines that share it, and no others.
 EGRESS = environment.text("SIGNALIST_EGRESS", "here")
-# An order by hand worth more than this, in its account's currency, wants the password again (EXE-29).
+# An order by hand worth more than this wants the password again (EXE-29), and so does one of which no rate tells what it is worth.
 STEP_UP_NOTIONAL = environment.integer("SIGNALIST_STEP_UP_NOTIONAL", 25_000, minimum=0)
+STEP_UP_CURRENCY = environment.text("SIGNALIST_STEP_UP_CURRENCY", "USD").upper()
 
 # Called by engines while candles are decided in time; whoever is called there raises the alarm when no call comes. Often a secret.
 HEARTBEAT_URL = environment.web_address("HEARTBEAT_URL", environment.secret("HEARTBEAT_URL"))

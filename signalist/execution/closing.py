@@ -73,6 +73,7 @@ def _exit_again(position: Position, active: Sequence[Order], changes: Changes) -
         return
     order = closing_order(position, Leg.EXIT, last.n + 1, position.quantity, changes.now)
     order.execution = last.execution
+    order.reference_price = last.reference_price  # what the tries before it lost on the way is slippage, too
     order.client_order_id, order.tag = order_ids(last.execution, Leg.EXIT, last.n + 1)
     pause = stop_tries.pause_of_exit(last.n + 1)
     order.not_before = changes.now + pause if pause else None

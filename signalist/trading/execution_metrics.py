@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from signalist.domain.orders import Leg, OrderStatus, Side
 from signalist.markets.selectors import instruments
 from signalist.trading.labels import Market
 from signalist.trading.models import AttemptAction, Execution, ExecutionStatus, Order, OrderAttempt
+from signalist.venues.errors import Busy, NotOpened, NotSent
 
 MOST_ORDERS = 20_000
 """So many orders are looked at, the newest of the period; with more the page says so."""
@@ -25,6 +26,10 @@ NOT_MISSED = ("position_open", "entry_under_way", "filled", "not_replaced")
 
 DENIED, TOO_LATE = "account_not_opened", "turn_came_too_late"
 """The rules by which entries count as missed that were decided: whose orders we could send nobody, or not before their deadline."""
+
+NOT_TAKEN_IN = (NotSent.code, Busy.code, NotOpened.code)
+"""What a placing ended in that the venue has certainly not carried out: the order went back to wait for its next turn."""
+_DROPPED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 
 Place = tuple[int, int]
 """(account, instrument)."""
@@ -72,20 +77,21 @@ _COLUMNS = "account_id instrument_id side leg status attempts venue_order_id ref
 
 
 def metrics(chosen: Chosen) -> Metrics:
-    """The figures of what is chosen; five queries however much there is. What never left the house by our own doing is left out."""
+    """The figures of what is chosen; six queries at most however much there is. What never left the house by our own doing is left out."""
     accounts = {row.pk: row for row in _accounts(chosen)}
     found = list(_orders(chosen, accounts).values_list("pk", *_COLUMNS)[: MOST_ORDERS + 1])
     orders = found[:MOST_ORDERS]
+    unsent = _unsent(orders)
     latencies = _latencies(chosen, accounts, {row[0]: (row[1], row[2]) for row in orders})
     missed = _missed(chosen, accounts)
     for row in orders:
-        if row[4] == Leg.ENTRY and (why := _unsent(row[5], row[6])):
+        if row[4] == Leg.ENTRY and (why := _why_missed(row[5], row[0] in unsent)):
             missed[row[1], row[2]][why] += 1
     markets = instruments({row[2] for row in orders} | {place[1] for place in missed})
     sent: dict[Place, list[SentOrder]] = defaultdict(list)
     for row in orders:
-        if (order := _sent(dict(zip(_COLUMNS, row[1:], strict=True)), markets)) is not None:
-            sent[row[1], row[2]].append(order)
+        if row[0] not in unsent:
+            sent[row[1], row[2]].append(_sent(dict(zip(_COLUMNS, row[1:], strict=True)), markets))
     places = sorted(
         sent.keys() | missed.keys(), key=lambda p: (accounts[p[0]].venue, accounts[p[0]].name, markets[p[1]].symbol, p)
     )
@@ -107,17 +113,33 @@ def _orders(chosen: Chosen, accounts: Mapping[int, Account]) -> Any:
     return found if chosen.instrument is None else found.filter(instrument=chosen.instrument)
 
 
-def _unsent(status: str, attempts: int) -> str:
+def _unsent(orders: Sequence[tuple[Any, ...]]) -> Collection[int]:
+    """Which of these orders never left the house: taken back, run out or denied before they were sent.
+
+    A try is counted before its bytes leave. So what was dropped and never seen at the venue is measured by what its tries came to; one
+    query where there is such an order.
+    """
+    rows = {row[0]: dict(zip(_COLUMNS, row[1:], strict=True)) for row in orders}
+    never = {key for key, row in rows.items() if not row["attempts"] or row["status"] == OrderStatus.DENIED}
+    dropped = {
+        key
+        for key, row in rows.items()
+        if key not in never and row["status"] in _DROPPED and not row["venue_order_id"] and not row["filled"]
+    }
+    if not dropped:
+        return never
+    tried = OrderAttempt.objects.filter(order__in=sorted(dropped), action=AttemptAction.PLACE)
+    return never | dropped.difference(tried.exclude(error_type__in=NOT_TAKEN_IN).values_list("order_id", flat=True))
+
+
+def _why_missed(status: str, unsent: bool) -> str:
     """Why an entry that was decided never left; "" for what left, or was taken back."""
     if status == OrderStatus.DENIED:
         return DENIED
-    return TOO_LATE if status == OrderStatus.EXPIRED and not attempts else ""
+    return TOO_LATE if status == OrderStatus.EXPIRED and unsent else ""
 
 
-def _sent(row: Mapping[str, Any], markets: Mapping[int, Any]) -> SentOrder | None:
-    """None for what was taken back, ran out, or was denied, before it was sent."""
-    if not row["attempts"] or row["status"] == OrderStatus.DENIED:
-        return None
+def _sent(row: Mapping[str, Any], markets: Mapping[int, Any]) -> SentOrder:
     return SentOrder(
         side=Side(row["side"]),
         status=OrderStatus(row["status"]),

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from signalist.trading.models import Execution, Order, OrderAttempt
-from signalist.venues.errors import Refused
+from signalist.venues.errors import Busy, NotSent, Refused, VenueError
 from tests.cast import Cast
-from tests.flows.scene import LONG, entry
+from tests.flows.scene import EXIT_LONG, LONG, entry
 from tests.pages.acme import Acme, acme_trades
 from tests.pages.counting import asks
 
@@ -92,6 +92,42 @@ def test_an_entry_whose_turn_came_too_late_was_missed(acme: Acme) -> None:
     assert "Missed entries 1 1 turn came too late" in figures(acme)
     entered.update(status="CANCELLED")
     assert "Missed entries 0" in figures(acme), "taken back"
+
+
+def test_an_exit_that_had_to_be_repeated_is_measured_from_where_it_was_decided(acme: Acme) -> None:
+    desk = acme.follower()
+    acme.scene.signal(BUY)
+    acme.scene.minute()
+    acme.scene.venue.refuses(Refused("Maintenance."), leg="EXIT", times=2)
+    acme.scene.signal(EXIT_LONG)
+    acme.scene.price("39900")
+    acme.scene.later(10)
+    acme.scene.poll()
+    exits = acme.scene.orders(desk, "EXIT")
+    assert [(o.status, o.reference_price) for o in exits] == [("REJECTED", 40_000)] * 2 + [("FILLED", 40_000)]
+    # The entry paid nothing, the exit sold 100 below 40000: the mean of 0 and 25.
+    assert "Slippage, mean +12.5 bp over 2 orders" in figures(acme)
+
+
+@pytest.mark.parametrize("error", [NotSent("Its turn did not come in time."), Busy("Come back later.")])
+def test_a_try_that_the_venue_never_took_in_does_not_make_an_entry_one_that_left(acme: Acme, error: VenueError) -> None:
+    desk = acme.follower()
+    acme.scene.venue.refuses(error, leg="ENTRY", times=99)
+    acme.scene.signal(BUY)
+    acme.scene.later(12)
+    acme.scene.poll()
+    entered = acme.scene.order(desk, "ENTRY")
+    assert (entered.status, entered.attempts > 0) == ("EXPIRED", True)
+    words = figures(acme)
+    assert "Missed entries 1 1 turn came too late" in words
+    assert "Successful –" in words, "the venue has not failed"
+    with asks(PAGE + 1):
+        acme.html(WHERE)
+    Order.objects.filter(pk=entered.pk).update(status="CANCELLED")  # as the kill switch drops it
+    words = figures(acme)
+    assert "No orders in this period" in words, "and nothing is in doubt for ever"
+    OrderAttempt.objects.filter(order=entered, number=1).update(error_type="no_answer")
+    assert "1 in doubt" in figures(acme), "one of its tries may have reached the venue"
 
 
 def test_an_entry_that_was_made_already_was_not_missed(acme: Acme) -> None:

@@ -13,6 +13,8 @@ from pytest_django import Settings
 from signalist.accounts.models import Account
 from signalist.domain.orders import OrderType
 from signalist.domain.signals import Direction
+from signalist.markets.models import Instrument
+from signalist.trading.approval import large_above
 from signalist.trading.models import Execution, Instruction, Order, Position
 from signalist.trading.tickets import Ticket, give
 from tests.cast import PASSWORD, Cast
@@ -112,6 +114,79 @@ def test_a_small_change_wants_none_and_is_bound_by_the_threshold(acme: Acme, des
     _, address = resting(acme, desk)
     assert posted(acme, address, key=str(uuid.uuid4()), quantity="0.02").headers["Location"].startswith("/commands/")
     assert Instruction.objects.get(kind="AMEND").approved_notional == 25_000
+
+
+# --- Of what is paid in another currency ---------------------------------------------------------
+
+
+@pytest.fixture
+def ether(acme: Acme, desk: Account) -> dict[str, str]:
+    """A ticket for ether worth 1.5 bitcoin, on an account that is held in bitcoin; no rate is known yet."""
+    market = acme.scene.instrument("ETH-BTC", "0.05", pair=None, quote="BTC", tick="0.00001")
+    account = acme.account("Coins", currency="BTC", deposit="10")
+    said = {"account": str(account.public_id), "instrument": str(market.pk), "sizing": "share", "risk": "", "stop": ""}
+    return form(acme, desk, **said, quantity="30")
+
+
+@pytest.mark.parametrize(("dollars", "asks"), [("20000", True), ("15000", False)])
+def test_what_is_large_is_measured_in_the_currency_of_the_threshold(
+    acme: Acme, ether: dict[str, str], dollars: str, asks: bool
+) -> None:
+    acme.scene.rate("BTC", "USD", dollars)
+    reviewed = plain(posted(acme, NEW, **ether, review="1").content.decode())
+    assert ("Worth more than 25,000.00 USD: it wants your password" in reviewed) is asks
+    answer = posted(acme, NEW, **ether, confirmed="1")
+    assert (wants_password(answer), answer.headers["Location"].startswith("/commands/")) == (asks, not asks)
+
+
+def test_what_is_small_in_dollars_is_large_in_no_other_currency(acme: Acme, ether: dict[str, str]) -> None:
+    acme.scene.rate("USD", "BTC", "83")  # as if it were rupees
+    assert posted(acme, NEW, **(ether | {"quantity": "60"}), confirmed="1").headers["Location"].startswith("/commands/")
+    assert Instruction.objects.get().approved_notional == 83 * 25_000
+
+
+def test_the_decision_keeps_to_the_threshold_of_the_page_in_its_own_currency(acme: Acme, ether: dict[str, str]) -> None:
+    acme.scene.rate("BTC", "USD", "15000")
+    small = ether | {"quantity": "33"}  # 1.65 bitcoin
+    assert posted(acme, NEW, **small, confirmed="1").headers["Location"].startswith("/commands/")
+    assert Instruction.objects.get().approved_notional == D("1.6666666667")
+    acme.scene.price("0.0508", Instrument.objects.get(symbol="ETH-BTC"))
+    acme.scene.settle()
+    assert Execution.objects.get().rule == "not_approved"
+
+
+def test_of_what_no_rate_tells_the_worth_any_size_wants_the_password(acme: Acme, ether: dict[str, str]) -> None:
+    tiny = ether | {"quantity": "21"}
+    reviewed = plain(posted(acme, NEW, **tiny, review="1").content.decode())
+    assert "No rate tells what BTC is worth in USD: it wants your password" in reviewed
+    asked = posted(acme, NEW, **tiny, confirmed="1")
+    assert wants_password(asked)
+    with_password(acme, asked)
+    assert posted(acme, NEW, **tiny, confirmed="1").headers["Location"].startswith("/commands/")
+    acme.scene.settle()
+    assert Order.objects.get(leg="ENTRY").status == "FILLED"
+
+
+@pytest.mark.parametrize(
+    ("named", "paid", "above"), [("USD", "USDT", D(25_000)), ("USDC", "USD", D(25_000)), ("USD", "EUR", None)]
+)
+def test_a_coin_that_stands_for_a_dollar_is_one_where_no_rate_is_told(
+    acme: Acme, settings: Settings, named: str, paid: str, above: Decimal | None
+) -> None:
+    settings.STEP_UP_CURRENCY = named
+    assert large_above(paid, acme.scene.clock.now()) == above
+    acme.scene.rate("USD", "USDT", "1.01")
+    assert large_above("USDT", acme.scene.clock.now()) == (D("25250") if named == "USD" else D(25_000))
+
+
+def test_a_change_of_what_no_rate_tells_the_worth_wants_it_where_it_gets_larger(
+    acme: Acme, desk: Account, settings: Settings
+) -> None:
+    _, address = resting(acme, desk)
+    settings.STEP_UP_CURRENCY = "EUR"
+    assert wants_password(posted(acme, address, key=str(uuid.uuid4()), quantity="0.011"))
+    answer = posted(acme, address, key=str(uuid.uuid4()), quantity="0.009")
+    assert answer.headers["Location"].startswith("/commands/")
 
 
 # --- What was denied, and what has grown ---------------------------------------------------------

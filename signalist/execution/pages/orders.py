@@ -19,7 +19,7 @@ from signalist.execution.forms import ChangeForm, LevelForm
 from signalist.execution.health import present
 from signalist.marketplace.choices import amends
 from signalist.trading import order_book
-from signalist.trading.approval import approved_for
+from signalist.trading.approval import approved_for, large_above
 from signalist.trading.level_actions import set_level
 from signalist.trading.models import Instruction, Order, Position
 from signalist.trading.order_actions import NotApproved, cancel_order, modify_order, worth_of
@@ -104,7 +104,8 @@ def _approved(request: MemberRequest, row: Order, form: ChangeForm) -> Decimal |
     if row.reduce_only or row.type != OrderType.LIMIT:
         return None
     worth = worth_of(row, form.change())
-    return approved_for(worth if worth <= worth_of(row) or stepped_up(request) else ZERO)
+    agreed = worth <= worth_of(row) or stepped_up(request)
+    return approved_for(worth if agreed else ZERO, large_above(row.instrument.quote, present()))
 
 
 def _ask_password(request: MemberRequest, row: Order) -> HttpResponse:

@@ -24,7 +24,7 @@ from signalist.marketplace.preview import Preview, shown
 from signalist.markets.models import Instrument
 from signalist.markets.overview import last_prices
 from signalist.trading import tickets
-from signalist.trading.approval import approved_for, is_large
+from signalist.trading.approval import approved_for, is_large, large_above
 from signalist.trading.labels import Market
 from signalist.trading.terms import Refused
 from signalist.trading.whose import all_accounts
@@ -49,7 +49,7 @@ def ticket(request: MemberRequest) -> HttpResponse:
         if answer is not None:
             return answer
     elif request.method == "POST" and "review" in request.POST and asked is not None:
-        context = _context(form, asked, problem) | {"large": is_large(_worth(asked))}
+        context = _context(form, asked, problem) | _step_up(form.ticket(), asked)
         return render(request, _CONFIRM, context | {"section": "orders", "ticket": form.ticket()})
     only_preview = bool(request.htmx) and request.method == "POST" and "preview" in request.POST
     context = _context(form, asked, problem) | {"section": "orders", "accounts": accounts, "alone": only_preview}
@@ -92,12 +92,7 @@ def _context(form: TicketForm, asked: Asked | None, problem: str) -> dict[str, A
     preview: Preview | None = None
     if asked is not None:
         preview = shown(*asked, Market.of(form.ticket().instrument), None)
-    context: dict[str, Any] = {
-        "form": form,
-        "preview": preview,
-        "problem": problem,
-        "step_up": settings.STEP_UP_NOTIONAL,
-    }
+    context: dict[str, Any] = {"form": form, "preview": preview, "problem": problem}
     if preview is None and (instrument := form.shown_instrument) is not None:  # the price that a stop is chosen by
         context |= {"market": Market.of(instrument), "last": last_prices([instrument.pk], present()).get(instrument.pk)}
     return context
@@ -116,10 +111,10 @@ def _confirmed(request: MemberRequest, form: TicketForm, asked: Asked | None) ->
             if isinstance(asked[1], Denied):
                 messages.error(request, "The rules deny this order now, so it was not given. Change it.")
                 return None
-            worth = _worth(asked)
-            if is_large(worth) and not stepped_up(request):
+            worth, above = _worth(asked), large_above(wanted.instrument.quote, present())
+            if is_large(worth, above) and not stepped_up(request):
                 return _ask_password(request)
-            bound, netting = approved_for(worth), nets(account.venue)
+            bound, netting = approved_for(worth, above), nets(account.venue)
             given = tickets.give(account, wanted, key, present(), request.user, nets=netting, approved=bound)
     except Refused as refused:
         form.refuse(refused)
@@ -136,6 +131,17 @@ def _worth(asked: Asked) -> Decimal:
     request, decision = asked
     wanted = decision.numbers.get("asked", request.quantity)
     return ZERO if wanted is None else settle(request.price * Decimal(wanted))
+
+
+def _step_up(ticket: tickets.Ticket, asked: Asked) -> dict[str, Any]:
+    """Whether it wants the password, and why; `rated` is whether a rate tells what it is worth in the currency of the threshold."""
+    above = large_above(ticket.instrument.quote, present())
+    return {
+        "large": is_large(_worth(asked), above),
+        "rated": above is not None,
+        "step_up": settings.STEP_UP_NOTIONAL,
+        "step_up_currency": settings.STEP_UP_CURRENCY,
+    }
 
 
 def _ask_password(request: HttpRequest) -> HttpResponse:
