@@ -26,6 +26,9 @@ NOT_MISSED = ("position_open", "entry_under_way", "filled", "not_replaced")
 DENIED, TOO_LATE = "account_not_opened", "turn_came_too_late"
 """The rules by which entries count as missed that were decided: whose orders we could send nobody, or not before their deadline."""
 
+OUTAGE = "outage"
+"""The rule by which entries count as missed that a strategy would have said while nobody looked: nothing was written of them."""
+
 Place = tuple[int, int]
 """(account, instrument)."""
 
@@ -71,13 +74,17 @@ class Chosen:
 _COLUMNS = "account_id instrument_id side leg status attempts venue_order_id reference_price trigger filled filled_value fees".split()
 
 
-def metrics(chosen: Chosen) -> Metrics:
-    """The figures of what is chosen; five queries however much there is. What never left the house by our own doing is left out."""
+def metrics(chosen: Chosen, lost: Mapping[Place, int]) -> Metrics:
+    """The figures of what is chosen, of which outages cost the entries that were `lost` (`risk.outages`); five queries however much there
+    is. What never left the house by our own doing is left out."""
     accounts = {row.pk: row for row in _accounts(chosen)}
     found = list(_orders(chosen, accounts).values_list("pk", *_COLUMNS)[: MOST_ORDERS + 1])
     orders = found[:MOST_ORDERS]
     latencies = _latencies(chosen, accounts, {row[0]: (row[1], row[2]) for row in orders})
     missed = _missed(chosen, accounts)
+    for place, count in lost.items():
+        if place[0] in accounts:
+            missed[place][OUTAGE] += count
     for row in orders:
         if row[4] == Leg.ENTRY and (why := _unsent(row[5], row[6])):
             missed[row[1], row[2]][why] += 1
