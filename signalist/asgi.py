@@ -44,7 +44,9 @@ if settings.WEB:
 # Which regions of pages are pushed, and what changes them. Only here may the sockets and the pages' own functions meet.
 ORDERS = frozenset({"order_answered", "order_dropped", "order_filled", "order_turned_up", "order_never_arrived"})
 HOLDINGS = ORDERS | {"position_opened", "trade_closed", "emergency_exit", "account_halted", "instruction_given"}
-ALARMS = frozenset({"account_halted", "books_differ", "emergency_exit", "exit_overtakes", "protection_blind"})
+ALARMS = frozenset(
+    {"account_halted", "books_differ", "emergency_exit", "exit_overtakes", "protection_blind", "signals_missed"}
+)
 STOPS = (
     ALARMS
     | {"kill_switched"}

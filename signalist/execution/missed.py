@@ -16,7 +16,7 @@ from signalist.db.units import unit
 from signalist.db.wakes import ring_on_commit
 from signalist.domain.orders import NAMESPACE
 from signalist.domain.signals import Direction, SignalKind
-from signalist.events.outbox import Fact, emit
+from signalist.events.outbox import HIGH, Fact, emit
 from signalist.risk.actions import Where, switch
 from signalist.risk.models import Missed
 from signalist.strategies.models import Gap
@@ -72,7 +72,7 @@ def _answer_batch(gap: Gap, behind: tuple[int, int], now: datetime) -> tuple[int
         for follower in _named(followers, [row for row in rows if row.asked]):
             reason = f"{gap.candles} candles were missed until {gap.last_close:%Y-%m-%d %H:%M} UTC; resume when you have looked"
             switch(Where.of_subscription(follower), AccountState.REDUCING, reason, now, who=WHO, only_stricter=True)
-        emit([_told(row, gap, now) for row in rows])
+        emit([_told(row, gap, held.get(row.subscription_id), now) for row in rows])
     return len(rows), left
 
 
@@ -139,7 +139,12 @@ def _close(closing: Sequence[tuple[Missed, Position]], gap: Gap, now: datetime) 
     ring_on_commit("decide", everywhere=True)
 
 
-def _told(row: Missed, gap: Gap, now: datetime) -> Fact:
-    payload = {"subscription": row.subscription_id, "candles": gap.candles, "choice": row.choice}
-    payload |= {"until": gap.last_close.isoformat(), "closed": row.closed, "asked": row.asked}
-    return Fact("signals_missed", row.tenant_id, now, payload)
+def _told(row: Missed, gap: Gap, position: Position | None, now: datetime) -> Fact:
+    """An alarm where it is the follower's turn: they are asked, or hold what the strategy would have closed. What is being closed already
+    waits for nobody."""
+    is_held = position is not None and row.exit_at is not None and not row.closed and not position.is_closing
+    payload = {"subscription": row.subscription_id, "choice": row.choice}
+    payload |= {"candles": gap.candles, "entries": gap.entries}
+    payload |= {"since": gap.first_close.isoformat(), "until": gap.last_close.isoformat()}
+    payload |= {"exit": row.exit_at is not None, "held": is_held, "closed": row.closed, "asked": row.asked}
+    return Fact("signals_missed", row.tenant_id, now, payload | {"severity": HIGH if is_held or row.asked else "INFO"})

@@ -14,7 +14,7 @@ from signalist.accounts.models import AccountState
 from signalist.domain.lateness import exit_lasts
 from signalist.domain.rules import Numbers
 from signalist.domain.timeframes import timeframe
-from signalist.events.outbox import Fact, emit
+from signalist.events.outbox import HIGH, Fact, emit
 from signalist.risk.actions import Where, switch
 from signalist.trading.models import AfterOutage, Execution
 
@@ -33,7 +33,8 @@ def is_old(execution: Execution, now: datetime) -> bool:
 
 def hold(execution: Execution, now: datetime) -> Numbers | None:
     """What the record says of an old exit that is not carried out; None where the follower has it carried out all the same. Who wants to
-    be asked takes no entries until they have looked. The account is locked."""
+    be asked takes no entries until they have looked. Either way it is theirs to close what is held, so it is an alarm. The account is
+    locked."""
     signal, subscription = execution.signal, execution.subscription
     assert signal is not None
     if subscription.after_outage == AfterOutage.CLOSE:
@@ -42,8 +43,9 @@ def hold(execution: Execution, now: datetime) -> Numbers | None:
     if asks:
         reason = f"the strategy's exit of {signal.candle_close:%Y-%m-%d %H:%M} UTC was missed in an outage; resume when you have looked"
         switch(Where.of_subscription(subscription), AccountState.REDUCING, reason, now, who=WHO, only_stricter=True)
-    payload = {"subscription": subscription.pk, "candles": 0, "choice": subscription.after_outage}
-    payload |= {"until": signal.candle_close.isoformat(), "closed": False, "asked": asks}
-    emit([Fact("signals_missed", execution.tenant_id, now, payload)])
+    said = signal.candle_close.isoformat()
+    payload = {"subscription": subscription.pk, "candles": 0, "entries": 0, "choice": subscription.after_outage}
+    payload |= {"since": said, "until": said, "exit": True, "held": True, "closed": False, "asked": asks}
+    emit([Fact("signals_missed", execution.tenant_id, now, payload | {"severity": HIGH})])
     late = (now - signal.candle_close).total_seconds()
     return {"seconds": f"{late:.0f}", "choice": subscription.after_outage}

@@ -73,8 +73,9 @@ def _tell(key: int, email: str, alarms: Sequence[Alarm], names: dict[int, str]) 
     subject = f"{first.title}: {first.about}" if len(news) == 1 and first.about else f"{len(news)} alarms"
     subject = " ".join(subject.split())  # an account's name is people's, and a header is one line
     named = [(alarm, names[alarm.tenant]) for alarm in news[:MOST_NAMED]]
-    address = f"{settings.SITE_ADDRESS.rstrip('/')}/dashboard/"
-    text = render_to_string("trading/mails/alarms.txt", {"named": named, "more": more, "address": address})
+    site = settings.SITE_ADDRESS.rstrip("/")
+    context = {"named": named, "more": more, "site": site, "address": f"{site}/dashboard/"}
+    text = render_to_string("trading/mails/alarms.txt", context)
     try:
         send_mail(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}", text, None, [email])
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,13 +11,16 @@ from typing import Any
 from signalist.accounts.models import Account
 from signalist.db import fast
 from signalist.events.models import Event
+from signalist.markets.selectors import instruments
 from signalist.trading.discrepancy_words import title as difference_title
-from signalist.trading.labels import Follower, attach_followers
-from signalist.trading.models import Position
+from signalist.trading.labels import Follower, attach_followers, subscriptions
+from signalist.trading.models import Position, Subscription
 
 SHOWN_FOR = timedelta(days=1)
 MOST = 5
 """Of more alarms than these pages show the newest."""
+MISSED = "signals_missed"
+"""What an outage cost a follower; about a subscription, and no position of it."""
 
 _WORDS: Mapping[str, tuple[str, str]] = {
     "emergency_exit": ("Emergency exit", "It is closed at market: {reason}."),
@@ -30,14 +34,18 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "books_differ": ("The venue keeps cancelling a stop", "The account was halted; compare the position there."),
     "account_halted": ("The account was halted", "{reason}."),
+    MISSED: ("Signals were missed in an outage", "{lost} missed. {held}{asked}"),
     "difference_found": ("", "In {symbol}; the page of the account tells of it until it is over."),
 }
+_HELD = "The position was not closed and keeps what protects it: close it, or leave it to the next exit. "
+_ASKED = "No entry is taken until somebody has looked, and resumes it under Stop trading."
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """One alarm. `position` is the key of the one that it is about, None where it is about an account as a whole; `about` names the market
-    and the account, or the account."""
+    and the account, or the account. `subscription` is the one that missed what candles would have said that closed from `since` to
+    `until`."""
 
     event: int
     tenant: int
@@ -46,6 +54,9 @@ class Alarm:
     sentence: str
     position: int | None
     about: str
+    subscription: uuid.UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def alarms(tenant_id: int, now: datetime) -> list[Alarm]:
@@ -57,18 +68,31 @@ def alarms(tenant_id: int, now: datetime) -> list[Alarm]:
 def worded(events: Sequence[Event]) -> list[Alarm]:
     """These events in words, in their order. A constant number of queries."""
     positions = _positions({event.payload["position"] for event in events if event.payload.get("position")})
+    following = _subscriptions({event.payload["subscription"] for event in events if event.kind == MISSED})
     ids = {event.payload["account"] for event in events if event.payload.get("account")}
     accounts = {row.pk: row.name for row in fast.select_ids(Account, sorted(ids))} if ids else {}
-    return [
-        _worded(event, positions.get(event.payload.get("position")), accounts.get(event.payload.get("account"), ""))
-        for event in events
-    ]
+    found = []
+    for event in events:
+        said = event.payload
+        if event.kind == MISSED:
+            found.append(_missed(event, following.get(said["subscription"])))
+        else:
+            found.append(_worded(event, positions.get(said.get("position")), accounts.get(said.get("account"), "")))
+    return found
 
 
 def _positions(ids: set[int]) -> dict[int | None, Position]:
     rows = fast.select_ids(Position, sorted(ids)) if ids else []
     attach_followers(rows)
     return {row.pk: row for row in rows}
+
+
+def _subscriptions(ids: set[int]) -> dict[int, Subscription]:
+    found = subscriptions(ids) if ids else {}
+    markets = instruments({row.instrument_id for row in found.values()})
+    for row in found.values():
+        row.instrument = markets[row.instrument_id]
+    return found
 
 
 def _worded(event: Event, position: Position | None, account: str) -> Alarm:
@@ -88,4 +112,32 @@ def _worded(event: Event, position: Position | None, account: str) -> Alarm:
         text[:1].upper() + text[1:],
         None if position is None else position.pk,
         account,
+    )
+
+
+def _missed(event: Event, row: Subscription | None) -> Alarm:
+    """What an outage cost a follower, what was done about it, and what is theirs to do."""
+    title, sentence = _WORDS[MISSED]
+    said = event.payload
+    entries = int(said["entries"])
+    lost = [f"{entries} {'entry' if entries == 1 else 'entries'}"] if entries else []
+    lost += ["an exit of what is held"] if said["exit"] else []
+    what = f"{' and '.join(lost) or 'No signal that is known'} {'were' if entries + said['exit'] > 1 else 'was'}"
+    held, asked = _HELD if said["held"] else "", _ASKED if said["asked"] else ""
+    text = sentence.format(lost=what, held=held, asked=asked).rstrip()
+    about = ""
+    if row is not None:
+        follower = Follower.of(row)
+        about = f"{follower.strategy}, {row.instrument.symbol}, {follower.label}"
+    return Alarm(
+        event.pk,
+        event.tenant_id or 0,
+        event.at,
+        title,
+        text[:1].upper() + text[1:],
+        None,
+        about,
+        subscription=None if row is None else row.public_id,
+        since=datetime.fromisoformat(said["since"]),
+        until=datetime.fromisoformat(said["until"]),
     )

@@ -30,6 +30,8 @@ DENIED, TOO_LATE = "account_not_opened", "turn_came_too_late"
 NOT_TAKEN_IN = (NotSent.code, Busy.code, NotOpened.code)
 """What a placing ended in that the venue has certainly not carried out: the order went back to wait for its next turn."""
 _DROPPED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
+OUTAGE = "outage"
+"""The rule by which entries count as missed that a strategy would have said while nobody looked: nothing was written of them."""
 
 Place = tuple[int, int]
 """(account, instrument)."""
@@ -76,14 +78,18 @@ class Chosen:
 _COLUMNS = "account_id instrument_id side leg status attempts venue_order_id reference_price trigger filled filled_value fees".split()
 
 
-def metrics(chosen: Chosen) -> Metrics:
-    """The figures of what is chosen; six queries at most however much there is. What never left the house by our own doing is left out."""
+def metrics(chosen: Chosen, lost: Mapping[Place, int]) -> Metrics:
+    """The figures of what is chosen, of which outages cost the entries that were `lost` (`risk.outages`); six queries at most however much
+    there is. What never left the house by our own doing is left out."""
     accounts = {row.pk: row for row in _accounts(chosen)}
     found = list(_orders(chosen, accounts).values_list("pk", *_COLUMNS)[: MOST_ORDERS + 1])
     orders = found[:MOST_ORDERS]
     unsent = _unsent(orders)
     latencies = _latencies(chosen, accounts, {row[0]: (row[1], row[2]) for row in orders})
     missed = _missed(chosen, accounts)
+    for place, count in lost.items():
+        if place[0] in accounts:
+            missed[place][OUTAGE] += count
     for row in orders:
         if row[4] == Leg.ENTRY and (why := _why_missed(row[5], row[0] in unsent)):
             missed[row[1], row[2]][why] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -76,13 +76,7 @@ def attach_followers(rows: Sequence[Order | Position | Trade | Execution]) -> No
     Two queries whatever the number. It is not done by joins: a page of rows is quickly read, but a statement over six tables
     takes longer to compile than all of these.
     """
-    found = {s.pk: s for s in fast.select_ids(Subscription, sorted({row.subscription_id for row in rows}))}
-    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({s.account_id for s in found.values()}))}
-    runs_on = schedules({s.schedule_id for s in found.values() if s.schedule_id})
-    for subscription in found.values():
-        subscription.account = accounts[subscription.account_id]
-        subscription.schedule = runs_on.get(subscription.schedule_id or 0)
-        subscription.strategy = subscription.schedule.version.strategy if subscription.schedule else None
+    found = subscriptions({row.subscription_id for row in rows})
     markets = instruments({_market_id(row, found[row.subscription_id]) for row in rows})
     for row in rows:
         row.subscription = found[row.subscription_id]
@@ -91,6 +85,18 @@ def attach_followers(rows: Sequence[Order | Position | Trade | Execution]) -> No
             row.subscription.instrument = market
         else:
             row.instrument = market
+
+
+def subscriptions(ids: Iterable[int]) -> dict[int, Subscription]:
+    """Subscriptions by id, each with what `Follower.of` reads. Two queries whatever the number."""
+    found = {s.pk: s for s in fast.select_ids(Subscription, sorted(set(ids)))}
+    accounts = {a.pk: a for a in fast.select_ids(Account, sorted({s.account_id for s in found.values()}))}
+    runs_on = schedules({s.schedule_id for s in found.values() if s.schedule_id})
+    for subscription in found.values():
+        subscription.account = accounts[subscription.account_id]
+        subscription.schedule = runs_on.get(subscription.schedule_id or 0)
+        subscription.strategy = subscription.schedule.version.strategy if subscription.schedule else None
+    return found
 
 
 def _market_id(row: Order | Position | Trade | Execution, subscription: Subscription) -> int:

@@ -7,10 +7,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db.models import F
 
 from signalist.domain.candles import Candle
 from signalist.engine import missing
 from signalist.engine.missing import look_for_missed
+from signalist.events.models import Event
+from signalist.execution.missed import answer_gaps
 from signalist.failpoints import watched
 from signalist.markets import feeds
 from signalist.risk.models import Missed
@@ -18,7 +21,8 @@ from signalist.risk.selectors import thrown
 from signalist.strategies import gaps
 from signalist.strategies.models import Gap, RunStatus, Schedule, Signal, StrategyRun
 from signalist.trading.actions import change_terms
-from signalist.trading.models import AfterOutage, Execution, Subscription
+from signalist.trading.alarms import alarms
+from signalist.trading.models import AfterOutage, Execution, Position, Subscription
 from signalist.trading.terms import terms_of
 from tests.flows.scene import EXIT_LONG, LONG, MINUTE, Scene, entry
 
@@ -180,6 +184,9 @@ def test_who_holds_keeps_the_position_and_who_closes_loses_it_to_the_missed_exit
     assert world.net(closer) == 0
     kept = {row.subscription_id: (row.choice, row.closed, row.exit_at is not None) for row in Missed.objects.all()}
     assert kept == {holder.pk: ("HOLD", False, True), closer.pk: ("CLOSE", True, True)}
+    told = {row["subscription"]: (row["severity"], row["held"]) for row in world.events("signals_missed")}
+    assert told == {holder.pk: ("HIGH", True), closer.pk: ("INFO", False)}, "whose position is closed has nothing to do"
+    assert Event.objects.get(kind="signals_missed", is_alarm=True).payload["subscription"] == holder.pk
 
 
 def test_without_a_missed_exit_nothing_is_closed(world: Scene) -> None:
@@ -190,6 +197,21 @@ def test_without_a_missed_exit_nothing_is_closed(world: Scene) -> None:
     world.settle()
     assert world.position(closer).is_open
     assert not Missed.objects.get().closed
+    assert not Event.objects.filter(kind="signals_missed", is_alarm=True).exists()
+
+
+def test_what_is_being_closed_already_waits_for_nobody(world: Scene) -> None:
+    holder = follower(world, AfterOutage.HOLD, "Theo")
+    long_positions(world, holder)
+    outage(world, "39800", "40000")
+    Position.objects.filter(subscription=holder).update(is_closing=True)
+    gaps.find(world.clock.now())
+    Gap.objects.update(judged_at=world.clock.now(), exit_long_at=F("last_close"))
+    answer_gaps(world.clock.now())
+    Position.objects.filter(subscription=holder).update(is_closing=False)
+    assert [(row["exit"], row["held"], row["severity"]) for row in world.events("signals_missed")] == [
+        (True, False, "INFO")
+    ]
 
 
 def test_an_exit_from_before_the_position_is_not_about_it(world: Scene) -> None:
@@ -211,7 +233,11 @@ def test_who_wants_to_be_asked_takes_no_entry_until_resumed(world: Scene) -> Non
     to_the_minute(world)
     world.candle(close="40300")
     assert world.execution(asker).rule == "kill_switch"
-    assert [told["asked"] for told in world.events("signals_missed")] == [True]
+    assert [(told["asked"], told["severity"]) for told in world.events("signals_missed")] == [(True, "HIGH")]
+    (alarm,) = (one for one in alarms(asker.tenant_id, world.clock.now()) if one.subscription == asker.public_id)
+    asked = "No entry is taken until somebody has looked, and resumes it under Stop trading."
+    assert alarm.sentence == f"No signal that is known was missed. {asked}"
+    assert (alarm.since, alarm.until) == (gap_of(world).first_close, gap_of(world).last_close)
 
 
 def test_candles_that_never_came_are_a_gap_too_but_not_in_a_recording(world: Scene) -> None:

@@ -13,6 +13,7 @@ from signalist.domain.timeframes import timeframe
 from signalist.execution.actions import close
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
+from signalist.trading.alarms import alarms
 from signalist.trading.models import AfterOutage, Subscription
 from tests.flows.scene import EXIT_LONG, LONG, Scene, entry
 
@@ -50,6 +51,16 @@ def test_an_exit_from_before_an_outage_is_held_carried_out_or_asked_about_as_eac
         assert world.resting(one), "and it is protected as it was"
     told = {row["subscription"]: row["asked"] for row in world.events("signals_missed")}
     assert told == {holder.pk: False, asker.pk: True}
+    # It is theirs to close what is held, so both are told; who had it closed is not.
+    found = [one for row in (holder, closer, asker) for one in alarms(row.tenant_id, world.clock.now())]
+    shown = {one.subscription: one for one in found}
+    assert set(shown) == {holder.public_id, asker.public_id}
+    assert shown[holder.public_id].about == "crossover, BTC-PERP, HOLD (paper)"
+    held = "An exit of what is held was missed. The position was not closed and keeps what protects it: "
+    held += "close it, or leave it to the next exit."
+    assert shown[holder.public_id].sentence == held
+    assert shown[asker.public_id].sentence.startswith(f"{held} No entry is taken until somebody has looked")
+    assert shown[asker.public_id].since == shown[asker.public_id].until == world.execution(asker).signal.candle_close
     assert [(row["layer"], row["state"]) for row in world.events("kill_switched")] == [("SUBSCRIPTION", "REDUCING")]
 
 

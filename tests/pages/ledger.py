@@ -14,7 +14,8 @@ from signalist.clock import utc_now
 from signalist.execution import engines
 from signalist.execution.models import EngineProcess
 from signalist.markets.models import Candle, FxRate, Instrument, LatestPrice
-from signalist.strategies.models import Schedule, Signal, Strategy, StrategyRun, StrategyVersion
+from signalist.risk.models import Missed
+from signalist.strategies.models import Gap, Schedule, Signal, Strategy, StrategyRun, StrategyVersion
 from signalist.trading.models import (
     AccountBalance,
     DailyResult,
@@ -93,6 +94,20 @@ def ran(due: Schedule, close: datetime, status: str = "NO_SIGNAL") -> StrategyRu
     """A run on the candle that closed then."""
     return StrategyRun.objects.create(
         schedule=due, candle_close=close, status=status, engine=ENGINE, claimed_at=close, finished_at=close
+    )
+
+
+def missed(subscription: Subscription, until: datetime, candles: int = 5, entries: int = 0, **more: Any) -> Missed:
+    """The subscription followed through a gap of these minutes."""
+    first = until - timedelta(minutes=candles - 1)
+    gap, _ = Gap.objects.get_or_create(
+        schedule=subscription.schedule,
+        first_close=first,
+        defaults={"last_close": until, "candles": candles, "entries": entries, "found_at": until, "answered_at": until},
+    )
+    fields: dict[str, Any] = {"choice": subscription.after_outage, "at": until}
+    return Missed.objects.create(
+        tenant_id=subscription.tenant_id, subscription=subscription, gap=gap, **{**fields, **more}
     )
 
 

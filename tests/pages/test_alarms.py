@@ -23,6 +23,7 @@ from signalist.trading.models import Position
 from tenants.doors import across_tenants, viewing
 from tests.cast import Cast
 from tests.pages import ledger
+from tests.pages.acme import plain
 
 pytestmark = pytest.mark.django_db
 
@@ -91,3 +92,43 @@ def test_an_alarm_is_on_the_dashboard_and_mailed_once_to_those_who_may_stop(clie
     assert run() == "told: 2 people" and mail.outbox[6].subject.endswith("An exit does not leave: The Desk")
     assert "In NOVA/USD; the page of the account tells of it until it is over." in mail.outbox[6].body
     assert Schedule.objects.get(name="mail alarms").func == f"{mail_alarms.__module__}.{mail_alarms.__name__}"
+
+
+def test_what_an_outage_missed_says_what_was_done_and_leads_to_the_subscription(client: Client, cast: Cast) -> None:
+    cache.clear()
+    with across_tenants("tests"), transaction.atomic():
+        ledger.engine()
+        market = ledger.instrument()
+        mine, other = (
+            ledger.follows(ledger.account(cast.acme, name=name), ledger.schedule(market, name))
+            for name in ("desk", "bank")
+        )
+        missed = {"entries": 2, "exit": True, "held": True, "closed": False, "asked": True, "severity": "HIGH"}
+        missed |= {"since": "2026-11-20T11:50:00+00:00", "until": "2026-11-20T11:58:00+00:00"}
+        alone = missed | {"entries": 1, "exit": False, "held": False}
+        alone |= {"since": missed["until"], "subscription": other.pk}
+        quiet = alone | {"severity": "INFO"}
+        for payload in (quiet, alone, missed | {"subscription": mine.pk}):
+            emit([Fact("signals_missed", cast.acme.pk, utc_now(), payload)])
+    client.force_login(cast.theo)
+    page = client.get("/dashboard/").content.decode().partition('id="kill-state"')[2]
+    assert page.count("Signals were missed in an outage") == 2
+    assert f'href="/subscriptions/{mine.public_id}/"' in page and f'href="/subscriptions/{other.public_id}/"' in page
+    assert 'data-local="both">20 Nov 2026, 11:50:00 UTC</time>' in page, "in the reader's own zone"
+    words = plain(page).replace(" .", ".")
+    assert (
+        "2 entries and an exit of what is held were missed. The position was not closed and keeps what protects it"
+        in words
+    )
+    assert (
+        "1 entry was missed. No entry is taken until somebody has looked, and resumes it under Stop trading." in words
+    )
+    assert "on the candle that closed at 20 Nov 2026, 11:58:00 UTC." in words
+    with viewing(cast.globex.pk):
+        assert alarms(cast.globex.pk, ledger.NOON) == []
+
+    assert run() == "told: 2 people"
+    body = mail.outbox[0].body
+    assert "Acme, Desk, NOVA/USD, desk (paper): Signals were missed in an outage. 2 entries and an exit" in body
+    assert "on candles that closed from 20 November 2026 11:50 to 20 November 2026 11:58 UTC.\nhttp" in body
+    assert f"/subscriptions/{mine.public_id}/\n" in body

@@ -9,17 +9,22 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from signalist.marketplace.actions import end
+from signalist.risk.outages import entries_lost
+from signalist.trading.execution_metrics import Chosen
 from signalist.trading.models import Execution, Order, OrderAttempt
 from signalist.venues.errors import Busy, NotSent, Refused, VenueError
+from tenants.doors import viewing
 from tests.cast import Cast
 from tests.flows.scene import EXIT_LONG, LONG, entry
+from tests.pages import ledger
 from tests.pages.acme import Acme, acme_trades
 from tests.pages.counting import asks
 
 BUY = entry(LONG, "39600", "40800")
 WHERE = "/execution/"
-# The person, session and membership; accounts and instruments to filter by; then accounts, orders, answers, what was missed.
-PAGE = 9
+# The person, session and membership; accounts and instruments to filter by; what outages cost; accounts, orders, answers, what was missed.
+PAGE = 10
 
 
 @pytest.fixture
@@ -191,3 +196,26 @@ def test_what_was_missed_is_counted_in_the_database_and_not_here(acme: Acme) -> 
     assert "Missed entries 3 3 stop side" in words
     (read,) = [q["sql"] for q in queries if 'FROM "trading_execution"' in q["sql"]]
     assert "GROUP BY" in read
+
+
+def test_entries_that_an_outage_swallowed_were_missed(acme: Acme) -> None:
+    now = acme.scene.clock.now()
+    desk, bank, gone = acme.follower("Desk"), acme.follower("Bank"), acme.follower("Gone")
+    outsider = acme.follower("Gus", tenant=acme.cast.globex)
+    end(gone, now, acme.cast.theo, close_now=False)
+    for one in (desk, bank, gone, outsider):
+        ledger.missed(one, now + timedelta(minutes=10), 5, 3)
+    ledger.missed(desk, now - timedelta(hours=2), 5, 1)
+    ledger.missed(desk, now - timedelta(days=3), 5, 4)
+    ledger.missed(desk, now - timedelta(hours=3), 5, 0)
+    assert "Missed entries 7 7 outage" in figures(acme, "?period=1"), (
+        "neither who had ended lost any, nor is another's told"
+    )
+    assert "Missed entries 11 11 outage" in figures(acme)
+    assert "Missed entries 3 3 outage" in figures(acme, f"?account={bank.account_id}")
+    assert "Missed entries 11 11 outage" in figures(acme, f"?venue=paper&instrument={acme.scene.btc.pk}")
+    assert "Missed entries 3 3 outage" in acme.text(WHERE, acme.cast.gus)
+    with viewing(acme.cast.acme.pk):
+        assert entries_lost(Chosen(now - timedelta(days=7), instrument=acme.scene.btc.pk + 1)) == {}
+    acme.scene.signal(entry(LONG, "40400", "40800"))
+    assert "Missed entries 5 4 outage, 1 stop side" in figures(acme, f"?period=1&account={desk.account_id}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from signalist.domain.rules import Limits
 from signalist.events.models import Event
 from signalist.marketplace.bars import day_bars
+from signalist.risk.outages import SHOWN
 from signalist.trading.models import (
     AccountDay,
     Execution,
@@ -24,6 +25,7 @@ from signalist.trading.models import (
 )
 from tests.cast import PASSWORD, Cast
 from tests.flows.scene import EXIT_LONG, LONG, entry
+from tests.pages import ledger
 from tests.pages.acme import Acme, plain
 from tests.pages.counting import asks
 from tests.pages.following import acme_follows
@@ -31,8 +33,8 @@ from tests.pages.following import acme_follows
 BUY = entry(LONG, "39600", "40800")
 # The shell; how many of each, how many in the list, the rows; positions, what covers them, prices, closing; results of days.
 LIST = 11
-# The same without counting; then its ledger in two; its decisions with their subscription, account and signals.
-ONE = 17
+# The same without counting; then its ledger in two; its decisions with their subscription, account and signals; its outages.
+ONE = 18
 CHANGES = ("pause", "resume", "cancel", "terms")
 
 
@@ -132,6 +134,7 @@ def test_a_new_one_says_that_it_waits(acme: Acme, desk: Subscription) -> None:
     assert "Nothing decided yet" in said
     assert "A line begins with the first closed trade." in said
     assert "No trade has closed in the last thirty days." in said
+    assert "outages" not in said
 
 
 def test_it_shows_what_it_holds_what_it_decided_and_what_it_came_to(acme: Acme, desk: Subscription) -> None:
@@ -207,6 +210,28 @@ def test_one_costs_the_same_however_much_it_did(acme: Acme, desk: Subscription) 
     acme.html(where(desk))
     with asks(ONE):
         acme.html(where(desk))
+
+
+def test_what_outages_missed_is_listed_newest_first_with_what_was_done(acme: Acme, desk: Subscription) -> None:
+    now, other = acme.scene.clock.now(), acme.follower("Other")
+    before = now - timedelta(hours=1)
+    ledger.missed(desk, now - timedelta(days=2), choice="CLOSE", exit_at=before, closed=True)
+    ledger.missed(desk, now, 5, 3, choice="ASK", exit_at=now, asked=True)
+    ledger.missed(desk, before, 1, 1)
+    ledger.missed(other, now - timedelta(days=3), 7, 7)
+    ledger.missed(acme.follower("Gus", tenant=acme.cast.globex), now - timedelta(days=4), 8, 8)
+    part = acme.html(where(desk)).partition('id="h-outages"')[2].partition("</section>")[0]
+    said = [plain(row) for row in re.findall(r"<tr>.*?</tr>", part, re.DOTALL)[1:]]
+    at = "6 May 2024, 12:01:00 UTC"
+    assert said == [
+        f"6 May 2024, 11:57:00 UTC to {at} 5 3 {at} The position was held. No entries from then on until somebody resumes.",
+        "6 May 2024, 11:01:00 UTC 1 1 – There was nothing to do.",
+        "4 May 2024, 11:57:00 UTC to 4 May 2024, 12:01:00 UTC 5 0 6 May 2024, 11:01:00 UTC The position was closed.",
+    ]
+    for minutes in range(SHOWN):
+        ledger.missed(desk, now + timedelta(minutes=1 + minutes), 1)
+    part = acme.html(where(desk)).partition('id="h-outages"')[2].partition("</section>")[0]
+    assert part.count("<tr>") == 1 + SHOWN and "The position was held" not in part
 
 
 def test_days_are_bars_up_and_down_from_zero_on_one_scale() -> None:

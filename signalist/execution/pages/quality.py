@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from signalist.accounts.models import Account
 from signalist.display.listing import Choice
 from signalist.execution.health import present
+from signalist.risk.outages import entries_lost
 from signalist.trading.execution_metrics import MOST_ORDERS, Chosen, metrics
 from signalist.trading.order_book import traded_instruments
 from tenants.access import MemberRequest, member
@@ -39,5 +40,6 @@ def quality(request: MemberRequest) -> HttpResponse:
         int(account) if account else None,
         int(instrument) if instrument else None,
     )
-    context = {"section": "quality", "choices": choices, "found": metrics(chosen), "most": MOST_ORDERS}
+    found = metrics(chosen, entries_lost(chosen))
+    context = {"section": "quality", "choices": choices, "found": found, "most": MOST_ORDERS}
     return render(request, "trading/quality.html", context)

@@ -21,6 +21,7 @@ from signalist.marketplace.actions import end
 from signalist.marketplace.bars import day_bars
 from signalist.marketplace.forms import TermsForm, terms_as_typed
 from signalist.marketplace.preview import NoPreview, Preview, preview
+from signalist.risk.outages import outages
 from signalist.risk.restraints import restraints
 from signalist.trading import actions, moving
 from signalist.trading.decisions import decisions_about
@@ -65,6 +66,7 @@ def subscription(request: MemberRequest, public_id: uuid.UUID) -> HttpResponse:
         "curve": chart(said, [(ledger.curve, css)], lambda value: money(Decimal(repr(value)))),
         "bars": day_bars([(day.day, day.net) for day in followed.days]),
         "decisions": decisions_about(row.pk),
+        "outages": outages(row.pk),
         "may_trade": allowed(request, "subscriptions.change", lambda: row.account),
         "newer": newer,
         "asks": moving.asks(row, newer),
