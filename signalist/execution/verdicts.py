@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +29,9 @@ from signalist.venues.base import Capabilities
 
 LOOKS = 3
 """So many looks must see the same before it is a difference; of an order that is not found, one more than the venue itself asks for."""
+APART = timedelta(seconds=2)
+"""Looks that come sooner after each other count as one: a line that is interrupted has its account looked at again at once, and what the
+venue has not told yet it tells no sooner for that."""
 _LOOK = "looked_at agrees sums orders total base booked_through".split()
 LOST = "the venue does not know it any more"
 
@@ -37,9 +40,10 @@ Place = tuple[str, str]
 
 @dataclass(slots=True)
 class Verdict:
-    """What was seen and is no difference yet: place → numbers and how often. `looks_again` where the next look should come soon."""
+    """What was seen and is no difference yet: place → numbers, how often, and when that counted last. `looks_again` where the next look
+    should come soon."""
 
-    suspected: dict[Place, tuple[Any, int]] = field(default_factory=dict)
+    suspected: dict[Place, tuple[Any, int, datetime]] = field(default_factory=dict)
     looks_again: bool = False
 
 
@@ -73,21 +77,30 @@ def judge(
     seen, fresh = [], []
     for sight in _explained(found.sights, snapshot):
         row = standing.get(sight.place)
-        if row is not None:
+        if row is not None and _is_same(row, sight):
             noting.seen_again(row, sight, now)
             seen.append(row)
             continue
-        numbers, looks = known.get(sight.place, (None, 0))
-        looks = looks + 1 if numbers == sight.numbers else 1
+        numbers, looks, counted = known.get(sight.place, (None, 0, now))
+        if numbers != sight.numbers:
+            looks, counted = 1, now
+        elif now - counted >= APART:
+            looks, counted = looks + 1, now
         needed = max(LOOKS, abilities.looks + 1) if sight.kind is Kind.LOST_ORDER else LOOKS
-        if looks < needed:
-            verdict.suspected[sight.place] = (sight.numbers, looks)
+        if looks < needed or row is not None:  # one of another kind, which is over before that
+            verdict.suspected[sight.place] = (sight.numbers, looks, counted)
         elif not _is_settled(sight, books, snapshot, account, now):
             fresh.append((sight, looks))
     _open(account, fresh, books, now)
     noting.save_seen(seen)
     _close_what_is_over(books, found, now)
     return verdict
+
+
+def _is_same(row: Discrepancy, sight: Sight) -> bool:
+    """Whether a row is about what is seen. Of a position or the money whatever differs; of an order one that was in doubt, or changed, is
+    not lost because of that."""
+    return row.place == sight.place and (row.kind == sight.kind or row.subject in (POSITION, BALANCE))
 
 
 def _explained(sights: Sequence[Sight], snapshot: Snapshot) -> list[Sight]:
@@ -143,11 +156,12 @@ def write_off(orders: Sequence[Order], reason: str, now: datetime) -> None:
 
 
 def _close_what_is_over(books: Books, found: Found, now: datetime) -> None:
-    seen = {sight.place for sight in found.sights}
     over = [
         row
         for row in books.standing
-        if row.state == State.OPEN and row.place not in seen and _is_over(row, books, found)
+        if row.state == State.OPEN
+        and not any(_is_same(row, sight) for sight in found.sights)
+        and _is_over(row, books, found)
     ]
     noting.close(over, State.GONE, "the venue and our books agree again", now)
     agreeing = {line["symbol"] for line in found.sums if line["ours"] == line["venue"]} - found.moving

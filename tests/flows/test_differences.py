@@ -61,6 +61,20 @@ def test_what_two_looks_see_is_no_difference_yet(world: Scene) -> None:
 # --- What is found -------------------------------------------------------------------------------
 
 
+def test_looks_at_once_after_each_other_count_as_one(world: Scene) -> None:
+    """A line that is interrupted time and again has its account looked at each time."""
+    theo = world.subscriber()
+    trades(world, theo, Side.BUY, "1", OrderType.LIMIT, level="30000")
+    assert world.engine.calls.comparer is not None
+    for _ in range(8):
+        world.later(0.2)
+        world.engine.calls.comparer.wants([theo.account_id])
+        world.poll()
+    assert differences() == []
+    looks(world, 2)
+    assert [row.kind for row in differences()] == [Kind.EXTERNAL_ORDER]
+
+
 def test_an_order_that_is_not_ours_is_found_with_its_terms(world: Scene) -> None:
     theo = world.subscriber()
     order = trades(world, theo, Side.BUY, "1", OrderType.LIMIT, level="30000")

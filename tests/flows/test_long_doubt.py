@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -97,6 +98,25 @@ def test_an_order_in_doubt_for_too_long_is_told_once_and_over_when_its_fate_is_k
     assert world.position(theo).quantity == ALL
     looks(world, 1)
     assert [row.state for row in differences(None)] == [State.GONE]
+
+
+def test_an_order_that_was_in_doubt_is_lost_only_after_as_many_looks_as_any_other(world: Scene) -> None:
+    """The venue knows it as filled at last, and its reports are late: a row about its doubt says nothing about that."""
+    world.subscriber()
+    world.venue.loses_the_answer(leg="ENTRY")
+    falls_silent(world)
+    world.signal(BUY)
+    passes(world, int(ALARM.total_seconds()) + 40)
+    assert [row.kind for row in differences()] == [Kind.ORDER_IN_DOUBT]
+    world.venue._tricks.clear()
+    world.venue.alters(lambda said: replace(said, fills=(), orders=(), cursor="0"), "reports", times=500)
+    world.later(61)
+    world.poll()
+    looks(world, 1)
+    assert differences() == [], "what was in doubt is known, and it is not lost yet"
+    looks(world, 2)
+    assert [(row.kind, row.facts["said"]) for row in differences()] == [(Kind.LOST_ORDER, "FILLED")]
+    assert [row.kind for row in differences(State.GONE)] == [Kind.ORDER_IN_DOUBT]
 
 
 # --- Exits ---------------------------------------------------------------------------------------
