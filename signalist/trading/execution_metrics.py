@@ -30,7 +30,7 @@ DENIED, TOO_LATE = "account_not_opened", "turn_came_too_late"
 NOT_TAKEN_IN = (NotSent.code, Busy.code, NotOpened.code)
 """What a placing ended in that the venue has certainly not carried out: the order went back to wait for its next turn."""
 _DROPPED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
-OUTAGE = "outage"
+OUTAGE = "lost_in_outages"
 """The rule by which entries count as missed that a strategy would have said while nobody looked: nothing was written of them."""
 
 Place = tuple[int, int]

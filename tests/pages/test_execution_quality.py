@@ -208,14 +208,14 @@ def test_entries_that_an_outage_swallowed_were_missed(acme: Acme) -> None:
     ledger.missed(desk, now - timedelta(hours=2), 5, 1)
     ledger.missed(desk, now - timedelta(days=3), 5, 4)
     ledger.missed(desk, now - timedelta(hours=3), 5, 0)
-    assert "Missed entries 7 7 outage" in figures(acme, "?period=1"), (
+    assert "Missed entries 7 7 lost in outages" in figures(acme, "?period=1"), (
         "neither who had ended lost any, nor is another's told"
     )
-    assert "Missed entries 11 11 outage" in figures(acme)
-    assert "Missed entries 3 3 outage" in figures(acme, f"?account={bank.account_id}")
-    assert "Missed entries 11 11 outage" in figures(acme, f"?venue=paper&instrument={acme.scene.btc.pk}")
-    assert "Missed entries 3 3 outage" in acme.text(WHERE, acme.cast.gus)
+    assert "Missed entries 11 11 lost in outages" in figures(acme)
+    assert "Missed entries 3 3 lost in outages" in figures(acme, f"?account={bank.account_id}")
+    assert "Missed entries 11 11 lost in outages" in figures(acme, f"?venue=paper&instrument={acme.scene.btc.pk}")
+    assert "Missed entries 3 3 lost in outages" in acme.text(WHERE, acme.cast.gus)
     with viewing(acme.cast.acme.pk):
         assert entries_lost(Chosen(now - timedelta(days=7), instrument=acme.scene.btc.pk + 1)) == {}
     acme.scene.signal(entry(LONG, "40400", "40800"))
-    assert "Missed entries 5 4 outage, 1 stop side" in figures(acme, f"?period=1&account={desk.account_id}")
+    assert "Missed entries 5 4 lost in outages, 1 stop side" in figures(acme, f"?period=1&account={desk.account_id}")
