@@ -16,6 +16,7 @@ from signalist.db import fast
 from signalist.domain.orders import AT_VENUE, Leg, OrderStatus
 from signalist.events.outbox import Fact
 from signalist.trading.models import STILL_ACTIVE, Order
+from signalist.venues.errors import NotOpened
 
 PATIENCE = 5
 """So many setbacks of a cancel, and a stop does not hold its exit back any more."""
@@ -23,6 +24,8 @@ LONGEST_WAIT = timedelta(seconds=10)
 """So long an exit waits for what protects its position to be gone, or to be known as gone."""
 DOUBT_LASTS = timedelta(seconds=1)
 """So long an order is in doubt before it is asked to be cancelled: a look that finds it is quicker."""
+_NOT_ASKED = f"{NotOpened.code}:"
+"""So the reason begins of what could not be cancelled because its account was not opened: no exit could have left there either."""
 _CONCERNED = (
     f"(({STILL_ACTIVE} AND leg IN ('STOP', 'TARGET')) OR (leg = 'EXIT' AND attempts > 0)"
     " OR (price_at IS NOT NULL AND status = 'REJECTED'))"
@@ -100,7 +103,8 @@ def _is_asked(order: Order, now: datetime) -> bool:
             return False
         if now - order.updated_at < DOUBT_LASTS or (order.cancel_wanted and not order.setbacks):
             return True
-    return bool(order.cancel_wanted and (order.not_before is None or order.not_before <= now))
+    is_due = order.not_before is None or order.not_before <= now
+    return bool(order.cancel_wanted and (is_due or order.reason.startswith(_NOT_ASKED)))
 
 
 def _since(order: Order) -> datetime:

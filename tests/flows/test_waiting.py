@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,12 +13,12 @@ from signalist.domain.orders import Leg
 from signalist.execution import actions
 from signalist.execution.decide import decide
 from signalist.execution.fan_out import fan_out
-from signalist.execution.overtaking import Leaving, leaving
+from signalist.execution.overtaking import LONGEST_WAIT, Leaving, leaving
 from signalist.execution.place import claim
 from signalist.execution.protect import protect
 from signalist.strategies.models import Schedule
 from signalist.trading.models import Execution, Order, Position, Subscription
-from signalist.venues.errors import Busy, NoAnswer, OrderNotOpen
+from signalist.venues.errors import Busy, NoAnswer, NotOpened, OrderNotOpen
 from signalist.venues.paper.venue import CAPABILITIES
 from tests.flows.scene import EXIT_LONG, HALVING, LONG, Scene, entry, opened, statuses
 
@@ -139,6 +140,32 @@ def test_an_exit_waits_for_a_stop_in_doubt_ten_seconds_and_then_takes_what_is_th
     assert world.net(theo) == 0
     (told,) = world.events("exit_overtakes")
     assert (told["order"], told["severity"]) == (world.order(theo, "EXIT").pk, "HIGH")
+
+
+def test_an_exit_overtakes_no_stop_that_could_not_be_asked_for_want_of_a_key(world: Scene) -> None:
+    theo = world.subscriber()
+    world.signal(BUY)
+    world.minute()
+    world.venue.shut[theo.account.venue_ref] = NotOpened("There is no key for this account yet.")
+    world.starts_again()
+    actions.flatten(theo.account, "flat", "out of here", world.clock.now())
+    world.settle()
+    until = world.order(theo, "EXIT").created_at + LONGEST_WAIT
+    while world.clock.now() < until - timedelta(seconds=1):
+        world.later(1)
+        world.poll()
+    stop = world.order(theo, "STOP")
+    assert (stop.status, stop.reason) == ("UNKNOWN", "not_opened: There is no key for this account yet.")
+    Order.objects.filter(status="UNKNOWN").update(not_before=world.clock.now() + timedelta(seconds=2))
+    del world.venue.shut[theo.account.venue_ref]
+    world.venue.calls.clear()
+    world.later(1)
+    world.poll()
+    assert world.venue.asked("cancel", "place") == [], "its key is back a moment before the cancel is tried again"
+    world.later(1)
+    world.poll()
+    assert world.venue.asked("cancel", "place")[:3] == [("cancel", "STOP"), ("cancel", "TARGET"), ("place", "EXIT")]
+    assert not world.events("exit_overtakes")
 
 
 def test_looks_that_find_nothing_put_no_cancel_off_that_an_exit_waits_for(world: Scene) -> None:
