@@ -113,9 +113,8 @@ def _complete(errand: Errand) -> None:
     attempt.latency_ms, attempt.success = round(errand.latency_ms, 3), error is None
     attempt.response_code = errand.status
     if errand.quantity is not None:
-        attempt.request["quantity"] = plain(
-            errand.quantity
-        )  # less than its order's: known only when it was about to leave
+        # Less than its order's, which was known only when it was about to leave.
+        attempt.request["quantity"] = plain(errand.quantity)
     if error is not None:
         attempt.error_type, attempt.error_message = error.code, plain_words(str(error))[:300]
     elif isinstance(answer, OrderReport):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -103,16 +103,7 @@ def _worded(event: Event, position: Position | None, account: str) -> Alarm:
     said: dict[str, Any] = {"reason": reason, "symbol": event.payload.get("symbol") or "its orders"}
     if position is not None:
         account = f"{position.instrument.symbol}, {Follower.of(position.subscription).label}"
-    text = sentence.format(**said)
-    return Alarm(
-        event.pk,
-        event.tenant_id or 0,
-        event.at,
-        title,
-        text[:1].upper() + text[1:],
-        None if position is None else position.pk,
-        account,
-    )
+    return _alarm(event, title, sentence.format(**said), None if position is None else position.pk, account)
 
 
 def _missed(event: Event, row: Subscription | None) -> Alarm:
@@ -129,15 +120,14 @@ def _missed(event: Event, row: Subscription | None) -> Alarm:
     if row is not None:
         follower = Follower.of(row)
         about = f"{follower.strategy}, {row.instrument.symbol}, {follower.label}"
-    return Alarm(
-        event.pk,
-        event.tenant_id or 0,
-        event.at,
-        title,
-        text[:1].upper() + text[1:],
-        None,
-        about,
+    return replace(
+        _alarm(event, title, text, None, about),
         subscription=None if row is None else row.public_id,
         since=datetime.fromisoformat(said["since"]),
         until=datetime.fromisoformat(said["until"]),
     )
+
+
+def _alarm(event: Event, title: str, text: str, position: int | None, about: str) -> Alarm:
+    sentence = text[:1].upper() + text[1:]
+    return Alarm(event.pk, event.tenant_id or 0, event.at, title, sentence, position, about)
